@@ -1,0 +1,120 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "../config/settings.ts";
+import { Machine, Secrets, Volume } from "../providers/index.ts";
+
+export interface BrokerArgs {
+    settings: Settings;
+    appName: pulumi.Input<string>;
+    /** `REGISTRY/APP@sha256:…` */
+    image: pulumi.Input<string>;
+    serverChainPem: pulumi.Input<string>;
+    serverKeyPem: pulumi.Input<string>;
+    passwordFile: pulumi.Input<string>;
+}
+
+/** Where the image's entrypoint looks for each app secret. */
+const FILES = {
+    MOSQUITTO_SERVER_CERT: "/run/appkata/server.crt",
+    MOSQUITTO_SERVER_KEY: "/run/appkata/server.key",
+    MOSQUITTO_PASSWORD_FILE: "/run/appkata/passwd",
+};
+
+/** The port inside the machine: `listener` in broker/mosquitto.conf. */
+const INTERNAL_PORT = 1883;
+
+/** Volume, app secrets and the one machine that runs Mosquitto. */
+export class Broker extends pulumi.ComponentResource {
+    readonly machineId: pulumi.Output<string>;
+    /** New for every start with a changed configuration. */
+    readonly instanceId: pulumi.Output<string>;
+    readonly volumeId: pulumi.Output<string>;
+    /** Of the app's secrets; grows with every change. */
+    readonly secretsVersion: pulumi.Output<number>;
+
+    constructor(name: string, args: BrokerArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("appkata-mqtt:index:Broker", name, {}, opts);
+        const parent = { parent: this };
+        const { settings } = args;
+        const { endpoint, region, guest } = settings;
+        const app = args.appName;
+
+        const volume = new Volume(
+            "data",
+            { endpoint, app, name: "mosquitto_data", region, sizeGb: settings.volumeSizeGb },
+            { ...parent, protect: settings.protectVolume },
+        );
+
+        const secrets = new Secrets(
+            "files",
+            {
+                endpoint,
+                app,
+                values: {
+                    MOSQUITTO_SERVER_CERT: base64(args.serverChainPem),
+                    MOSQUITTO_SERVER_KEY: base64(args.serverKeyPem),
+                    MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
+                },
+            },
+            parent,
+        );
+
+        const machine = new Machine(
+            "mosquitto",
+            {
+                endpoint,
+                app,
+                name: "mosquitto",
+                region,
+                owner: { project: pulumi.getProject(), stack: pulumi.getStack() },
+                secretsVersion: secrets.version,
+                config: {
+                    image: args.image,
+                    guest: {
+                        cpu_kind: guest.cpuKind,
+                        cpus: guest.cpus,
+                        memory_mb: guest.memoryMb,
+                    },
+                    mounts: [{ volume: volume.volumeId, path: "/mosquitto/data" }],
+                    files: Object.entries(FILES).map(([secret_name, guest_path]) => ({
+                        guest_path,
+                        secret_name,
+                    })),
+                    services: [
+                        {
+                            protocol: "tcp",
+                            internal_port: INTERNAL_PORT,
+                            // No handlers: raw TCP, since TLS ends in Mosquitto.
+                            ports: [{ port: settings.port }],
+                            autostart: true,
+                            autostop: "off",
+                        },
+                    ],
+                    checks: {
+                        mqtt: {
+                            type: "tcp",
+                            port: INTERNAL_PORT,
+                            interval: "15s",
+                            timeout: "5s",
+                            grace_period: "5s",
+                        },
+                    },
+                    restart: { policy: "always" },
+                    // Mosquitto saves on SIGTERM; a large store needs its time.
+                    stop_config: { signal: "SIGTERM", timeout: "30s" },
+                },
+            },
+            parent,
+        );
+
+        this.machineId = machine.machineId;
+        this.instanceId = machine.instanceId;
+        this.volumeId = volume.volumeId;
+        this.secretsVersion = secrets.version;
+        this.registerOutputs({ machineId: this.machineId, volumeId: this.volumeId });
+    }
+}
+
+/** Fly wants a secret that becomes a file in base64. */
+function base64(text: pulumi.Input<string>): pulumi.Output<string> {
+    return pulumi.secret(pulumi.output(text).apply((t) => Buffer.from(t).toString("base64")));
+}

@@ -1,0 +1,65 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+
+/**
+ * Keeps the CA where the clients' commands name it, also in a preview: whoever runs the program can
+ * connect. Relative to the project, so that the outputs are the same on every machine.
+ */
+export function keepCaFile(caPem: pulumi.Input<string>): pulumi.Output<string> {
+    const folder = `certs/${pulumi.getStack()}`;
+    const file = `${folder}/rootCA.pem`;
+    return pulumi.output(caPem).apply((pem) => {
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(file, pem);
+        return file;
+    });
+}
+
+export interface ClientArgs {
+    host: pulumi.Input<string>;
+    port: number;
+    user: string;
+    passwords: pulumi.Input<Record<string, string>>;
+    caFile: pulumi.Input<string>;
+}
+
+/** The seed's two commands. Secret, since they carry the password. */
+export function clientCommands(args: ClientArgs) {
+    const command = (program: string, topic: string, rest: string) =>
+        pulumi.secret(
+            pulumi
+                .all([args.host, args.passwords, args.caFile])
+                .apply(([host, passwords, caFile]) =>
+                    [
+                        program,
+                        ...connection({ ...args, host, password: passwords[args.user]!, topic }),
+                        `--cafile ${caFile}${rest}`,
+                    ].join(" "),
+                ),
+        );
+    return {
+        subscribeCommand: command("mosquitto_sub", "#", ""),
+        publishCommand: command("mosquitto_pub", "tests", " -l"),
+    };
+}
+
+interface Connection {
+    host: string;
+    port: number;
+    user: string;
+    password: string;
+    topic: string;
+}
+
+/** A URL, as in the seed; options where the URL of mosquitto's clients can't carry the parts. */
+function connection({ host, port, user, password, topic }: Connection): string[] {
+    const plain = /^[A-Za-z0-9._~-]+$/;
+    if ([host, user, password].every((part) => plain.test(part))) {
+        return [`-L mqtts://${user}:${password}@${host}:${port}/${topic}`];
+    }
+    return [`-h ${host}`, `-p ${port}`, `-u ${quote(user)}`, `-P ${quote(password)}`, `-t '${topic}'`];
+}
+
+function quote(text: string): string {
+    return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,45 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "../config/settings.ts";
+import { App, IpAddress, Name } from "../providers/index.ts";
+
+/** Fly's app with its name and its addresses: all that must exist before a certificate names it. */
+export class FlyApp extends pulumi.ComponentResource {
+    readonly appName: pulumi.Output<string>;
+    /** `APP.fly.dev` */
+    readonly hostname: pulumi.Output<string>;
+    /** As Fly assigned them; a dedicated IPv4 first, where there is one. */
+    readonly addresses: pulumi.Output<string>[];
+
+    constructor(name: string, settings: Settings, opts?: pulumi.ComponentResourceOptions) {
+        super("appkata-mqtt:index:FlyApp", name, {}, opts);
+        const parent = { parent: this };
+        const { endpoint } = settings;
+
+        // In the state before Fly is asked, so that a killed `up` makes no second app.
+        const wantedName =
+            settings.appName ??
+            new Name("app", { prefix: `${pulumi.getProject()}-${pulumi.getStack()}` }, parent).name;
+
+        const app = new App(
+            "app",
+            {
+                endpoint,
+                name: wantedName,
+                organization: settings.organization,
+                owner: { project: pulumi.getProject(), stack: pulumi.getStack() },
+            },
+            parent,
+        );
+        this.appName = app.name;
+        this.hostname = app.hostname;
+
+        const types = [
+            ...(settings.addresses.ipv4 ? (["v4"] as const) : []),
+            ...(settings.addresses.ipv6 ? (["v6"] as const) : []),
+        ];
+        this.addresses = types.map(
+            (type) => new IpAddress(type, { endpoint, app: app.name, type }, parent).address,
+        );
+        this.registerOutputs({ appName: this.appName, hostname: this.hostname });
+    }
+}

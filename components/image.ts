@@ -1,0 +1,43 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface ImageArgs {
+    appName: pulumi.Input<string>;
+    registry: string;
+    baseImage: string;
+    /** Fly's token: the registry's password. A new one rebuilds nothing. */
+    token: string | undefined;
+}
+
+/** The broker's image, built from `broker/` and pushed to the app's repository. */
+export class Image extends pulumi.ComponentResource {
+    /** `REGISTRY/APP@sha256:…`, what the machine runs. */
+    readonly repoDigest: pulumi.Output<string>;
+    /** `sha256:…` */
+    readonly digest: pulumi.Output<string>;
+
+    constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("appkata-mqtt:index:Image", name, {}, opts);
+        const image = new docker.Image(
+            "broker",
+            {
+                imageName: pulumi.interpolate`${args.registry}/${args.appName}:broker`,
+                build: {
+                    context: "broker",
+                    dockerfile: "broker/Dockerfile",
+                    platform: "linux/amd64",
+                    args: { BASE_IMAGE: args.baseImage },
+                },
+                registry: {
+                    server: args.registry,
+                    username: "x",
+                    ...(args.token !== undefined && { password: pulumi.secret(args.token) }),
+                },
+            },
+            { parent: this },
+        );
+        this.repoDigest = image.repoDigest;
+        this.digest = image.repoDigest.apply((reference) => reference.split("@").at(-1)!);
+        this.registerOutputs({ repoDigest: this.repoDigest });
+    }
+}

@@ -1,0 +1,42 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface VerificationArgs {
+    /** Host or IP that is dialled. */
+    address: pulumi.Input<string>;
+    port: number;
+    /** The name that the server certificate must carry. */
+    hostname: pulumi.Input<string>;
+    caPem: pulumi.Input<string>;
+    /** Secret: user name → password. */
+    passwords: pulumi.Input<Record<string, string>>;
+    /** What the verification proves: it runs again when one of these changes. */
+    proves: pulumi.Input<string | number>[];
+}
+
+/** A real client against the deployed broker; unless it gets through, `up` fails. */
+export class Verification extends pulumi.ComponentResource {
+    /** What was done, a line a step, with how long it took. */
+    readonly report: pulumi.Output<string>;
+
+    constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("appkata-mqtt:index:Verification", name, {}, opts);
+        const run = new command.local.Command(
+            "client",
+            {
+                create: "node verification/main.ts",
+                environment: {
+                    MQTT_ADDRESS: args.address,
+                    MQTT_PORT: String(args.port),
+                    MQTT_HOSTNAME: args.hostname,
+                    MQTT_CA_PEM: args.caPem,
+                    MQTT_USERS: pulumi.secret(pulumi.jsonStringify(args.passwords)),
+                },
+                triggers: args.proves,
+            },
+            { parent: this },
+        );
+        this.report = run.stdout;
+        this.registerOutputs({ report: this.report });
+    }
+}

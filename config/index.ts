@@ -1,0 +1,27 @@
+import * as pulumi from "@pulumi/pulumi";
+import { preflight } from "./preflight.ts";
+import { parseSettings, SettingsError, type Settings } from "./settings.ts";
+
+/**
+ * The selected stack's settings and Fly's token, checked both by rule and by asking.
+ *
+ * @throws pulumi.RunError listing every mistake; nothing has been declared by then
+ */
+export async function readSettings(): Promise<{ settings: Settings; token: string | undefined }> {
+    const namespace = `${pulumi.getProject()}:`;
+    const raw = Object.fromEntries(
+        Object.entries(pulumi.runtime.allConfig())
+            .filter(([key]) => key.startsWith(namespace))
+            .map(([key, value]) => [key.slice(namespace.length), value]),
+    );
+    const token = pulumi.runtime.allConfig()["fly:token"] ?? process.env.FLY_API_TOKEN;
+    try {
+        const settings = parseSettings(raw, pulumi.getStack());
+        await preflight(settings, token, pulumi.getStack());
+        return { settings, token };
+    } catch (error) {
+        // A RunError is shown without a stack trace: this is the user's mistake, not ours.
+        if (error instanceof SettingsError) throw new pulumi.RunError(error.message);
+        throw error;
+    }
+}

@@ -1,0 +1,68 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Broker } from "./components/broker.ts";
+import { Certificates } from "./components/certificates.ts";
+import { clientCommands, keepCaFile } from "./components/clients.ts";
+import { Credentials } from "./components/credentials.ts";
+import { FlyApp } from "./components/flyApp.ts";
+import { Image } from "./components/image.ts";
+import { Verification } from "./components/verification.ts";
+import { readSettings } from "./config/index.ts";
+
+const { settings, token } = await readSettings();
+
+const app = new FlyApp("fly", settings);
+
+const certificates = new Certificates("certificates", {
+    hostname: app.hostname,
+    addresses: app.addresses,
+    hostnames: settings.hostnames,
+    ...settings.certificate,
+});
+
+const credentials = new Credentials("credentials", settings.users);
+
+const image = new Image("image", {
+    appName: app.appName,
+    registry: settings.registry,
+    baseImage: settings.baseImage,
+    token,
+});
+
+const broker = new Broker("broker", {
+    settings,
+    appName: app.appName,
+    image: image.repoDigest,
+    serverChainPem: certificates.serverChainPem,
+    serverKeyPem: certificates.serverKeyPem,
+    passwordFile: credentials.passwordFile,
+});
+
+const { port } = settings;
+export const { appName, hostname } = app;
+export const address = app.addresses[0]!;
+
+const proof = new Verification("verification", {
+    address,
+    port,
+    hostname,
+    caPem: certificates.caPem,
+    passwords: credentials.passwords,
+    proves: [broker.instanceId, broker.secretsVersion, image.digest, ...app.addresses, port],
+});
+
+const clients = clientCommands({
+    host: settings.connectBy === "address" ? address : hostname,
+    port,
+    user: settings.users[0]!.name,
+    passwords: credentials.passwords,
+    caFile: keepCaFile(certificates.caPem),
+});
+
+export { port };
+export const url = pulumi.interpolate`mqtts://${hostname}:${port}`;
+export const caCertificatePem = certificates.caPem;
+export const { machineId, volumeId } = broker;
+export const imageDigest = image.digest;
+export const users = credentials.passwords;
+export const { subscribeCommand, publishCommand } = clients;
+export const verification = proof.report;
