@@ -15,7 +15,11 @@ export async function dockerProblem(
     let target: { socketPath: string } | { host: string; port: string };
     if (host.startsWith("unix://")) {
         target = { socketPath: host.slice("unix://".length) };
-        if (env.DOCKER_HOST === undefined && !existsSync(DEFAULT_SOCKET) && env.HOME !== undefined) {
+        if (
+            env.DOCKER_HOST === undefined &&
+            !existsSync(DEFAULT_SOCKET) &&
+            env.HOME !== undefined
+        ) {
             // Docker Desktop and rootless Docker are found by their context.
             if (existsSync(`${env.HOME}/.docker/contexts`)) return undefined;
         }

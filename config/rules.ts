@@ -36,7 +36,12 @@ interface Guest {
 /** CPUs and memory (MB) that Fly offers for each kind, from flyctl. Memory is per CPU. */
 const GUESTS = {
     shared: { cpus: [1, 2, 4, 6, 8], min: 256, max: 2048, step: 256 },
-    performance: { cpus: [1, 2, 4, 6, 8, 10, 12, 14, 16, 32, 64, 128], min: 2048, max: 8192, step: 1024 },
+    performance: {
+        cpus: [1, 2, 4, 6, 8, 10, 12, 14, 16, 32, 64, 128],
+        min: 2048,
+        max: 8192,
+        step: 1024,
+    },
 };
 
 export function guestProblem({ cpuKind, cpus, memoryMb }: Guest): string | undefined {

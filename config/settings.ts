@@ -55,6 +55,7 @@ export class SettingsError extends Error {
 }
 
 export const MIN_PASSWORD_LENGTH = 8;
+export const DEFAULT_BASE_IMAGE = "eclipse-mosquitto:2.1.2-alpine";
 
 const integer = (min: number, max: number) =>
     z.coerce
@@ -110,8 +111,14 @@ const url = (value: string) =>
 
 const schema = z.object({
     appName: rule(appNameProblem).optional(),
-    organization: z.string().regex(/^[a-z0-9-]+$/, "must be an organisation's slug").default("personal"),
-    region: z.string().regex(/^[a-z]{3}$/, "must be a Fly region of three letters, as lhr").default("lhr"),
+    organization: z
+        .string()
+        .regex(/^[a-z0-9-]+$/, "must be an organisation's slug")
+        .default("personal"),
+    region: z
+        .string()
+        .regex(/^[a-z]{3}$/, "must be a Fly region of three letters, as lhr")
+        .default("lhr"),
     port: integer(1, 65535).default(10000),
     users: json(
         z
@@ -122,19 +129,26 @@ const schema = z.object({
     ),
     volumeSizeGb: integer(1, 500).default(1),
     protectVolume: flag.default(false),
-    cpuKind: z.enum(["shared", "performance"], { error: "must be shared or performance" }).default("shared"),
+    cpuKind: z
+        .enum(["shared", "performance"], { error: "must be shared or performance" })
+        .default("shared"),
     cpus: integer(1, 128).default(1),
     memoryMb: integer(256, 128 * 8192).default(256),
     ipv6: flag.default(true),
     ipv4: flag.default(false),
-    connectBy: z.enum(["hostname", "address"], { error: "must be hostname or address" }).default("hostname"),
-    hostnames: json(z.array(rule(hostnameProblem)).superRefine(unique), "a list of host names").default([]),
+    connectBy: z
+        .enum(["hostname", "address"], { error: "must be hostname or address" })
+        .default("hostname"),
+    hostnames: json(
+        z.array(rule(hostnameProblem)).superRefine(unique),
+        "a list of host names",
+    ).default([]),
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
     baseImage: z
         .string()
         .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
-        .default("eclipse-mosquitto:2.1.2-alpine"),
+        .default(DEFAULT_BASE_IMAGE),
     endpoint: rule(url).default("https://api.machines.dev"),
     registry: z
         .string()
@@ -225,7 +239,9 @@ function parsePasswords(
     }
     for (const [user, password] of Object.entries(parsed.data)) {
         if (users !== undefined && !users.includes(user)) {
-            problems.push(`passwords.${user}: is for a user that is not in users (${users.join(", ")})`);
+            problems.push(
+                `passwords.${user}: is for a user that is not in users (${users.join(", ")})`,
+            );
         }
         if (password.length < MIN_PASSWORD_LENGTH) {
             const length = password === "" ? "empty" : `${password.length} characters long`;

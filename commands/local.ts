@@ -1,0 +1,53 @@
+/**
+ * `npm run local`: whatever is missing is installed or named, this machine's Fly is started, and
+ * `pulumi up` runs on the `dev` stack. Again: nothing changes.
+ */
+import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
+import { ensureToolchain } from "../toolchain/index.ts";
+import { onPath, say } from "../toolchain/process.ts";
+import { startFly } from "./fly.ts";
+import {
+    DEV,
+    DEV_OPTIONS,
+    devEnvironment,
+    ensureDevStack,
+    runPulumi,
+    stackOutputs,
+} from "./stack.ts";
+
+try {
+    const { cli, inUse } = await ensureToolchain(DEV);
+    say(`In use: ${inUse}.`);
+    const fly = await startFly(LOCAL_FLY);
+    say(`Fly on this machine: ${fly.endpoint}, registry ${fly.registry}.`);
+    const env = devEnvironment(fly.token);
+    await ensureDevStack(cli, env);
+    const code = await runPulumi(cli, ["up", "--yes", "--skip-preview", ...DEV_OPTIONS], env);
+    if (code !== 0) process.exit(code);
+    await showClients();
+} catch (error) {
+    say((error as Error).message);
+    process.exit(1);
+}
+
+/** The password stays off the screen: the shell fetches it when the command is pasted. */
+async function showClients(): Promise<void> {
+    const { stdout } = await stackOutputs(DEV, true);
+    const outputs = JSON.parse(stdout) as Record<string, string> & {
+        users: Record<string, string>;
+    };
+    const user = Object.keys(outputs.users)[0]!;
+    const password = `$(npm --prefix '${ROOT}' run --silent outputs -- --show-secrets users.${user})`;
+    const shown = (command: string) =>
+        command
+            .replace(`:${outputs.users[user]}@`, `:${password}@`)
+            .replace(/-L (\S*\$\(.*\)\S*)/, '-L "$1"')
+            .replace("--cafile ", `--cafile ${ROOT}/`);
+    if ((await onPath("mosquitto_sub")) === undefined) {
+        say(
+            "\nmosquitto_sub and mosquitto_pub are not here; Debian has them in mosquitto-clients.",
+        );
+    }
+    say(`\nSubscribe, in one terminal:\n\n  ${shown(outputs.subscribeCommand!)}\n`);
+    say(`Publish, in another one, a line a message:\n\n  ${shown(outputs.publishCommand!)}\n`);
+}

@@ -1,0 +1,29 @@
+/**
+ * `npm run --silent outputs [-- [--stack STACK] [--show-secrets] [PATH]]`: a stack's outputs as JSON;
+ * with a PATH such as `users.tester`, that value alone.
+ */
+import { parseArgs } from "node:util";
+import { say } from "../toolchain/process.ts";
+import { stackOutputs } from "./stack.ts";
+
+const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { stack: { type: "string" }, "show-secrets": { type: "boolean" } },
+});
+
+const result = await stackOutputs(values.stack, values["show-secrets"] ?? false);
+if (result.code !== 0) {
+    say(result.stderr.trimEnd());
+    process.exit(1);
+}
+if (positionals[0] === undefined) {
+    process.stdout.write(result.stdout);
+} else {
+    let value: unknown = JSON.parse(result.stdout);
+    for (const key of positionals[0].split(".")) value = (value as Record<string, unknown>)?.[key];
+    if (value === undefined) {
+        say(`There is no output ${positionals[0]}.`);
+        process.exit(1);
+    }
+    console.log(typeof value === "string" ? value : JSON.stringify(value));
+}

@@ -1,0 +1,24 @@
+/**
+ * `npm run pulumi -- ARGUMENTS`: Pulumi as `npm run local` uses it: on the `dev` stack, with this
+ * project's toolchain. For other stacks use your own Pulumi.
+ */
+import { ensureToolchain } from "../toolchain/index.ts";
+import { LOCAL_FLY } from "../toolchain/paths.ts";
+import { say } from "../toolchain/process.ts";
+import { startFly } from "./fly.ts";
+import { DEV, DEV_OPTIONS, devEnvironment, ensureDevStack, runPulumi } from "./stack.ts";
+
+const NEEDS_CONFIG = ["up", "preview", "refresh", "destroy", "import"];
+
+try {
+    const { cli } = await ensureToolchain(DEV);
+    const { token } = await startFly(LOCAL_FLY);
+    const env = devEnvironment(token);
+    await ensureDevStack(cli, env);
+    const args = process.argv.slice(2);
+    if (NEEDS_CONFIG.includes(args[0] ?? "")) args.push(...DEV_OPTIONS);
+    process.exit(await runPulumi(cli, args, env));
+} catch (error) {
+    say((error as Error).message);
+    process.exit(1);
+}

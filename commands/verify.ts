@@ -1,0 +1,39 @@
+/** `npm run verify [-- --stack STACK]`: the verification that `up` runs, by hand. */
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { ROOT } from "../toolchain/paths.ts";
+import { say } from "../toolchain/process.ts";
+import { stackOutputs } from "./stack.ts";
+
+interface Outputs {
+    address: string;
+    port: number;
+    hostname: string;
+    caCertificatePem: string;
+    users: Record<string, string>;
+}
+
+const { values } = parseArgs({ options: { stack: { type: "string" } } });
+const result = await stackOutputs(values.stack, true);
+if (result.code !== 0) {
+    say(result.stderr.trimEnd());
+    process.exit(1);
+}
+const outputs = JSON.parse(result.stdout) as Partial<Outputs>;
+if (outputs.address === undefined) {
+    say("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
+    process.exit(1);
+}
+const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", "main.ts")], {
+    stdio: "inherit",
+    env: {
+        ...process.env,
+        MQTT_ADDRESS: outputs.address,
+        MQTT_PORT: String(outputs.port),
+        MQTT_HOSTNAME: outputs.hostname,
+        MQTT_CA_PEM: outputs.caCertificatePem,
+        MQTT_USERS: JSON.stringify(outputs.users),
+    },
+});
+process.exit(status ?? 1);

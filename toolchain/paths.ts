@@ -1,0 +1,13 @@
+import path from "node:path";
+
+export const ROOT = path.dirname(import.meta.dirname);
+
+/** Downloads and binaries; may be deleted at any time, and is made again. */
+export const TOOLCHAIN = path.join(ROOT, ".toolchain");
+export const BIN = path.join(TOOLCHAIN, "bin");
+export const PULUMI_HOME = path.join(TOOLCHAIN, "home");
+export const LOGS = path.join(TOOLCHAIN, "logs");
+
+/** What belongs to this machine's Fly and its stack: state, passphrase, token. */
+export const LOCAL = path.join(ROOT, ".local");
+export const LOCAL_FLY = path.join(LOCAL, "fly");
