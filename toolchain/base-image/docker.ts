@@ -1,0 +1,57 @@
+import { must, run } from "./run.ts";
+
+/** Set on an image that was made here, to tell it from the official one. */
+export const MADE_LABEL = "appkata.base-image.made-from";
+
+export interface Present {
+    /** What the image was made from (`Debian's mosquitto 2.1.2-3`); undefined for a real one. */
+    madeFrom: string | undefined;
+}
+
+/**
+ * Looks for an image in the local Docker.
+ *
+ * @throws Error when Docker does not answer
+ */
+export async function findImage(image: string): Promise<Present | undefined> {
+    const ended = await run("docker", ["image", "inspect", "-f", "{{json .Config.Labels}}", image]);
+    if (ended.code === 0) {
+        const labels = JSON.parse(ended.stdout) as Record<string, string> | null;
+        return { madeFrom: labels?.[MADE_LABEL] };
+    }
+    if (/no such image/i.test(ended.stderr)) return undefined;
+    throw new Error(`Docker does not answer: ${ended.stderr.trim()}`);
+}
+
+/** How a pull ended: the registry may be out of reach, or may be there and not have the image. */
+export type Pulled = { ok: true } | { ok: false; reached: boolean; said: string };
+
+/**
+ * Pulls an image. A registry that says nothing for `answerWithinMs` counts as out of reach; once it
+ * has begun to answer, the download has ten minutes.
+ */
+export async function pullImage(image: string, answerWithinMs = 15_000): Promise<Pulled> {
+    const ended = await run("docker", ["pull", image], {
+        firstOutputWithinMs: answerWithinMs,
+        timeoutMs: 600_000,
+    });
+    if (ended.code === 0) return { ok: true };
+    const said = (ended.stderr.trim().split("\n").at(-1) ?? "").replace(/^Error[^:]*: */, "");
+    const reached = /manifest unknown|not found|does not exist|no matching manifest/.test(said);
+    return { ok: false, reached, said };
+}
+
+/** Makes an image from a root file system in a tar file. */
+export async function importImage(image: string, tarFile: string, changes: string[]) {
+    const flags = changes.flatMap((change) => ["--change", change]);
+    await must("docker", ["import", ...flags, tarFile, image]);
+}
+
+/** The version that the image's broker says it is; an image whose programs do not run is an error. */
+export async function brokerVersion(image: string): Promise<string> {
+    const program = ["--network", "none", "--entrypoint", "/usr/sbin/mosquitto", image, "-h"];
+    const ended = await run("docker", ["run", "--rm", ...program]);
+    const version = /^mosquitto version (\S+)/m.exec(ended.stdout)?.[1];
+    if (version === undefined) throw new Error(`${image} does not run: ${ended.stderr.trim()}`);
+    return version;
+}
