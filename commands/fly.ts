@@ -1,8 +1,10 @@
 /** This machine's Fly, through its own command, as anybody would use it. */
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
+import { parse } from "yaml";
 import { BIN, ROOT } from "../toolchain/paths.ts";
 import { capture } from "../toolchain/process.ts";
+import { DEV } from "./stack.ts";
 
 export interface LocalFly {
     endpoint: string;
@@ -13,22 +15,30 @@ export interface LocalFly {
 const MAIN = path.join(ROOT, "local", "main.ts");
 const env = { ...process.env, PATH: [BIN, process.env.PATH].join(path.delimiter) };
 
-async function fly(command: string, dir: string): Promise<string> {
-    const { code, stdout, stderr } = await capture(
-        [process.execPath, MAIN, command, "--dir", dir],
-        { env },
-    );
+async function fly(command: string, ...options: string[]): Promise<string> {
+    const args = [MAIN, command, ...options];
+    const { code, stdout, stderr } = await capture([process.execPath, ...args], { env, cwd: ROOT });
     if (code !== 0) throw new Error(stderr.trimEnd() || `local Fly: ${command} failed`);
     return stdout;
 }
 
-/** Starts it if it does not run yet; ports as Pulumi.dev.yaml names them. */
+/** Starts it, if it does not run yet, where the dev stack's file will look for it. */
 export async function startFly(dir: string): Promise<LocalFly> {
-    await fly("start", dir);
-    return JSON.parse(await fly("status", dir)) as LocalFly;
+    const file = parse(readFileSync(path.join(ROOT, `Pulumi.${DEV}.yaml`), "utf8")) as {
+        config: Record<string, string>;
+    };
+    const { port } = new URL(file.config["appkata-mqtt:endpoint"]!);
+    const registryPort = file.config["appkata-mqtt:registry"]!.split(":")[1]!;
+    await fly("start", "--dir", dir, "--port", port, "--registry-port", registryPort);
+    return JSON.parse(await flyStatus(dir)) as LocalFly;
+}
+
+/** JSON: endpoint, registry, token, pid, apps with their addresses and machines. */
+export function flyStatus(dir: string): Promise<string> {
+    return fly("status", "--dir", dir);
 }
 
 /** Stops it and removes every container, volume, image and file of it. */
 export async function resetFly(dir: string): Promise<void> {
-    if (existsSync(dir)) await fly("reset", dir);
+    await fly("reset", "--dir", dir);
 }

@@ -57,7 +57,13 @@ function connection({ host, port, user, password, topic }: Connection): string[]
     if ([host, user, password].every((part) => plain.test(part))) {
         return [`-L mqtts://${user}:${password}@${host}:${port}/${topic}`];
     }
-    return [`-h ${host}`, `-p ${port}`, `-u ${quote(user)}`, `-P ${quote(password)}`, `-t '${topic}'`];
+    return [
+        `-h ${host}`,
+        `-p ${port}`,
+        `-u ${quote(user)}`,
+        `-P ${quote(password)}`,
+        `-t '${topic}'`,
+    ];
 }
 
 function quote(text: string): string {

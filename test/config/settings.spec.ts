@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { parseSettings, SettingsError } from "../../config/settings.ts";
+
+const users = JSON.stringify(["tester"]);
+
+function problems(raw: Record<string, string>): string[] {
+    try {
+        parseSettings({ users, ...raw }, "test");
+    } catch (error) {
+        assert.ok(error instanceof SettingsError);
+        return error.problems;
+    }
+    return [];
+}
+
+describe("settings", () => {
+    it("have a default for everything but the users", () => {
+        assert.deepEqual(parseSettings({ users }, "test"), {
+            appName: undefined,
+            organization: "personal",
+            region: "lhr",
+            port: 10000,
+            users: [{ name: "tester", password: undefined }],
+            volumeSizeGb: 1,
+            protectVolume: false,
+            guest: { cpuKind: "shared", cpus: 1, memoryMb: 256 },
+            addresses: { ipv6: true, ipv4: false },
+            connectBy: "hostname",
+            hostnames: [],
+            certificate: { validDays: 365, renewDays: 30 },
+            baseImage: "eclipse-mosquitto:2.1.2-alpine",
+            endpoint: "https://api.machines.dev",
+            registry: "registry.fly.io",
+        });
+    });
+
+    it("take a given password for a user", () => {
+        const settings = parseSettings(
+            { users, passwords: JSON.stringify({ tester: "correct horse" }) },
+            "test",
+        );
+        assert.deepEqual(settings.users, [{ name: "tester", password: "correct horse" }]);
+    });
+
+    const wrong: [Record<string, string>, RegExp][] = [
+        [{ appName: "Not_A_Name" }, /^appName: must have 1 to 63 lowercase letters.*"Not_A_Name"$/],
+        [{ appName: "-x" }, /^appName: .*no dash at either end; it is "-x"$/],
+        [{ region: "london" }, /^region: .*three letters.*"london"$/],
+        [{ port: "0" }, /^port: must be a whole number from 1 to 65535; it is "0"$/],
+        [{ port: "70000" }, /^port: .*"70000"$/],
+        [{ port: "1883.5" }, /^port: must be a whole number/],
+        [{ port: "mqtt" }, /^port: must be a whole number from 1 to 65535; it is "mqtt"$/],
+        [{ users: "[]" }, /^users: must name at least one user/],
+        [{ users: JSON.stringify(["a:b"]) }, /^users\.0: must not have .*: \+ # \/; it is "a:b"$/],
+        [{ users: JSON.stringify(["ok", ""]) }, /^users\.1: must not be empty; it is ""$/],
+        [{ users: JSON.stringify(["a", "a"]) }, /^users\.1: is there twice; it is "a"$/],
+        [{ users: "tester" }, /^users: must be a list of user names; it is "tester"$/],
+        [{ volumeSizeGb: "0" }, /^volumeSizeGb: must be a whole number from 1 to 500; it is "0"$/],
+        [{ memoryMb: "300" }, /^memoryMb: must be from 256 to 2048 in steps of 256.*it is 300$/],
+        [{ memoryMb: "4096" }, /^memoryMb: .*for 1 shared CPU\(s\); it is 4096$/],
+        [{ cpuKind: "performance", memoryMb: "1024" }, /^memoryMb: must be from 2048 to 8192/],
+        [{ cpus: "3" }, /^cpus: must be one of 1, 2, 4, 6, 8 for cpuKind shared; it is 3$/],
+        [{ cpuKind: "fast" }, /^cpuKind: must be shared or performance; it is "fast"$/],
+        [{ ipv6: "false" }, /^ipv6, ipv4: both are false/],
+        [{ ipv4: "maybe" }, /^ipv4: must be true or false; it is "maybe"$/],
+        [{ hostnames: JSON.stringify(["not a name"]) }, /^hostnames\.0: must be a host name/],
+        [{ certificateValidDays: "20" }, /^certificateRenewDays: must be below .*\(20\)/],
+        [{ endpoint: "api.machines.dev" }, /^endpoint: must be an http or https URL/],
+        [{ registry: "https://registry.fly.io/x" }, /^registry: must be a host/],
+        [{ prot: "1" }, /^prot: is not a setting; there are appName, /],
+        [
+            { passwords: JSON.stringify({ nobody: "long enough" }) },
+            /^passwords\.nobody: is for a user that is not in users \(tester\)$/,
+        ],
+        [
+            { passwords: JSON.stringify({ tester: "" }) },
+            /^passwords\.tester: must have at least 8 characters; it is empty$/,
+        ],
+        [
+            { passwords: JSON.stringify({ tester: "hunter2" }) },
+            /^passwords\.tester: must have at least 8 characters; it is 7 characters long$/,
+        ],
+        [{ passwords: "hunter2" }, /^passwords: must be a map of user name to password/],
+    ];
+    for (const [raw, expected] of wrong) {
+        it(`refuse ${JSON.stringify(raw)}`, () => {
+            const found = problems(raw);
+            assert.equal(found.length, 1, found.join("\n"));
+            assert.match(found[0]!, expected);
+        });
+    }
+
+    it("list all mistakes at once, and no password among them", () => {
+        const raw = {
+            port: "0",
+            region: "x",
+            memoryMb: "7",
+            passwords: JSON.stringify({ tester: "hunter2" }),
+        };
+        const found = problems(raw);
+        assert.equal(found.length, 4, found.join("\n"));
+        assert.ok(!found.join().includes("hunter2"));
+    });
+});
