@@ -1,7 +1,8 @@
 import { chmod, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { must, run } from "./run.ts";
+import { capture } from "../process.ts";
+import { lastLines, must } from "./run.ts";
 
 /** What the image holds; everything these need is found by apt. */
 const WANTED = ["mosquitto", "mosquitto-clients", "busybox-static"];
@@ -82,10 +83,11 @@ export async function downloadPackages(suite: string, dir: string): Promise<stri
     const configuration = join(dir, "apt.conf");
     await writeFile(configuration, aptConfiguration(dir));
     const apt = ["-c", configuration, "-qq"];
-    const updated = await run("apt-get", [...apt, "update"], { timeoutMs: 300_000 });
-    if (updated.code !== 0 || /^E:/m.test(updated.stderr)) {
-        const said = updated.stderr.trim().split("\n").slice(-3).join(" / ");
-        throw new Error(`Debian ${suite} cannot be read from this machine's mirror: ${said}`);
+    const updated = await capture(["apt-get", ...apt, "update"], { timeoutMs: 300_000 });
+    if (updated.code !== 0) {
+        throw new Error(
+            `Debian ${suite} cannot be read from this machine's mirror: ${lastLines(updated)}`,
+        );
     }
     await must(
         "apt-get",
@@ -122,6 +124,8 @@ function aptConfiguration(dir: string): string {
         "#clear Acquire::IndexTargets::deb::DEP-11-icons;",
         'Acquire::Languages "none";',
         'Acquire::Retries "2";',
+        // A list that cannot be fetched is an error, not a warning.
+        'APT::Update::Error-Mode "any";',
         `Dir::State "${dir}/state";`,
         `Dir::State::status "${dir}/status";`,
         `Dir::Cache "${dir}/cache";`,
