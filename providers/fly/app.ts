@@ -1,0 +1,279 @@
+/** An app: the name under which everything else lives. */
+import {
+    diffProperties,
+    failuresOf,
+    inputsOf,
+    toState,
+    type DiffResult,
+    type PropertyRules,
+    type Provider,
+    type WithProvider,
+} from "../provider.ts";
+import { flyClient, type FlyClient } from "./client.ts";
+import { FlyError, isAmbiguous, isGone } from "./errors.ts";
+import { describeOwner, isOwnedBy, type Owner } from "./ownership.ts";
+import { appNameProblem } from "./rules.ts";
+import { configure } from "./token.ts";
+import type { WireApp, WireMachine } from "./types.ts";
+import { deadlineIn, poll, Progress } from "./wait.ts";
+
+export interface AppInputs {
+    /** Where the API is. A change is recorded: the same app must be there too. */
+    endpoint: string;
+    /** Unique across all of Fly. A change replaces the app and all that is in it. */
+    name: string;
+    /** Slug, or `personal`. A change replaces the app: the API cannot move one. */
+    organization: string;
+    /** A change is recorded; nothing happens at Fly. */
+    owner: Owner;
+    /** Take over an app that others' machines run in. A change does nothing. */
+    adopt?: boolean;
+}
+
+export interface AppOutputs extends AppInputs {
+    appId: string;
+    /** The real slug, where `organization` may be the alias `personal`. */
+    organizationSlug: string;
+    /** `NAME.fly.dev` */
+    hostname: string;
+}
+
+export const APP_RULES: PropertyRules<AppInputs> = {
+    endpoint: { effect: "update" },
+    name: { effect: "replace" },
+    organization: { effect: "replace" },
+    owner: { effect: "update" },
+    adopt: { effect: "none" },
+};
+
+const PERSONAL = "personal";
+const GONE_WITHIN_S = 120;
+
+/** A name that is taken may be that of an app on its way out. */
+const NAME_FREE_WITHIN_S = 10;
+
+export const app: Provider<AppInputs, AppOutputs> = {
+    configure,
+
+    check(_olds, news) {
+        const failures = failuresOf([
+            ["name", appNameProblem(news.name)],
+            ["organization", news.organization ? undefined : "an app needs an organisation"],
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, olds, news): Promise<DiffResult> {
+        const { changed, replaces } = diffProperties(olds, news, APP_RULES);
+        // `personal` and the slug that it stands for are the same organisation.
+        const real = replaces.filter(
+            (key) => key !== "organization" || news.organization !== olds.organizationSlug,
+        );
+        const same = changed.filter((key) => !replaces.includes(key) || real.includes(key));
+        return Promise.resolve({
+            changes: same.length > 0,
+            replaces: real,
+            deleteBeforeReplace: !real.includes("name"),
+        });
+    },
+
+    async create(inputs) {
+        const client = flyClient(inputs.endpoint);
+        const created = await ensureApp(client, inputs);
+        return { id: inputs.name, outs: toOutputs(inputs, created) };
+    },
+
+    async read(id, props) {
+        if (!props) {
+            throw new Error("An app's state has no properties: it cannot be read.");
+        }
+        const found = await getApp(flyClient(props.endpoint), props.name);
+        if (!found) {
+            return {};
+        }
+        const moved = found.organization?.slug ?? props.organizationSlug;
+        const organization =
+            moved === props.organizationSlug || props.organizationSlug === PERSONAL
+                ? props.organization
+                : moved;
+        const inputs = { ...inputsOf<AppInputs>(props, APP_RULES), organization };
+        return {
+            id,
+            props: toOutputs(inputs, found),
+            inputs: toState(inputs) as AppOutputs,
+        };
+    },
+
+    async update(_id, olds, news) {
+        const found = await getApp(flyClient(news.endpoint), news.name);
+        if (!found) {
+            throw new Error(
+                `App "${news.name}" is not at ${news.endpoint}.\n` +
+                    (news.endpoint === olds.endpoint
+                        ? "  Someone deleted it: run `pulumi up --refresh`."
+                        : "  For another Fly, use another stack."),
+            );
+        }
+        return { outs: toOutputs(news, found, olds.organizationSlug) };
+    },
+
+    async delete(_id, props) {
+        const client = flyClient(props.endpoint);
+        if (await holdsOthersMachines(client, props)) {
+            return;
+        }
+        const path = ["apps", props.name];
+        try {
+            await client.delete(path, { query: { force: true } });
+        } catch (error) {
+            if (!isGone(error)) {
+                throw error;
+            }
+        }
+        client.appDeleted(props.name);
+        const progress = new Progress(`app ${props.name}`);
+        const gone = await poll(deadlineIn(GONE_WITHIN_S), async () => {
+            progress.say("waiting for its deletion");
+            return (await getApp(client, props.name)) ? undefined : true;
+        });
+        if (!gone) {
+            throw new Error(
+                `App "${props.name}" is still there ${GONE_WITHIN_S} s after its deletion.`,
+            );
+        }
+    },
+};
+
+/** Throws when someone else's machines run in it; true when the app itself is gone. */
+async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise<boolean> {
+    let machines: WireMachine[];
+    try {
+        machines = await client.get<WireMachine[]>(["apps", props.name, "machines"]);
+    } catch (error) {
+        if (isGone(error)) {
+            return (await getApp(client, props.name)) === undefined;
+        }
+        throw error;
+    }
+    const others = othersMachines(machines, props.owner);
+    if (others.length > 0) {
+        throw new Error(
+            `App "${props.name}" is not deleted: it also holds ${listMachines(others)}.\n` +
+                "  Remove them first (`fly machine destroy ID`), or take the app out of the stack " +
+                "with `pulumi state delete`.",
+        );
+    }
+    return false;
+}
+
+/** POST first: the usual case is a free name, and one request. */
+async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<WireApp> {
+    const app = await poll(deadlineIn(NAME_FREE_WITHIN_S), async () => {
+        try {
+            const created = await client.post<WireApp>(["apps"], {
+                body: { name: inputs.name, org_slug: inputs.organization },
+            });
+            client.appCreated(inputs.name);
+            return created;
+        } catch (error) {
+            if (!isNameTaken(error) && !isAmbiguous(error)) {
+                throw error;
+            }
+            const found = await getApp(client, inputs.name, error);
+            if (!found) {
+                return undefined;
+            }
+            const adopted = await adoptApp(client, inputs, found);
+            client.appCreated(inputs.name);
+            return adopted;
+        }
+    });
+    if (!app) {
+        throw nameTaken(inputs.name);
+    }
+    return app;
+}
+
+function isNameTaken(error: unknown): boolean {
+    return (
+        error instanceof FlyError &&
+        (error.flyStatus === "name_taken" ||
+            /already been taken|uniqueness constraint/i.test(error.text))
+    );
+}
+
+function nameTaken(name: string, cause?: unknown): Error {
+    return new Error(
+        `App name "${name}" is taken by someone else: names are unique across all of Fly.\n` +
+            "  Choose another one, or leave it out to have one made.",
+        { cause },
+    );
+}
+
+/** @param taken the refusal that made us look: 403 then says whose the app is not */
+async function getApp(
+    client: FlyClient,
+    name: string,
+    taken?: unknown,
+): Promise<WireApp | undefined> {
+    try {
+        return await client.get<WireApp>(["apps", name]);
+    } catch (error) {
+        if (isGone(error)) {
+            return undefined;
+        }
+        if (taken !== undefined && error instanceof FlyError && error.status === 403) {
+            throw nameTaken(name, error);
+        }
+        throw error;
+    }
+}
+
+/** Apps carry no labels, so their machines say whose they are. */
+async function adoptApp(client: FlyClient, inputs: AppInputs, found: WireApp): Promise<WireApp> {
+    const slug = found.organization?.slug ?? inputs.organization;
+    if (slug !== inputs.organization && inputs.organization !== PERSONAL) {
+        throw new Error(
+            `App "${inputs.name}" exists in your organisation "${slug}", not in "${inputs.organization}".\n` +
+                "  Choose another name, or the other organisation.",
+        );
+    }
+    if (inputs.adopt !== true) {
+        const machines = await client.get<WireMachine[]>(["apps", inputs.name, "machines"]);
+        const others = othersMachines(machines, inputs.owner);
+        const [first] = others;
+        if (first) {
+            throw new Error(
+                `App "${inputs.name}" exists and is run by ${describeOwner(first.config)}: ` +
+                    `it holds ${listMachines(others)}.\n` +
+                    "  Choose another name, or take the app over with `adopt: true`.",
+            );
+        }
+    }
+    return found;
+}
+
+function othersMachines(machines: readonly WireMachine[], owner: Owner): WireMachine[] {
+    return machines.filter(
+        (machine) => machine.state !== "destroyed" && !isOwnedBy(owner, machine.config),
+    );
+}
+
+function listMachines(machines: readonly WireMachine[]): string {
+    return machines
+        .map(({ id, name, config }) => `machine ${id} "${name ?? ""}" of ${describeOwner(config)}`)
+        .join(", ");
+}
+
+function toOutputs(
+    inputs: WithProvider<AppInputs>,
+    found: WireApp,
+    knownSlug = inputs.organization,
+): AppOutputs {
+    return toState({
+        ...inputs,
+        appId: found.id ?? inputs.name,
+        organizationSlug: found.organization?.slug ?? knownSlug,
+        hostname: `${inputs.name}.fly.dev`,
+    });
+}

@@ -1,0 +1,180 @@
+/** An address of an app. Fly allocates none by itself to an app made over the API. */
+import {
+    diffProperties,
+    failuresOf,
+    inputsOf,
+    isUnknown,
+    toState,
+    type PropertyRules,
+    type Provider,
+    type WithProvider,
+} from "../provider.ts";
+import { flyClient, type FlyClient } from "./client.ts";
+import { isAmbiguous, isGone } from "./errors.ts";
+import { configure } from "./token.ts";
+import type { WireIp } from "./types.ts";
+import { deadlineIn, poll } from "./wait.ts";
+
+/**
+ * v4: dedicated, $2 a month. v6: dedicated, free. shared_v4: free, but only for HTTP and for TLS
+ * that Fly's proxy can route by name.
+ */
+export type IpType = "v4" | "v6" | "shared_v4";
+
+export interface IpAddressInputs {
+    /** A change is recorded. */
+    endpoint: string;
+    /** A change replaces the address. */
+    app: string;
+    /** A change replaces the address. An app gets one of each type from us. */
+    type: IpType;
+    /** Left out: reachable in all regions. A change replaces the address. */
+    region?: string;
+}
+
+export interface IpAddressOutputs extends IpAddressInputs {
+    address: string;
+    shared: boolean;
+}
+
+export const IP_RULES: PropertyRules<IpAddressInputs> = {
+    endpoint: { effect: "update" },
+    app: { effect: "replace" },
+    type: { effect: "replace" },
+    region: { effect: "replace", optional: true },
+};
+
+const TYPES: readonly string[] = ["v4", "v6", "shared_v4"];
+
+/** How long an assignment is looked for whose answer was lost. */
+const AGAIN_WITHIN_S = 60;
+
+export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
+    configure,
+
+    check(_olds, news) {
+        const known = isUnknown(news.type) || TYPES.includes(news.type);
+        const failures = failuresOf([
+            ["type", known ? undefined : `"${news.type}": it is one of ${TYPES.join(", ")}`],
+            ["app", news.app ? undefined : "an address needs an app"],
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, olds, news) {
+        const { changed, replaces } = diffProperties(olds, news, IP_RULES);
+        return Promise.resolve({
+            changes: changed.length > 0,
+            replaces,
+            // A new one of the same type and app would find the old one and take it for its own.
+            deleteBeforeReplace: !replaces.includes("app") && !replaces.includes("type"),
+        });
+    },
+
+    async create(inputs) {
+        const address = await ensureAddress(flyClient(inputs.endpoint), inputs);
+        return { id: address.ip, outs: toOutputs(inputs, address) };
+    },
+
+    async read(id, props) {
+        if (!props) {
+            throw new Error("An address' state has no properties: it cannot be read.");
+        }
+        const found = await findAddress(flyClient(props.endpoint), props.app, id);
+        if (!found) {
+            return {};
+        }
+        const inputs = inputsOf<IpAddressInputs>(props, IP_RULES);
+        return {
+            id,
+            props: toOutputs(inputs, found),
+            inputs: toState(inputs) as IpAddressOutputs,
+        };
+    },
+
+    async update(id, _olds, news) {
+        const found = await findAddress(flyClient(news.endpoint), news.app, id);
+        if (!found) {
+            throw new Error(
+                `Address ${id} of app "${news.app}" is not at ${news.endpoint}.\n` +
+                    "  If someone released it, run `pulumi up --refresh`.",
+            );
+        }
+        return { outs: toOutputs(news, found) };
+    },
+
+    async delete(id, props) {
+        try {
+            await flyClient(props.endpoint).delete(["apps", props.app, "ip_assignments", id]);
+        } catch (error) {
+            if (!isGone(error)) {
+                throw error;
+            }
+        }
+    },
+};
+
+async function ensureAddress(client: FlyClient, inputs: IpAddressInputs): Promise<WireIp> {
+    const path = ["apps", inputs.app, "ip_assignments"];
+    let lost: unknown;
+    const address = await poll(deadlineIn(AGAIN_WITHIN_S), async () => {
+        // Addresses made at the same time share the first look, but not one after a lost answer.
+        const { ips } = lost
+            ? await client.get<{ ips: WireIp[] | null }>(path)
+            : await client.getShared<{ ips: WireIp[] | null }>(path);
+        const leftover = (ips ?? []).find((ip) => isWanted(ip, inputs));
+        if (leftover) {
+            return leftover;
+        }
+        try {
+            const { type, region } = inputs;
+            return await client.post<WireIp>(path, { body: { type, ...(region && { region }) } });
+        } catch (error) {
+            if (!isAmbiguous(error)) {
+                throw error;
+            }
+            lost = error;
+            return undefined;
+        }
+    });
+    if (!address) {
+        throw lost;
+    }
+    return address;
+}
+
+function isWanted(ip: WireIp, inputs: IpAddressInputs): boolean {
+    return (
+        typeOf(ip) === inputs.type &&
+        !ip.service_name &&
+        (inputs.region === undefined || ip.region === inputs.region)
+    );
+}
+
+/** Fly does not tell an address' type. `fdaa:` is its private network. */
+function typeOf(ip: WireIp): IpType | "private_v6" {
+    if (ip.ip.includes(":")) {
+        return ip.ip.toLowerCase().startsWith("fdaa:") ? "private_v6" : "v6";
+    }
+    return ip.shared ? "shared_v4" : "v4";
+}
+
+async function findAddress(
+    client: FlyClient,
+    app: string,
+    address: string,
+): Promise<WireIp | undefined> {
+    try {
+        const { ips } = await client.get<{ ips: WireIp[] | null }>(["apps", app, "ip_assignments"]);
+        return (ips ?? []).find(({ ip }) => ip === address);
+    } catch (error) {
+        if (isGone(error)) {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+function toOutputs(inputs: WithProvider<IpAddressInputs>, found: WireIp): IpAddressOutputs {
+    return toState({ ...inputs, address: found.ip, shared: found.shared ?? false });
+}

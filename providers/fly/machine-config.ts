@@ -1,0 +1,64 @@
+/** The config as it is sent: the program's, and who it belongs to. */
+import { configDifferences } from "./config-diff.ts";
+import { ownerMetadata, type Owner } from "./ownership.ts";
+import type { MachineConfig } from "./types.ts";
+
+export interface MachineWish {
+    readonly owner: Owner;
+    readonly config: MachineConfig;
+    readonly secretsVersion?: number;
+}
+
+/** The secrets' version that the machine was given; the API does not tell it otherwise. */
+const SECRETS_VERSION = "appkata_secrets_version";
+
+/** What Fly's own tools expect of a machine that serves an app (superfly/flyctl). */
+const PLATFORM = { fly_platform_version: "v2", fly_process_group: "app" };
+
+export function effectiveConfig({ owner, config, secretsVersion }: MachineWish): MachineConfig {
+    return {
+        ...config,
+        metadata: {
+            ...PLATFORM,
+            ...config.metadata,
+            ...ownerMetadata(owner),
+            ...(secretsVersion !== undefined && { [SECRETS_VERSION]: String(secretsVersion) }),
+        },
+    };
+}
+
+/** What the machine's config would have to change; metadata apart, since they need no restart. */
+export function changesNeeded(
+    wanted: MachineConfig,
+    found: MachineConfig,
+): { readonly config: string[]; readonly metadata: string[]; readonly secrets: boolean } {
+    const paths = configDifferences(wanted, found);
+    const secrets = `metadata.${SECRETS_VERSION}`;
+    return {
+        config: paths.filter((path) => !path.startsWith("metadata")),
+        metadata: paths.filter((path) => path.startsWith("metadata") && path !== secrets),
+        secrets: paths.includes(secrets) || paths.includes("metadata"),
+    };
+}
+
+const OWNERS_KEYS = new Set([
+    ...Object.keys(ownerMetadata({ project: "", stack: "" })),
+    SECRETS_VERSION,
+]);
+
+/** What metadata say of owner and secrets, and the rest of them, without what Fly's tools add. */
+export function splitMetadata(found: MachineConfig, known: MachineConfig) {
+    const all = found.metadata ?? {};
+    const version = all[SECRETS_VERSION];
+    return {
+        owner: { project: all.pulumi_project ?? "", stack: all.pulumi_stack ?? "" },
+        secretsVersion: version === undefined ? undefined : Number(version),
+        metadata: Object.fromEntries(
+            Object.entries(all).filter(
+                ([key]) =>
+                    key in (known.metadata ?? {}) ||
+                    !(OWNERS_KEYS.has(key) || key.startsWith("fly_")),
+            ),
+        ),
+    };
+}

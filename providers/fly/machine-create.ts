@@ -1,0 +1,139 @@
+/** Making a machine, or finding the one that an earlier run made. */
+import type { FlyClient } from "./client.ts";
+import { FlyError, isAmbiguous } from "./errors.ts";
+import { waitUntilHealthy } from "./health.ts";
+import { effectiveConfig } from "./machine-config.ts";
+import { convergeMachine, LAUNCH_DEADLINE_MS, type MachineTarget } from "./machine-converge.ts";
+import { getMachine } from "./machine-power.ts";
+import { describeOwner, isOwnedBy } from "./ownership.ts";
+import type { WireMachine } from "./types.ts";
+import { poll, Progress, type Deadline } from "./wait.ts";
+
+export interface NewMachine extends MachineTarget {
+    readonly adopt?: string;
+}
+
+/**
+ * A leftover of the same name and owner is brought to the wanted state; another's is refused.
+ * @param onKnown told as soon as there is a machine that belongs into the state
+ */
+export async function createMachine(
+    client: FlyClient,
+    inputs: NewMachine,
+    deadline: Deadline,
+    onKnown: (machine: WireMachine) => void,
+): Promise<WireMachine> {
+    const config = effectiveConfig(inputs);
+    const known = await findOrLaunch(client, inputs, deadline);
+    onKnown(known.machine);
+    if (!known.launched) {
+        return await convergeMachine(client, inputs, known.machine, deadline);
+    }
+    const { id, instance_id: instanceId } = known.machine;
+    return await waitUntilHealthy(client, { app: inputs.app, id, instanceId }, config, deadline);
+}
+
+interface Known {
+    readonly machine: WireMachine;
+    /** By this very run, and so with the wanted config. */
+    readonly launched: boolean;
+}
+
+async function findOrLaunch(
+    client: FlyClient,
+    inputs: NewMachine,
+    deadline: Deadline,
+): Promise<Known> {
+    if (inputs.adopt) {
+        const machine = await getMachine(client, inputs.app, inputs.adopt);
+        if (!machine) {
+            throw new Error(`App "${inputs.app}" has no machine ${inputs.adopt} to take over.`);
+        }
+        return { machine, launched: false };
+    }
+    const progress = new Progress(`machine "${inputs.name}"`);
+    let failure: unknown;
+    const known = await poll<Known>(deadline, async () => {
+        const found = await findByName(client, inputs);
+        if (found?.state === "destroying") {
+            failure = new Error(`Machine ${found.id} is still being destroyed.`);
+            progress.say("waiting until its predecessor is destroyed");
+            return undefined;
+        }
+        if (found) {
+            return { machine: ours(inputs, found), launched: false };
+        }
+        try {
+            return { machine: await launch(client, inputs), launched: true };
+        } catch (error) {
+            if (!isAmbiguous(error) && !isPassing(error)) {
+                throw error;
+            }
+            failure = error;
+            progress.say(`trying again (${error.text})`);
+            return undefined;
+        }
+    }, [1000, 2000, 3000, 5000]);
+    if (!known) {
+        throw failure;
+    }
+    return known;
+}
+
+async function findByName(client: FlyClient, inputs: NewMachine): Promise<WireMachine | undefined> {
+    const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
+    return machines.find(({ name, state }) => name === inputs.name && state !== "destroyed");
+}
+
+function ours(inputs: NewMachine, found: WireMachine): WireMachine {
+    if (!isOwnedBy(inputs.owner, found.config)) {
+        throw new Error(
+            `App "${inputs.app}" already has a machine "${inputs.name}" (${found.id}), ` +
+                `which belongs to ${describeOwner(found.config)}.\n` +
+                `  Take it over with \`adopt: "${found.id}"\` on fly.Machine, remove it with ` +
+                `\`fly machine destroy ${found.id} -a ${inputs.app}\`, or choose another name.`,
+        );
+    }
+    if (found.region !== undefined && found.region !== inputs.region) {
+        throw new Error(
+            `Machine ${found.id} "${inputs.name}" is in region ${found.region}, not ${inputs.region}, ` +
+                "and cannot be moved.\n" +
+                `  Remove it: fly machine destroy ${found.id} -a ${inputs.app}`,
+        );
+    }
+    return found;
+}
+
+async function launch(client: FlyClient, inputs: NewMachine): Promise<WireMachine> {
+    return await client.post<WireMachine>(["apps", inputs.app, "machines"], {
+        deadlineMs: LAUNCH_DEADLINE_MS,
+        body: {
+            name: inputs.name,
+            region: inputs.region,
+            config: effectiveConfig(inputs),
+            ...(inputs.secretsVersion !== undefined && {
+                min_secrets_version: inputs.secretsVersion,
+            }),
+        },
+    });
+}
+
+/**
+ * Refusals that end by themselves: the name's machine is found on the next look; a volume stays
+ * claimed for up to three minutes after its machine is gone; a host was full for the moment.
+ */
+function isPassing(error: unknown): error is FlyError {
+    if (!(error instanceof FlyError)) {
+        return false;
+    }
+    switch (error.status) {
+        case 409:
+            return /already exists|^aborted:/i.test(error.text);
+        case 412:
+            return /already claimed|currently bound/i.test(error.text);
+        case 422:
+            return /unique machine name/i.test(error.text);
+        default:
+            return false;
+    }
+}

@@ -1,0 +1,41 @@
+/** Who a machine belongs to, as its metadata says; apps and volumes have none. */
+import type { MachineConfig } from "./types.ts";
+
+/** The Pulumi project and stack that own what they make. */
+export interface Owner {
+    readonly project: string;
+    readonly stack: string;
+}
+
+const MANAGED_BY = "appkata-mqtt";
+
+export function ownerMetadata(owner: Owner): Record<string, string> {
+    return {
+        managed_by: MANAGED_BY,
+        pulumi_project: owner.project,
+        pulumi_stack: owner.stack,
+    };
+}
+
+export function isOwnedBy(
+    owner: Owner,
+    config: Pick<MachineConfig, "metadata"> | null | undefined,
+) {
+    const metadata = config?.metadata ?? {};
+    return Object.entries(ownerMetadata(owner)).every(([key, value]) => metadata[key] === value);
+}
+
+/** For an error: "project p, stack dev" or what else the metadata tell. */
+export function describeOwner(config: Pick<MachineConfig, "metadata"> | null | undefined): string {
+    const metadata = config?.metadata ?? {};
+    if (metadata.managed_by === MANAGED_BY) {
+        return `Pulumi project ${metadata.pulumi_project ?? "?"}, stack ${metadata.pulumi_stack ?? "?"}`;
+    }
+    if (metadata.managed_by) {
+        return metadata.managed_by;
+    }
+    if (metadata.fly_flyctl_version ?? metadata.fly_release_id) {
+        return "someone who deployed it with flyctl";
+    }
+    return "someone else (it carries no owner)";
+}

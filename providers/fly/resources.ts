@@ -1,0 +1,134 @@
+/** Fly's resources, as a Pulumi program declares them. What each property does: see its provider. */
+import * as pulumi from "@pulumi/pulumi";
+import {
+    delegateApp,
+    delegateIpAddress,
+    delegateMachine,
+    delegateSecrets,
+    delegateVolume,
+} from "../delegates.ts";
+import type { AppInputs } from "./app.ts";
+import type { IpAddressInputs } from "./ip.ts";
+import type { MachineInputs } from "./machine.ts";
+import type { SecretsInputs } from "./secrets.ts";
+import type { VolumeInputs } from "./volume.ts";
+
+/** Each value, at any depth, may be another resource's output. */
+type Inputs<T> = { [K in keyof T]: DeepInput<T[K]> };
+type DeepInput<T> = pulumi.Input<T extends object ? { [K in keyof T]: DeepInput<T[K]> } : T>;
+
+export type AppArgs = Inputs<AppInputs>;
+export type IpAddressArgs = Inputs<IpAddressInputs>;
+export type VolumeArgs = Inputs<VolumeInputs>;
+export type SecretsArgs = Inputs<SecretsInputs>;
+export type MachineArgs = Inputs<MachineInputs>;
+
+/** An app: a name, unique across all of Fly, and what lives under it. */
+export class App extends pulumi.dynamic.Resource {
+    declare readonly name: pulumi.Output<string>;
+    declare readonly organization: pulumi.Output<string>;
+    declare readonly appId: pulumi.Output<string>;
+    declare readonly organizationSlug: pulumi.Output<string>;
+    /** `NAME.fly.dev` */
+    declare readonly hostname: pulumi.Output<string>;
+
+    constructor(name: string, args: AppArgs, opts?: pulumi.CustomResourceOptions) {
+        const outputs = { appId: undefined, organizationSlug: undefined, hostname: undefined };
+        super(delegateApp, name, { ...outputs, ...args }, opts, "fly", "App");
+    }
+}
+
+/** An address at which the app is reached from outside. */
+export class IpAddress extends pulumi.dynamic.Resource {
+    declare readonly app: pulumi.Output<string>;
+    declare readonly type: pulumi.Output<string>;
+    declare readonly address: pulumi.Output<string>;
+    declare readonly shared: pulumi.Output<boolean>;
+
+    constructor(name: string, args: IpAddressArgs, opts?: pulumi.CustomResourceOptions) {
+        const outputs = { address: undefined, shared: undefined };
+        super(delegateIpAddress, name, { ...outputs, ...args }, opts, "fly", "IpAddress");
+    }
+}
+
+/** A disk in one region, for one machine at a time. It can only grow. */
+export class Volume extends pulumi.dynamic.Resource {
+    declare readonly app: pulumi.Output<string>;
+    declare readonly name: pulumi.Output<string>;
+    declare readonly region: pulumi.Output<string>;
+    declare readonly sizeGb: pulumi.Output<number>;
+    declare readonly volumeId: pulumi.Output<string>;
+    declare readonly zone: pulumi.Output<string>;
+    declare readonly encrypted: pulumi.Output<boolean>;
+    declare readonly fstype: pulumi.Output<string>;
+    declare readonly state: pulumi.Output<string>;
+    declare readonly createdAt: pulumi.Output<string>;
+
+    constructor(name: string, args: VolumeArgs, opts?: pulumi.CustomResourceOptions) {
+        const outputs = {
+            volumeId: undefined,
+            zone: undefined,
+            encrypted: undefined,
+            fstype: undefined,
+            state: undefined,
+            createdAt: undefined,
+        };
+        super(delegateVolume, name, { ...outputs, ...args }, opts, "fly", "Volume");
+    }
+}
+
+/** Some of the app's secrets: those named here, and no others. */
+export class Secrets extends pulumi.dynamic.Resource {
+    declare readonly app: pulumi.Output<string>;
+    /** For a machine's `secretsVersion`. */
+    declare readonly version: pulumi.Output<number>;
+    /** Name → Fly's digest. */
+    declare readonly digests: pulumi.Output<Record<string, string>>;
+
+    constructor(name: string, args: SecretsArgs, opts?: pulumi.CustomResourceOptions) {
+        const props = {
+            version: undefined,
+            digests: undefined,
+            fingerprints: undefined,
+            salt: undefined,
+            ...args,
+            values: pulumi.secret(args.values),
+        };
+        const secretOutputs = { additionalSecretOutputs: ["fingerprints", "salt"] };
+        super(
+            delegateSecrets,
+            name,
+            props,
+            pulumi.mergeOptions(opts, secretOutputs),
+            "fly",
+            "Secrets",
+        );
+    }
+}
+
+/** A machine, ready when it runs and its health checks pass. */
+export class Machine extends pulumi.dynamic.Resource {
+    declare readonly app: pulumi.Output<string>;
+    declare readonly name: pulumi.Output<string>;
+    declare readonly region: pulumi.Output<string>;
+    declare readonly machineId: pulumi.Output<string>;
+    /** New with each version of the machine. */
+    declare readonly instanceId: pulumi.Output<string>;
+    declare readonly version: pulumi.Output<string>;
+    declare readonly state: pulumi.Output<string>;
+    declare readonly privateIp: pulumi.Output<string>;
+    /** `sha256:…` of the image that runs. */
+    declare readonly imageDigest: pulumi.Output<string>;
+
+    constructor(name: string, args: MachineArgs, opts?: pulumi.CustomResourceOptions) {
+        const outputs = {
+            machineId: undefined,
+            instanceId: undefined,
+            version: undefined,
+            state: undefined,
+            privateIp: undefined,
+            imageDigest: undefined,
+        };
+        super(delegateMachine, name, { ...outputs, ...args }, opts, "fly", "Machine");
+    }
+}

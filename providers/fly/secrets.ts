@@ -1,0 +1,213 @@
+/** An app's secrets. Fly gives a machine those that are there when it starts or is updated. */
+import { createHmac, randomBytes } from "node:crypto";
+import {
+    failuresOf,
+    isUnknown,
+    sameValue,
+    toState,
+    type Provider,
+    type WithProvider,
+} from "../provider.ts";
+import { flyClient } from "./client.ts";
+import { isGone } from "./errors.ts";
+import { configure } from "./token.ts";
+import type { WireSecret } from "./types.ts";
+
+export interface SecretsInputs {
+    /** A change is recorded: the secrets are set there. */
+    endpoint: string;
+    /** A change replaces the secrets. */
+    app: string;
+    /**
+     * Name → value. Secret. New and changed ones are set, those left out are removed, all in one
+     * request; a machine has them once it is updated (`secretsVersion`). The app's other secrets
+     * are left alone.
+     */
+    values: Record<string, string>;
+}
+
+/** The values themselves are not among the outputs; a keyed hash of each tells whether it changed. */
+export interface SecretsOutputs {
+    endpoint: string;
+    app: string;
+    /** For a machine's `secretsVersion`: it then starts with these secrets, or newer ones. */
+    version: number;
+    /** Name → Fly's digest. */
+    digests: Record<string, string>;
+    /** Secret. Name → HMAC-SHA256 of the value under `salt`. */
+    fingerprints: Record<string, string>;
+    /** Secret. Base64. */
+    salt: string;
+}
+
+interface WireSecrets {
+    readonly secrets?: readonly WireSecret[] | null;
+    readonly version?: number;
+    /** The version's deprecated spelling. */
+    readonly Version?: number;
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
+    configure,
+
+    check(_olds, news) {
+        const names = isUnknown(news.values) ? [] : Object.keys(news.values);
+        const wrong = names.filter((name) => !NAME.test(name));
+        const notText = names.filter((name) => typeof news.values[name] !== "string");
+        const failures = failuresOf([
+            [
+                "values",
+                wrong.length > 0
+                    ? `${wrong.join(", ")}: a secret's name is letters, digits and underscores, and does not start with a digit`
+                    : undefined,
+            ],
+            ["values", notText.length > 0 ? `${notText.join(", ")}: not a string` : undefined],
+            ["app", news.app ? undefined : "secrets need an app"],
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, olds, news) {
+        const replaced = !isUnknown(news.app) && olds.app !== news.app;
+        return Promise.resolve({
+            changes: replaced || olds.endpoint !== news.endpoint || valuesDiffer(olds, news),
+            replaces: replaced ? ["app"] : [],
+            deleteBeforeReplace: !replaced,
+        });
+    },
+
+    async create(inputs) {
+        const answer = await setSecrets(inputs, inputs.values);
+        const salt = randomBytes(16).toString("base64");
+        return { id: `${inputs.app}/secrets`, outs: toOutputs(inputs, salt, answer) };
+    },
+
+    async read(id, props) {
+        if (!props) {
+            throw new Error("The secrets' state has no properties: they cannot be read.");
+        }
+        let found: WireSecrets;
+        try {
+            found = await flyClient(props.endpoint).get<WireSecrets>([
+                "apps",
+                props.app,
+                "secrets",
+            ]);
+        } catch (error) {
+            if (isGone(error)) {
+                return {};
+            }
+            throw error;
+        }
+        const present = new Map((found.secrets ?? []).map(({ name, digest }) => [name, digest]));
+        const names = Object.keys(props.fingerprints);
+        if (names.length > 0 && !names.some((name) => present.has(name))) {
+            return {};
+        }
+        // What someone changed or removed loses its fingerprint, and so differs from any value.
+        const kept = names.filter(
+            (name) => present.has(name) && present.get(name) === props.digests[name],
+        );
+        return {
+            id,
+            props: toState({
+                ...props,
+                digests: Object.fromEntries(
+                    names.flatMap((name) => {
+                        const digest = present.get(name);
+                        return digest === undefined ? [] : [[name, digest]];
+                    }),
+                ),
+                fingerprints: Object.fromEntries(
+                    kept.map((name) => [name, props.fingerprints[name] ?? ""]),
+                ),
+            }),
+        };
+    },
+
+    async update(_id, olds, news) {
+        const moved = olds.endpoint !== news.endpoint;
+        const values: Record<string, string | null> = {};
+        for (const name of Object.keys({ ...olds.digests, ...olds.fingerprints })) {
+            if (!(name in news.values)) {
+                values[name] = null;
+            }
+        }
+        for (const [name, value] of Object.entries(news.values)) {
+            if (moved || olds.fingerprints[name] !== fingerprint(olds.salt, value)) {
+                values[name] = value;
+            }
+        }
+        if (Object.keys(values).length === 0) {
+            return { outs: { ...olds, endpoint: news.endpoint, app: news.app } };
+        }
+        const answer = await setSecrets(news, values);
+        return { outs: toOutputs(news, olds.salt, answer, olds.digests) };
+    },
+
+    async delete(_id, props) {
+        const names = Object.keys({ ...props.digests, ...props.fingerprints });
+        if (names.length === 0) {
+            return;
+        }
+        try {
+            await setSecrets(props, Object.fromEntries(names.map((name) => [name, null])));
+        } catch (error) {
+            if (!isGone(error)) {
+                throw error;
+            }
+        }
+    },
+};
+
+function valuesDiffer(olds: SecretsOutputs, news: SecretsInputs): boolean {
+    if (isUnknown(news.values) || Object.values(news.values).some(isUnknown)) {
+        return true;
+    }
+    const wanted = Object.fromEntries(
+        Object.entries(news.values).map(([name, value]) => [name, fingerprint(olds.salt, value)]),
+    );
+    const left = Object.keys(olds.digests).some((name) => !(name in wanted));
+    return left || !sameValue(wanted, olds.fingerprints);
+}
+
+/** Setting the same values twice does no harm, so the request may be repeated. */
+async function setSecrets(
+    at: { readonly endpoint: string; readonly app: string },
+    values: Record<string, string | null>,
+): Promise<WireSecrets> {
+    return await flyClient(at.endpoint).post<WireSecrets>(["apps", at.app, "secrets"], {
+        body: { values },
+        safe: true,
+        secrets: Object.values(values).filter((value) => value !== null),
+    });
+}
+
+function fingerprint(salt: string, value: string): string {
+    return createHmac("sha256", Buffer.from(salt, "base64")).update(value).digest("base64");
+}
+
+/** Fly lists all secrets of the app, or only those of the request: older digests fill in. */
+function toOutputs(
+    inputs: WithProvider<SecretsInputs>,
+    salt: string,
+    answer: WireSecrets,
+    known: Record<string, string> = {},
+): SecretsOutputs {
+    const { values, ...rest } = inputs;
+    const digests = new Map((answer.secrets ?? []).map(({ name, digest }) => [name, digest]));
+    const names = Object.keys(values);
+    return toState({
+        ...rest,
+        version: answer.version ?? answer.Version ?? 0,
+        digests: Object.fromEntries(
+            names.map((name) => [name, digests.get(name) ?? known[name] ?? ""]),
+        ),
+        fingerprints: Object.fromEntries(
+            names.map((name) => [name, fingerprint(salt, values[name] ?? "")]),
+        ),
+        salt,
+    });
+}

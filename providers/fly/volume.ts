@@ -1,0 +1,404 @@
+/** A volume: a disk on one host, for one machine at a time, which can only grow. */
+import {
+    diffProperties,
+    failuresOf,
+    isUnknown,
+    PartialFailure,
+    toState,
+    type PropertyRules,
+    type Provider,
+    type WithProvider,
+} from "../provider.ts";
+import { flyClient, type FlyClient } from "./client.ts";
+import { FlyError, isAmbiguous, isGone } from "./errors.ts";
+import { restartMachine } from "./machine-power.ts";
+import { isOwnedBy, type Owner } from "./ownership.ts";
+import { volumeNameProblem, volumeSizeProblem } from "./rules.ts";
+import { configure } from "./token.ts";
+import type { WireMachine, WireVolume } from "./types.ts";
+import { deadlineIn, poll, Progress } from "./wait.ts";
+
+export interface VolumeInputs {
+    /** A change is recorded. */
+    endpoint: string;
+    /** A change replaces the volume. */
+    app: string;
+    /** Not unique at Fly. A change replaces the volume: Fly cannot rename one. */
+    name: string;
+    /** A change replaces the volume: it stays on its host. */
+    region: string;
+    /** Grows in place, with a restart of the machine if Fly says so. Less is refused. */
+    sizeGb: number;
+    /** 1 to 60. Changed in place. Left out: as Fly has it (5). */
+    snapshotRetentionDays?: number;
+    /** A snapshot each day. Changed in place. Left out: as Fly has it (on). */
+    autoBackup?: boolean;
+    /** Whose machine may hold the volume when a leftover is looked for. A change is recorded. */
+    owner?: Owner;
+    /** The id of an existing volume to take over, instead of making one. A change does nothing. */
+    adopt?: string;
+}
+
+export interface VolumeOutputs extends VolumeInputs {
+    volumeId: string;
+    /** The host's zone in the region. */
+    zone: string;
+    encrypted: boolean;
+    fstype: string;
+    state: string;
+    createdAt: string;
+}
+
+export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
+    endpoint: { effect: "update" },
+    app: { effect: "replace" },
+    name: { effect: "replace" },
+    region: { effect: "replace" },
+    sizeGb: { effect: "update" },
+    snapshotRetentionDays: { effect: "update", optional: true },
+    autoBackup: { effect: "update", optional: true },
+    owner: { effect: "update", optional: true },
+    adopt: { effect: "none" },
+};
+
+/** States of a volume on its way out: a GET still finds it for a day. */
+const OUTGOING = new Set([
+    "scheduling_destroy",
+    "pending_destroy",
+    "fork_cleanup",
+    "waiting_for_detach",
+    "destroying",
+    "destroyed",
+]);
+
+const READY_WITHIN_S = 120;
+
+/** A machine's volume stays bound for a minute or two after the machine is gone. */
+const UNBOUND_WITHIN_S = 180;
+
+export const volume: Provider<VolumeInputs, VolumeOutputs> = {
+    configure,
+
+    check(olds, news) {
+        const failures = failuresOf([
+            ["name", volumeNameProblem(news.name)],
+            ["sizeGb", volumeSizeProblem(news.sizeGb)],
+            ["sizeGb", shrinkProblem(olds, news)],
+            ["region", news.region ? undefined : "a volume needs a region"],
+            ["snapshotRetentionDays", retentionProblem(news.snapshotRetentionDays)],
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, olds, news) {
+        const { changed, replaces } = diffProperties(olds, news, VOLUME_RULES);
+        return Promise.resolve({
+            changes: changed.length > 0,
+            replaces,
+            // Made first, a new one of the same name would be the old one: see `create`.
+            deleteBeforeReplace: replaces.length === 0,
+        });
+    },
+
+    async create(inputs) {
+        const client = flyClient(inputs.endpoint);
+        const found = await ensureVolume(client, inputs);
+        try {
+            const ready = await waitUntilReady(client, inputs.app, found);
+            return { id: ready.id, outs: toOutputs(inputs, await sync(client, inputs, ready)) };
+        } catch (error) {
+            throw new PartialFailure(found.id, toOutputs(inputs, found), error);
+        }
+    },
+
+    async read(id, props) {
+        if (!props) {
+            throw new Error("A volume's state has no properties: it cannot be read.");
+        }
+        const found = await getVolume(flyClient(props.endpoint), props.app, id);
+        if (!found) {
+            return {};
+        }
+        const inputs: VolumeInputs = {
+            endpoint: props.endpoint,
+            app: props.app,
+            name: found.name,
+            region: found.region,
+            sizeGb: found.size_gb,
+        };
+        if (props.snapshotRetentionDays !== undefined) {
+            inputs.snapshotRetentionDays = found.snapshot_retention ?? props.snapshotRetentionDays;
+        }
+        if (props.autoBackup !== undefined) {
+            inputs.autoBackup = found.auto_backup_enabled ?? props.autoBackup;
+        }
+        if (props.owner !== undefined) {
+            inputs.owner = props.owner;
+        }
+        if (props.adopt !== undefined) {
+            inputs.adopt = props.adopt;
+        }
+        return {
+            id,
+            props: toOutputs(inputs, found),
+            inputs: inputs as VolumeOutputs,
+        };
+    },
+
+    async update(id, olds, news) {
+        const client = flyClient(news.endpoint);
+        const found = await getVolume(client, news.app, id);
+        if (!found) {
+            throw new Error(
+                `Volume ${id} of app "${news.app}" is not at ${news.endpoint}.\n` +
+                    "  If someone deleted it, run `pulumi up --refresh`.",
+            );
+        }
+        try {
+            return { outs: toOutputs(news, await sync(client, news, found)) };
+        } catch (error) {
+            throw new PartialFailure(id, { ...news, ...stateOf(olds) }, error);
+        }
+    },
+
+    async delete(id, props) {
+        const client = flyClient(props.endpoint);
+        const progress = new Progress(`volume ${id}`);
+        let bound: FlyError | undefined;
+        const done = await poll(
+            deadlineIn(UNBOUND_WITHIN_S),
+            async () => {
+                try {
+                    await client.delete(["apps", props.app, "volumes", id]);
+                    return true;
+                } catch (error) {
+                    if (isGone(error)) {
+                        return true;
+                    }
+                    if (!isBound(error)) {
+                        throw error;
+                    }
+                    bound = error;
+                    progress.say(`waiting for its machine to let go (${error.text})`);
+                    return undefined;
+                }
+            },
+            [1000, 2000, 3000, 5000],
+        );
+        if (!done && (await getVolume(client, props.app, id))) {
+            throw bound ?? new Error(`Volume ${id} is still bound.`);
+        }
+    },
+};
+
+function shrinkProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string | undefined {
+    const [was, wanted] = [olds.sizeGb, news.sizeGb];
+    if (typeof was !== "number" || isUnknown(wanted) || isUnknown(was) || wanted >= was) {
+        return undefined;
+    }
+    const elsewhere = olds.region !== news.region || olds.name !== news.name;
+    return elsewhere || olds.app !== news.app
+        ? undefined
+        : `${wanted} GB: the volume has ${was} GB, and Fly cannot shrink one; keep ${was} or more`;
+}
+
+function retentionProblem(days: number | undefined): string | undefined {
+    return days === undefined ||
+        isUnknown(days) ||
+        (Number.isInteger(days) && days >= 1 && days <= 60)
+        ? undefined
+        : `${days} days: snapshots are kept for 1 to 60`;
+}
+
+function isBound(error: unknown): error is FlyError {
+    return (
+        error instanceof FlyError &&
+        (error.status === 412 || error.status === 409) &&
+        /bound to machine|claimed by machine|in use|attached/i.test(error.text)
+    );
+}
+
+async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume> {
+    if (inputs.adopt) {
+        const found = await getVolume(client, inputs.app, inputs.adopt);
+        if (!found) {
+            throw new Error(`App "${inputs.app}" has no volume ${inputs.adopt} to take over.`);
+        }
+        return found;
+    }
+    const path = ["apps", inputs.app, "volumes"];
+    let lost: unknown;
+    const made = await poll(deadlineIn(READY_WITHIN_S), async () => {
+        const leftover = await findLeftover(client, inputs);
+        if (leftover) {
+            return leftover;
+        }
+        try {
+            return await client.post<WireVolume>(path, {
+                body: toState({
+                    name: inputs.name,
+                    region: inputs.region,
+                    size_gb: inputs.sizeGb,
+                    encrypted: true,
+                    snapshot_retention: inputs.snapshotRetentionDays,
+                    auto_backup_enabled: inputs.autoBackup,
+                }),
+            });
+        } catch (error) {
+            if (!isAmbiguous(error)) {
+                throw error;
+            }
+            lost = error;
+            return undefined;
+        }
+    });
+    if (!made) {
+        throw lost;
+    }
+    return made;
+}
+
+/** What an earlier run made but could not record: the name, the region, nobody else's machine. */
+async function findLeftover(
+    client: FlyClient,
+    inputs: VolumeInputs,
+): Promise<WireVolume | undefined> {
+    const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
+    const candidates = volumes
+        .filter(
+            ({ name, region, state }) =>
+                name === inputs.name && region === inputs.region && !OUTGOING.has(state),
+        )
+        .sort((a, b) => (a.created_at ?? "").localeCompare(b.created_at ?? ""));
+    const free: WireVolume[] = [];
+    for (const candidate of candidates) {
+        if (!candidate.attached_machine_id) {
+            free.push(candidate);
+        } else if (await isAttachedToOurs(client, inputs, candidate.attached_machine_id)) {
+            return candidate;
+        }
+    }
+    const fits = free.find(({ size_gb }) => size_gb <= inputs.sizeGb);
+    const [tooLarge] = free;
+    if (!fits && tooLarge) {
+        throw new Error(
+            `Volume ${tooLarge.id} "${tooLarge.name}" is there already and has ${tooLarge.size_gb} GB; ` +
+                `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
+                `  Set the size to ${tooLarge.size_gb} GB, or remove it: fly volumes destroy ${tooLarge.id}`,
+        );
+    }
+    return fits;
+}
+
+async function isAttachedToOurs(
+    client: FlyClient,
+    inputs: VolumeInputs,
+    machineId: string,
+): Promise<boolean> {
+    if (!inputs.owner) {
+        return false;
+    }
+    try {
+        const machine = await client.get<WireMachine>(["apps", inputs.app, "machines", machineId]);
+        return machine.state === "destroyed" || isOwnedBy(inputs.owner, machine.config);
+    } catch (error) {
+        if (isGone(error)) {
+            return true;
+        }
+        throw error;
+    }
+}
+
+async function getVolume(
+    client: FlyClient,
+    app: string,
+    id: string,
+): Promise<WireVolume | undefined> {
+    try {
+        const found = await client.get<WireVolume>(["apps", app, "volumes", id]);
+        return OUTGOING.has(found.state) ? undefined : found;
+    } catch (error) {
+        if (isGone(error)) {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+async function waitUntilReady(
+    client: FlyClient,
+    app: string,
+    made: WireVolume,
+): Promise<WireVolume> {
+    if (made.state === "created") {
+        return made;
+    }
+    const progress = new Progress(`volume ${made.id}`);
+    let seen = made.state;
+    const ready = await poll(deadlineIn(READY_WITHIN_S), async () => {
+        const found = await client.get<WireVolume>(["apps", app, "volumes", made.id]);
+        seen = found.state;
+        progress.say(`waiting for it to be created (${seen})`);
+        return seen === "created" ? found : undefined;
+    });
+    if (!ready) {
+        throw new Error(`Volume ${made.id} is still "${seen}" after ${READY_WITHIN_S} s.`);
+    }
+    return ready;
+}
+
+/** Brings size and snapshots to what is wanted; each step only where it is needed. */
+async function sync(
+    client: FlyClient,
+    inputs: VolumeInputs,
+    found: WireVolume,
+): Promise<WireVolume> {
+    const path = ["apps", inputs.app, "volumes", found.id];
+    let current = found;
+    if (inputs.sizeGb < found.size_gb) {
+        throw new Error(
+            `Volume ${found.id} has ${found.size_gb} GB; ${inputs.sizeGb} GB are wanted, ` +
+                "and Fly cannot shrink a volume.",
+        );
+    }
+    if (inputs.sizeGb > found.size_gb) {
+        const extended = await client.put<{ volume?: WireVolume; needs_restart?: boolean }>(
+            [...path, "extend"],
+            { body: { size_gb: inputs.sizeGb } },
+        );
+        current = { ...current, ...extended.volume, size_gb: inputs.sizeGb };
+        if (extended.needs_restart && current.attached_machine_id) {
+            await restartMachine(client, inputs.app, current.attached_machine_id, inputs.owner);
+        }
+    }
+    const snapshots = toState({
+        snapshot_retention: changed(inputs.snapshotRetentionDays, found.snapshot_retention),
+        auto_backup_enabled: changed(inputs.autoBackup, found.auto_backup_enabled),
+    });
+    if (Object.keys(snapshots).length > 0) {
+        const updated = await client.put<WireVolume>(path, { body: snapshots });
+        current = { ...current, ...updated };
+    }
+    return current;
+}
+
+function changed<T>(wanted: T | undefined, found: T | null | undefined): T | undefined {
+    return wanted === found ? undefined : wanted;
+}
+
+function stateOf(outputs: VolumeOutputs) {
+    const { volumeId, zone, encrypted, fstype, state, createdAt, sizeGb } = outputs;
+    return { volumeId, zone, encrypted, fstype, state, createdAt, sizeGb };
+}
+
+function toOutputs(inputs: WithProvider<VolumeInputs>, found: WireVolume): VolumeOutputs {
+    return toState({
+        ...inputs,
+        volumeId: found.id,
+        zone: found.zone ?? "",
+        encrypted: found.encrypted ?? true,
+        fstype: found.fstype ?? "ext4",
+        state: found.state,
+        createdAt: found.created_at ?? "",
+    });
+}

@@ -1,0 +1,16 @@
+/**
+ * The resources that the Pulumi program declares: Fly's, over the Machines REST API, and what is
+ * made once and kept in the state.
+ */
+export { App, IpAddress, Machine, Secrets, Volume } from "./fly/resources.ts";
+export type {
+    AppArgs,
+    IpAddressArgs,
+    MachineArgs,
+    SecretsArgs,
+    VolumeArgs,
+} from "./fly/resources.ts";
+export { Name, Password } from "./kept/resources.ts";
+export type { NameArgs, PasswordArgs } from "./kept/resources.ts";
+export { preflight } from "./fly/preflight.ts";
+export type { PreflightArgs } from "./fly/preflight.ts";

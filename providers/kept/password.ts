@@ -1,0 +1,175 @@
+/** A user's password, given or made, and its hash for Mosquitto's password file, kept in the state. */
+import { pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
+import { promisify } from "node:util";
+import {
+    diffProperties,
+    failuresOf,
+    isUnknown,
+    toState,
+    type PropertyRules,
+    type Provider,
+} from "../provider.ts";
+
+export interface PasswordInputs {
+    /** A change makes a new password, unless it is given. */
+    user: string;
+    /** Secret. A change hashes it anew. Left out: 24 random characters, made once. */
+    password?: string;
+    /** Of PBKDF2. A change hashes the same password anew. */
+    iterations: number;
+}
+
+export interface PasswordOutputs {
+    user: string;
+    iterations: number;
+    /** Secret. */
+    password: string;
+    /** Made here, rather than given. */
+    generated: boolean;
+    /** Secret. `$7$ITERATIONS$SALT$HASH`, what follows `user:` in the password file. */
+    hash: string;
+}
+
+export const PASSWORD_RULES: PropertyRules<PasswordInputs> = {
+    user: { effect: "replace" },
+    password: { effect: "update", optional: true },
+    iterations: { effect: "update" },
+};
+
+export const MIN_PASSWORD_LENGTH = 8;
+const MAX_USER_BYTES = 65_535;
+const MIN_ITERATIONS = 1000;
+const MAX_ITERATIONS = 10_000_000;
+
+/** 18 bytes are 24 characters of base64url: 144 bits. */
+const GENERATED_BYTES = 18;
+
+/** Mosquitto 2.0 takes no other length: "Unable to decode password salt… removing entry". */
+const SALT_BYTES = 12;
+const HASH_BYTES = 64;
+
+const deriveKey = promisify(pbkdf2);
+
+export const password: Provider<PasswordInputs, PasswordOutputs> = {
+    configure: () => Promise.resolve(),
+
+    check(_olds, news) {
+        const failures = failuresOf([
+            ["user", userNameProblem(news.user)],
+            ["password", passwordProblem(news.password)],
+            ["iterations", iterationsProblem(news.iterations)],
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, olds, news) {
+        const given = olds.generated ? undefined : olds.password;
+        const { changed, replaces } = diffProperties(
+            { user: olds.user, iterations: olds.iterations, ...(given && { password: given }) },
+            news,
+            PASSWORD_RULES,
+        );
+        const withdrawn = given !== undefined && news.password === undefined;
+        return Promise.resolve({ changes: changed.length > 0 || withdrawn, replaces });
+    },
+
+    async create(inputs) {
+        return { id: inputs.user, outs: await makeOutputs(inputs) };
+    },
+
+    read: (id, props) => Promise.resolve({ id, ...(props && { props }) }),
+
+    async update(_id, olds, news) {
+        return { outs: await makeOutputs(news, olds) };
+    },
+
+    delete: () => Promise.resolve(),
+};
+
+async function makeOutputs(
+    inputs: PasswordInputs,
+    olds?: PasswordOutputs,
+): Promise<PasswordOutputs> {
+    const kept = olds?.generated ? olds.password : undefined;
+    const plain = inputs.password ?? kept ?? randomBytes(GENERATED_BYTES).toString("base64url");
+    const unchanged = olds?.iterations === inputs.iterations && olds.password === plain;
+    return toState({
+        ...inputs,
+        password: plain,
+        generated: inputs.password === undefined,
+        hash: unchanged ? olds.hash : await hashPassword(plain, inputs.iterations),
+    });
+}
+
+/** PBKDF2 with HMAC-SHA512, as `mosquitto_passwd -H sha512-pbkdf2` writes it. */
+export async function hashPassword(plain: string, iterations: number): Promise<string> {
+    const salt = randomBytes(SALT_BYTES);
+    const hash = await deriveKey(plain, salt, iterations, HASH_BYTES, "sha512");
+    return `$7$${iterations}$${salt.toString("base64")}$${hash.toString("base64")}`;
+}
+
+export async function verifyPassword(plain: string, hash: string): Promise<boolean> {
+    const [, type, iterations, salt, expected] = hash.split("$");
+    if (type !== "7" || !iterations || !salt || !expected) {
+        return false;
+    }
+    const wanted = Buffer.from(expected, "base64");
+    const seen = await deriveKey(
+        plain,
+        Buffer.from(salt, "base64"),
+        Number(iterations),
+        HASH_BYTES,
+        "sha512",
+    );
+    return wanted.length === seen.length && timingSafeEqual(wanted, seen);
+}
+
+/**
+ * What Mosquitto would refuse: `:` ends the name in the password file; 2.1 refuses the wildcards
+ * and separators of topics, since `%u` stands for the name in ACL patterns.
+ * @returns what is wrong with the name, if anything
+ */
+export function userNameProblem(user: unknown): string | undefined {
+    if (isUnknown(user)) {
+        return undefined;
+    }
+    if (typeof user !== "string" || user === "") {
+        return "a user needs a name";
+    }
+    const bad = [...new Set(user.match(/[:+#/]/g))];
+    if (bad.length > 0) {
+        return `"${user}" contains ${bad.join(" ")}, which Mosquitto does not allow in a user name`;
+    }
+    if (/\p{Cc}/u.test(user)) {
+        return `${JSON.stringify(user)} contains a control character, which Mosquitto does not allow`;
+    }
+    const bytes = Buffer.byteLength(user);
+    return bytes > MAX_USER_BYTES
+        ? `the user name has ${bytes} bytes; MQTT allows ${MAX_USER_BYTES}`
+        : undefined;
+}
+
+/** Says how long it is, never what it is. */
+export function passwordProblem(given: unknown): string | undefined {
+    if (given === undefined || isUnknown(given)) {
+        return undefined;
+    }
+    if (typeof given !== "string") {
+        return "the password is not a string";
+    }
+    if (given === "") {
+        return "the password is empty; leave it out to have one made";
+    }
+    return [...given].length < MIN_PASSWORD_LENGTH
+        ? `the password has ${[...given].length} characters, fewer than ${MIN_PASSWORD_LENGTH}`
+        : undefined;
+}
+
+function iterationsProblem(iterations: unknown): string | undefined {
+    return isUnknown(iterations) ||
+        (Number.isInteger(iterations) &&
+            Number(iterations) >= MIN_ITERATIONS &&
+            Number(iterations) <= MAX_ITERATIONS)
+        ? undefined
+        : `${String(iterations)}: a whole number from ${MIN_ITERATIONS} to ${MAX_ITERATIONS}`;
+}

@@ -1,0 +1,48 @@
+/** What is made once and kept in the state, as a Pulumi program declares it. */
+import * as pulumi from "@pulumi/pulumi";
+import { delegateName, delegatePassword } from "../delegates.ts";
+import type { NameInputs } from "./name.ts";
+import type { PasswordInputs } from "./password.ts";
+
+type Inputs<T> = { [K in keyof T]: pulumi.Input<T[K]> };
+
+export type NameArgs = Inputs<NameInputs>;
+export type PasswordArgs = Inputs<PasswordInputs>;
+
+/** A name made of a prefix and six random characters. */
+export class Name extends pulumi.dynamic.Resource {
+    declare readonly prefix: pulumi.Output<string>;
+    declare readonly name: pulumi.Output<string>;
+
+    constructor(name: string, args: NameArgs, opts?: pulumi.CustomResourceOptions) {
+        super(delegateName, name, { name: undefined, ...args }, opts, "kept", "Name");
+    }
+}
+
+/** A user's password and its hash for Mosquitto's password file. */
+export class Password extends pulumi.dynamic.Resource {
+    declare readonly user: pulumi.Output<string>;
+    /** Secret. */
+    declare readonly password: pulumi.Output<string>;
+    /** Secret. `$7$…`: what follows `user:` in the password file. */
+    declare readonly hash: pulumi.Output<string>;
+
+    constructor(name: string, args: PasswordArgs, opts?: pulumi.CustomResourceOptions) {
+        const { password, ...rest } = args;
+        const props = {
+            hash: undefined,
+            generated: undefined,
+            ...rest,
+            password: password === undefined ? undefined : pulumi.secret(password),
+        };
+        const secretOutputs = { additionalSecretOutputs: ["password", "hash"] };
+        super(
+            delegatePassword,
+            name,
+            props,
+            pulumi.mergeOptions(opts, secretOutputs),
+            "kept",
+            "Password",
+        );
+    }
+}
