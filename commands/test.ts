@@ -86,7 +86,12 @@ async function runSuite(name: string): Promise<void> {
     say(`\n== test/${name}`);
     const report = path.join(LOGS, `mocha-${name}.json`);
     rmSync(report, { force: true });
-    const options = ["--reporter", "test/support/reporter.ts", "--reporter-option", `file=${report}`];
+    const options = [
+        "--reporter",
+        "test/support/reporter.ts",
+        "--reporter-option",
+        `file=${report}`,
+    ];
     const code = await run(["mocha", ...options, ...files]);
     if (!existsSync(report)) {
         say(`FAILED test/${name}: mocha ended with ${code} before its end`);
@@ -105,7 +110,9 @@ async function runSuite(name: string): Promise<void> {
 }
 
 function run(command: string[], cwd = ROOT): Promise<number> {
-    const PATH = [path.join(ROOT, "node_modules", ".bin"), BIN, process.env.PATH].join(path.delimiter);
+    const PATH = [path.join(ROOT, "node_modules", ".bin"), BIN, process.env.PATH].join(
+        path.delimiter,
+    );
     const [program, ...args] = command;
     return new Promise((resolve) => {
         const child = spawn(program!, args, {
@@ -120,4 +127,3 @@ function run(command: string[], cwd = ROOT): Promise<number> {
         child.on("exit", (code) => resolve(code ?? 1));
     });
 }
-

@@ -3,18 +3,18 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { DEFAULT_BASE_IMAGE } from "../config/settings.ts";
-import { ensureBaseImage } from "./base-image/index.ts";
+import { ensureBaseImage } from "./base-image/make.ts";
 import { canInstall, extract } from "./debian.ts";
 import { ensureDocker } from "./docker.ts";
 import { BIN, ROOT } from "./paths.ts";
-import { onPath } from "./process.ts";
+import { onPath, say } from "./process.ts";
 import { ensurePulumi, type Pulumi } from "./pulumi.ts";
 
 /** @param stack whose base image is wanted */
 export async function ensureToolchain(stack: string): Promise<Pulumi> {
     const made = await Promise.allSettled([
         ensurePulumi(),
-        ensureDocker().then(() => ensureBaseImage(baseImageOf(stack))),
+        ensureDocker().then(() => ensureBaseImage(baseImageOf(stack), sayNews)),
         ensureRegistry(),
     ]);
     const failures = made.filter((result) => result.status === "rejected");
@@ -22,6 +22,11 @@ export async function ensureToolchain(stack: string): Promise<Pulumi> {
         throw new Error(failures.map(({ reason }) => (reason as Error).message).join("\n"));
     }
     return (made[0] as PromiseFulfilledResult<Pulumi>).value;
+}
+
+/** That an image is there is no news. */
+export function sayNews(line: string): void {
+    if (!line.includes("here already")) say(line);
 }
 
 function baseImageOf(stack: string): string {

@@ -1,7 +1,7 @@
 /** What the tests need beside the toolchain: clients that know nothing of this project. */
 import { canInstall, install } from "./debian.ts";
-import { ensureBaseImage } from "./base-image/index.ts";
-import { ensureToolchain } from "./index.ts";
+import { ensureBaseImage } from "./base-image/make.ts";
+import { ensureToolchain, sayNews } from "./index.ts";
 import { onPath } from "./process.ts";
 
 /** The seed's image tag, which the program must serve too. */
@@ -12,13 +12,14 @@ const PROGRAMS = { mosquitto_sub: "mosquitto-clients", openssl: "openssl" };
 /** @returns one line: the toolchain in use */
 export async function ensureTestTools(): Promise<string> {
     const { inUse } = await ensureToolchain("dev");
-    await ensureBaseImage(OLD_BASE_IMAGE);
+    await ensureBaseImage(OLD_BASE_IMAGE, sayNews);
     const missing: string[] = [];
     for (const [program, debianPackage] of Object.entries(PROGRAMS)) {
         if ((await onPath(program)) === undefined) missing.push(debianPackage);
     }
     if (missing.length > 0) {
-        if (!(await canInstall())) throw new Error(`The tests need ${missing.join(", ")}: install them.`);
+        if (!(await canInstall()))
+            throw new Error(`The tests need ${missing.join(", ")}: install them.`);
         await install(...missing);
     }
     return inUse;
