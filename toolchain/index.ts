@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { DEFAULT_BASE_IMAGE } from "../config/settings.ts";
-import { ensureBaseImage } from "./base-image/make.ts";
+import { ensureBaseImage } from "./base-image/index.ts";
 import { canInstall, extract } from "./debian.ts";
 import { ensureDocker } from "./docker.ts";
 import { BIN, ROOT } from "./paths.ts";

@@ -1,6 +1,6 @@
 /** What the tests need beside the toolchain: clients that know nothing of this project. */
 import { canInstall, install } from "./debian.ts";
-import { ensureBaseImage } from "./base-image/make.ts";
+import { ensureBaseImage } from "./base-image/index.ts";
 import { ensureToolchain, sayNews } from "./index.ts";
 import { onPath } from "./process.ts";
 

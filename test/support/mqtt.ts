@@ -1,0 +1,46 @@
+/** A client of the deployed broker, with MQTT.js. */
+import mqtt from "mqtt";
+import type { Outputs } from "./project.ts";
+
+export interface ClientOptions {
+    clientId?: string;
+    /** False: a session that the broker keeps while the client is away. */
+    clean?: boolean;
+    user?: string;
+}
+
+export function connect(outputs: Outputs, options: ClientOptions = {}): Promise<mqtt.MqttClient> {
+    const user = options.user ?? Object.keys(outputs.users)[0]!;
+    return mqtt.connectAsync({
+        protocol: "mqtts",
+        host: outputs.address,
+        port: outputs.port,
+        servername: outputs.hostname,
+        ca: outputs.caCertificatePem,
+        username: user,
+        password: outputs.users[user]!,
+        clean: options.clean ?? true,
+        reconnectPeriod: 0,
+        ...(options.clientId !== undefined && { clientId: options.clientId }),
+    });
+}
+
+/** Collects messages until there are as many as wanted. Listens before it subscribes. */
+export function collect(client: mqtt.MqttClient, count: number, ms = 10_000): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+        const seen: string[] = [];
+        const timer = setTimeout(
+            () =>
+                reject(
+                    new Error(`${seen.length} of ${count} messages in ${ms} ms: ${seen.join()}`),
+                ),
+            ms,
+        );
+        client.on("message", (topic, payload) => {
+            seen.push(`${topic} ${payload.toString()}`);
+            if (seen.length < count) return;
+            clearTimeout(timer);
+            resolve(seen);
+        });
+    });
+}

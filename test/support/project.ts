@@ -1,0 +1,198 @@
+/**
+ * The project as a bare clone has it, in a folder of its own and on ports of its own, so that tests
+ * run the real commands without touching whatever runs here. Packages and toolchain are lent to it.
+ */
+import { spawn } from "node:child_process";
+import {
+    cpSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parse, stringify } from "yaml";
+import { ROOT } from "../../toolchain/paths.ts";
+import { capture } from "../../toolchain/process.ts";
+
+export interface Run {
+    code: number | null;
+    /** Standard output and error as they came. */
+    output: string;
+    stdout: string;
+}
+
+export interface Status {
+    endpoint: string;
+    registry: string;
+    token: string;
+    pid: number;
+    apps: {
+        name: string;
+        hostname: string;
+        addresses: { ip: string; type: string }[];
+        machines: { id: string; name: string; state: string; container: string | null }[];
+        volumes: { id: string; name: string; state: string }[];
+    }[];
+}
+
+export interface Outputs {
+    appName: string;
+    hostname: string;
+    address: string;
+    port: number;
+    url: string;
+    caCertificatePem: string;
+    machineId: string;
+    volumeId: string;
+    imageDigest: string;
+    users: Record<string, string>;
+    subscribeCommand: string;
+    publishCommand: string;
+    verification: string;
+}
+
+export class Project {
+    readonly dir: string;
+
+    private constructor(dir: string) {
+        this.dir = dir;
+    }
+
+    static async make(config: Record<string, unknown> = {}): Promise<Project> {
+        const dir = mkdtempSync(path.join(tmpdir(), "appkata-"));
+        const list = ["git", "ls-files", "-co", "--exclude-standard", "-z"];
+        const { stdout } = await capture(list, { cwd: ROOT });
+        for (const file of stdout.split("\0").filter((name) => name !== "")) {
+            mkdirSync(path.dirname(path.join(dir, file)), { recursive: true });
+            cpSync(path.join(ROOT, file), path.join(dir, file), { preserveTimestamps: true });
+        }
+        symlinkSync(path.join(ROOT, "node_modules"), path.join(dir, "node_modules"));
+        symlinkSync(path.join(ROOT, ".toolchain"), path.join(dir, ".toolchain"));
+        const project = new Project(dir);
+        const [port, registryPort] = await freePorts(2);
+        project.configure({
+            endpoint: `http://127.0.0.1:${port}`,
+            registry: `127.0.0.1:${registryPort}`,
+            ...config,
+        });
+        return project;
+    }
+
+    /** Changes settings of the dev stack's file; undefined removes one. */
+    configure(settings: Record<string, unknown>): void {
+        this.edit("Pulumi.dev.yaml", (text) => {
+            const file = parse(text) as { config: Record<string, unknown> };
+            for (const [key, value] of Object.entries(settings)) {
+                if (value === undefined) delete file.config[`appkata-mqtt:${key}`];
+                else file.config[`appkata-mqtt:${key}`] = value;
+            }
+            return stringify(file);
+        });
+    }
+
+    edit(file: string, change: (text: string) => string): void {
+        const name = path.join(this.dir, file);
+        writeFileSync(name, change(readFileSync(name, "utf8")));
+    }
+
+    read(file: string): string {
+        return readFileSync(path.join(this.dir, file), "utf8");
+    }
+
+    /** `npm run SCRIPT -- ARGS` */
+    npm(script: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+        return this.shell(["npm", "run", "--silent", script, "--", ...args], env);
+    }
+
+    pulumi(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+        return this.npm("pulumi", [...args, "--non-interactive", "--color", "never"], env);
+    }
+
+    up(env: NodeJS.ProcessEnv = {}): Promise<Run> {
+        return this.pulumi(["up", "--yes", "--skip-preview"], env);
+    }
+
+    shell(command: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+        const [program, ...args] = command;
+        return new Promise((resolve, reject) => {
+            const child = spawn(program!, args, {
+                cwd: this.dir,
+                env: { ...process.env, ...env },
+                stdio: ["ignore", "pipe", "pipe"],
+            });
+            let output = "";
+            let stdout = "";
+            child.stdout.setEncoding("utf8").on("data", (text: string) => {
+                stdout += text;
+                output += text;
+            });
+            child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
+            child.on("error", reject);
+            child.on("close", (code) => resolve({ code, output, stdout }));
+        });
+    }
+
+    async outputs(showSecrets = true): Promise<Outputs> {
+        const run = await this.npm("outputs", showSecrets ? ["--show-secrets"] : []);
+        if (run.code !== 0) throw new Error(run.output);
+        return JSON.parse(run.stdout) as Outputs;
+    }
+
+    async status(): Promise<Status> {
+        const run = await this.npm("local:status");
+        if (run.code !== 0) throw new Error(run.output);
+        return JSON.parse(run.stdout) as Status;
+    }
+
+    /** The local Fly's own switches: what was asked of it, and faults. */
+    async admin<T>(method: string, route: string, body?: unknown): Promise<T> {
+        const { endpoint, token } = await this.status();
+        const response = await fetch(`${endpoint}/_local/${route}`, {
+            method,
+            headers: {
+                authorization: `Bearer ${token}`,
+                ...(body !== undefined && { "content-type": "application/json" }),
+            },
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+        });
+        if (!response.ok) throw new Error(`${method} ${route}: ${await response.text()}`);
+        const text = await response.text();
+        return (text === "" ? undefined : JSON.parse(text)) as T;
+    }
+
+    /** A request to the Machines API itself, as the person who owns the token could make it. */
+    async fly(method: string, route: string, body?: unknown): Promise<Response> {
+        const { endpoint, token } = await this.status();
+        return fetch(`${endpoint}/v1${route}`, {
+            method,
+            headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+        });
+    }
+
+    /** Everything that it started is stopped, and the folder removed. */
+    async remove(): Promise<void> {
+        const down = await this.npm("local:down");
+        rmSync(this.dir, { recursive: true, force: true });
+        if (down.code !== 0) throw new Error(down.output);
+    }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+    const servers = await Promise.all(
+        Array.from({ length: count }, () => {
+            const server = createServer();
+            return new Promise<typeof server>((resolve) =>
+                server.listen(0, "127.0.0.1", () => resolve(server)),
+            );
+        }),
+    );
+    const ports = servers.map((server) => (server.address() as { port: number }).port);
+    await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+    return ports;
+}

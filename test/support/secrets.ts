@@ -1,0 +1,30 @@
+/** Every secret of a deployed stack in each form that it could be written down in. */
+import type { Outputs, Project } from "./project.ts";
+
+export async function secretsIn(
+    project: Project,
+    outputs: Outputs,
+    token: string,
+): Promise<Record<string, string>> {
+    const password = Object.values(outputs.users)[0]!;
+    const { stdout } = await project.pulumi([
+        "stack",
+        "export",
+        "--show-secrets",
+        "--stack",
+        "dev",
+    ]);
+    const keys = [
+        ...stdout.matchAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----\\+n([A-Za-z0-9+/]{40,64})/g),
+    ];
+    if (keys.length === 0) throw new Error("no private key is in the exported state");
+    const hash = /\$7\$[0-9]+\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+/.exec(stdout);
+    if (hash === null) throw new Error("no password hash is in the exported state");
+    return {
+        "the password": password,
+        "the password in base64": Buffer.from(password).toString("base64").slice(0, -2),
+        "the token": token,
+        "the password's hash": hash[0],
+        ...Object.fromEntries(keys.map((key, at) => [`private key ${at}`, key[1]!])),
+    };
+}
