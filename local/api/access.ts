@@ -1,0 +1,90 @@
+import type { FastifyRequest } from "fastify";
+import { forbidden, leaseHeld, notFound } from "../errors.ts";
+import { OWN_ORGANIZATION } from "../state.ts";
+import type { AppRecord, LocalState, MachineRecord, VolumeRecord } from "../model/records.ts";
+import type { Fly } from "../fly.ts";
+
+export interface AppParams {
+    app: string;
+}
+
+export interface MachineParams extends AppParams {
+    machine: string;
+}
+
+/** Who Fly says holds a lease: the address its tokens act under. */
+export const LEASE_OWNER = "local@tokens.fly.io";
+
+/** `personal` is an alias; any other slug stands for itself. */
+export function organizationSlug(slug: string): string {
+    return slug === "personal" ? OWN_ORGANIZATION.slug : slug;
+}
+
+/**
+ * An app the caller may see.
+ * @throws 404 when there is none, 403 when it belongs to others
+ */
+export function findApp(state: LocalState, request: FastifyRequest): AppRecord {
+    const { app: name } = request.params as AppParams;
+    const app = state.apps[name];
+    if (app === undefined) throw notFound("app");
+    const foreign = app.organization !== OWN_ORGANIZATION.slug;
+    const other = request.caller.app !== undefined && request.caller.app !== name;
+    if (foreign || other) throw forbidden();
+    return app;
+}
+
+/** The app in the state as this request may read it. */
+export function readApp(request: FastifyRequest): AppRecord {
+    return findApp(request.view, request);
+}
+
+/** The app as it is now, for a change. @throws 404 too while it is being deleted */
+export function changeApp(fly: Fly, request: FastifyRequest): AppRecord {
+    const app = findApp(fly.store.data, request);
+    if (app.deleting) throw notFound("app");
+    return app;
+}
+
+export function findMachine(state: LocalState, request: FastifyRequest): MachineRecord {
+    const app = findApp(state, request);
+    const { machine: id } = request.params as MachineParams;
+    const machine = state.machines[id];
+    if (machine === undefined || machine.app !== app.name) throw notFound("machine");
+    return machine;
+}
+
+/** A lease that is still in force; one that ran out is dropped. */
+export function activeLease(machine: MachineRecord): MachineRecord["lease"] {
+    if (machine.lease !== undefined && machine.lease.expires_at * 1000 <= Date.now()) {
+        delete machine.lease;
+    }
+    return machine.lease;
+}
+
+export function nonceOf(request: FastifyRequest): string | undefined {
+    const header = request.headers["fly-machine-lease-nonce"];
+    const nonce = Array.isArray(header) ? header[0] : header;
+    return nonce === "" ? undefined : nonce;
+}
+
+/**
+ * A machine the caller may change now.
+ * @throws 409 when someone else holds its lease
+ */
+export function changeMachine(fly: Fly, request: FastifyRequest): MachineRecord {
+    const machine = findMachine(fly.store.data, request);
+    const lease = activeLease(machine);
+    if (lease !== undefined && lease.nonce !== nonceOf(request)) {
+        throw leaseHeld(machine.id, lease.owner, lease.expires_at);
+    }
+    return machine;
+}
+
+export function findVolume(state: LocalState, request: FastifyRequest): VolumeRecord {
+    const app = findApp(state, request);
+    const { volume: id } = request.params as { volume: string };
+    const volume = state.volumes[id];
+    if (volume === undefined || volume.app !== app.name) throw notFound("volume");
+    return volume;
+}

@@ -1,0 +1,71 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { invalidArgument, leaseHeld, notFound } from "../errors.ts";
+import type { Fly } from "../fly.ts";
+import { leaseNonce } from "../ids.ts";
+import type { MachineRecord } from "../model/records.ts";
+import { bodyOf, optionalNumber, optionalString, queryNumber } from "../model/validate.ts";
+import { activeLease, findMachine, LEASE_OWNER, nonceOf } from "./access.ts";
+
+/** How long a lease lasts that names no time. */
+const DEFAULT_TTL_S = 120;
+
+/** The live answer wraps a lease in an envelope, against the specification. */
+function envelope(machine: MachineRecord): object {
+    return { status: "success", data: { ...machine.lease, version: machine.instanceId } };
+}
+
+function ttlOf(request: FastifyRequest): number {
+    const query = request.query as { ttl?: string };
+    const ttl = queryNumber(query.ttl, "ttl") ?? optionalNumber(bodyOf(request.body), "ttl");
+    if (ttl !== undefined && (!Number.isInteger(ttl) || ttl < 0)) {
+        throw invalidArgument("invalid ttl, expected a number of seconds");
+    }
+    return ttl === undefined || ttl === 0 ? DEFAULT_TTL_S : ttl;
+}
+
+/** A lease keeps everyone else from changing a machine until it is released or runs out. */
+export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
+    const path = "/apps/:app/machines/:machine/lease";
+
+    /** The machine, unless a lease is in force that the request does not hold. */
+    const unheld = (request: FastifyRequest): MachineRecord => {
+        const machine = findMachine(fly.store.data, request);
+        const lease = activeLease(machine);
+        if (lease !== undefined && lease.nonce !== nonceOf(request)) {
+            throw leaseHeld(machine.id, lease.owner, lease.expires_at);
+        }
+        return machine;
+    };
+
+    app.get(path, (request) => {
+        const machine = findMachine(request.view, request);
+        if (activeLease(machine) === undefined) throw notFound("lease");
+        return envelope(machine);
+    });
+
+    app.post(path, (request, reply) => {
+        const ttl = ttlOf(request);
+        const machine = unheld(request);
+        // A nonce whose lease has run out refreshes nothing: someone may have come between.
+        if (nonceOf(request) !== undefined && machine.lease === undefined) {
+            throw notFound("lease");
+        }
+        machine.lease = {
+            nonce: machine.lease?.nonce ?? leaseNonce(),
+            expires_at: Math.floor(Date.now() / 1000) + ttl,
+            owner: LEASE_OWNER,
+            description:
+                optionalString(bodyOf(request.body), "description") ??
+                machine.lease?.description ??
+                "",
+        };
+        return reply.code(201).send(envelope(machine));
+    });
+
+    app.delete(path, (request) => {
+        const machine = unheld(request);
+        if (machine.lease === undefined) throw notFound("lease");
+        delete machine.lease;
+        return { status: "success", data: { ok: true } };
+    });
+}

@@ -1,0 +1,27 @@
+import type { FastifyInstance } from "fastify";
+import type { Fly } from "../fly.ts";
+import { bodyOf, optionalNumber, optionalString, requiredString } from "../model/validate.ts";
+import { NEAREST, REGIONS } from "../model/regions.ts";
+
+/** Regions (the only route without authentication) and placements. */
+export function platformRoutes(app: FastifyInstance, _fly: Fly): void {
+    // The live service writes these two keys in PascalCase, against its own specification.
+    app.get("/platform/regions", () => ({
+        Regions: REGIONS.map((region) => ({
+            ...region,
+            gateway_available: true,
+            requires_paid_plan: false,
+            deprecated: false,
+        })),
+        Nearest: NEAREST,
+    }));
+
+    app.post("/platform/placements", (request) => {
+        const body = bodyOf(request.body);
+        requiredString(body, "org_slug");
+        const count = optionalNumber(body, "count") ?? 1;
+        const region = optionalString(body, "region")?.split(",")[0];
+        const chosen = REGIONS.some((one) => one.code === region) ? region : NEAREST;
+        return { Regions: [{ Region: chosen, Count: count, Concurrency: 1 }] };
+    });
+}

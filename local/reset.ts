@@ -1,0 +1,50 @@
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { instanceOf } from "./instance.ts";
+import { connectDocker, ignoring, LABEL } from "./runtime/docker.ts";
+import { Registry } from "./runtime/registry.ts";
+import { readState } from "./state.ts";
+
+/** Everything a server writes into its directory. Nothing else there is touched. */
+const FILES = [
+    "state.json",
+    "state.json.next",
+    "server.json",
+    "server.log",
+    "log",
+    "registry",
+    "registry.yml",
+    "registry.pid",
+    "registry.sock",
+    "volumes",
+    "snapshots",
+];
+
+/**
+ * Removes what a stopped instance has: containers, volumes, image names, registry, state. The
+ * directory itself goes when nothing of someone else's is in it.
+ */
+export async function reset(dir: string): Promise<void> {
+    if (!existsSync(dir)) return;
+    const { dir: real, instance } = instanceOf(dir);
+    await Registry.endLeftover(real);
+    const docker = await connectDocker();
+    const filters = { label: [`${LABEL.instance}=${instance}`] };
+    for (const one of await docker.listContainers({ all: true, filters })) {
+        await ignoring([404, 409], docker.getContainer(one.Id).remove({ force: true, v: true }));
+    }
+    const { Volumes } = await docker.listVolumes({ filters });
+    for (const one of Volumes ?? []) {
+        await ignoring([404], docker.getVolume(one.Name).remove({ force: true }));
+    }
+    const hosts = readState(join(real, "state.json"))?.registryHosts ?? [];
+    for (const image of hosts.length === 0 ? [] : await docker.listImages()) {
+        const names = [...(image.RepoTags ?? []), ...(image.RepoDigests ?? [])];
+        for (const name of names) {
+            if (!hosts.some((host) => name.startsWith(`${host}/`))) continue;
+            await ignoring([404, 409], docker.getImage(name).remove({ noprune: false }));
+        }
+    }
+    for (const file of FILES) rmSync(join(real, file), { recursive: true, force: true });
+    if (readdirSync(real).length === 0) rmdirSync(real);
+}

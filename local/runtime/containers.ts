@@ -1,0 +1,190 @@
+import type Docker from "dockerode";
+import { cpus } from "node:os";
+import { DEFAULT_GUEST } from "../model/config.ts";
+import type { Init, MachineConfig, Process } from "../model/config.ts";
+import type { MachineRecord } from "../model/records.ts";
+import { dockerStatus, ignoring, LABEL } from "./docker.ts";
+import { environment } from "./environment.ts";
+import { putFiles, resolveFiles } from "./files.ts";
+import type { VolumeStore } from "./volumes.ts";
+
+const MIB = 1024 * 1024;
+
+export interface Exit {
+    exitCode: number;
+    oomKilled: boolean;
+    finishedAt: string;
+}
+
+export interface ContainerView {
+    id: string;
+    running: boolean;
+    exit: Exit;
+    address: string | undefined;
+}
+
+function isSet(value: string[] | null | undefined): value is string[] {
+    return value !== undefined && value !== null && value.length > 0;
+}
+
+/** `exec` replaces image and overrides alike; `entrypoint` and `cmd` replace their namesakes. */
+function command(init: Init | Process | undefined): { Entrypoint?: string[]; Cmd?: string[] } {
+    if (isSet(init?.exec)) {
+        return { Entrypoint: init.exec.slice(0, 1), Cmd: init.exec.slice(1) };
+    }
+    return {
+        ...(isSet(init?.entrypoint) ? { Entrypoint: init.entrypoint } : {}),
+        ...(isSet(init?.cmd) ? { Cmd: init.cmd } : {}),
+    };
+}
+
+function limits(config: MachineConfig): Docker.HostConfig {
+    const memory = (config.guest?.memory_mb ?? DEFAULT_GUEST.memory_mb) * MIB;
+    const swap = (config.init?.swap_size_mb ?? 0) * MIB;
+    // Docker refuses more CPUs than this machine has.
+    const cpuCount = Math.min(config.guest?.cpus ?? DEFAULT_GUEST.cpus, cpus().length);
+    return { Memory: memory, MemorySwap: memory + swap, NanoCpus: cpuCount * 1e9 };
+}
+
+/** The Docker side of machines: one container a boot, made from the image anew each time. */
+export class Containers {
+    readonly docker: Docker;
+    readonly #instance: string;
+    readonly #volumes: VolumeStore;
+
+    constructor(docker: Docker, instance: string, volumes: VolumeStore) {
+        this.docker = docker;
+        this.#instance = instance;
+        this.#volumes = volumes;
+    }
+
+    /** The name a machine's container has while it is the machine's current one. */
+    static nameOf(machine: MachineRecord): string {
+        return `fly-${machine.app}-${machine.id}`;
+    }
+
+    /**
+     * Makes the container of a machine's next boot, files in place, not started. It has a temporary
+     * name until `adopt`, so that it can be made while the machine still runs.
+     */
+    async prepare(
+        machine: MachineRecord,
+        image: string,
+        secrets: Record<string, string>,
+    ): Promise<string> {
+        const { config } = machine;
+        const files = resolveFiles(config.files ?? [], secrets);
+        const process = config.processes?.[0];
+        const mounts = await Promise.all(
+            (config.mounts ?? []).map((mount) =>
+                this.#volumes.mount(String(mount.volume), mount.path),
+            ),
+        );
+        const name = `${Containers.nameOf(machine)}-next`;
+        await ignoring([404, 409], this.docker.getContainer(name).remove({ force: true }));
+        const container = await this.docker.createContainer({
+            name,
+            Image: image,
+            Hostname: machine.id,
+            Tty: config.init?.tty ?? false,
+            Env: Object.entries(environment(machine, machine.skipSecrets ? {} : secrets)).map(
+                ([key, value]) => `${key}=${value}`,
+            ),
+            ...command(process ?? config.init),
+            ...(process?.user === undefined ? {} : { User: process.user }),
+            Labels: {
+                [LABEL.instance]: this.#instance,
+                [LABEL.app]: machine.app,
+                [LABEL.machine]: machine.id,
+            },
+            HostConfig: {
+                ...limits(config),
+                // Fly's own init is process 1 and runs the image's command as its child.
+                Init: true,
+                Mounts: mounts,
+                RestartPolicy: { Name: "no" },
+                LogConfig: { Type: "json-file", Config: { "max-size": "5m", "max-file": "2" } },
+            },
+        });
+        try {
+            await putFiles(container, files);
+        } catch (error) {
+            await ignoring([404, 409], container.remove({ force: true }));
+            throw error;
+        }
+        return container.id;
+    }
+
+    /** Gives a prepared container the machine's name, removing what held it before. */
+    async adopt(machine: MachineRecord, id: string): Promise<void> {
+        const name = Containers.nameOf(machine);
+        const holder = await ignoring([404], this.docker.getContainer(name).inspect());
+        if (holder?.Id === id) return;
+        if (holder !== undefined) await this.remove(holder.Id);
+        await this.docker.getContainer(id).rename({ name });
+    }
+
+    async start(id: string): Promise<void> {
+        await ignoring([304], this.docker.getContainer(id).start());
+    }
+
+    /** Sends `signal`, waits up to `timeoutMs`, then kills. Resolves with how it exited. */
+    async halt(id: string, signal: string, timeoutMs: number): Promise<Exit> {
+        const container = this.docker.getContainer(id);
+        const exited = ignoring([404], container.wait() as Promise<unknown>);
+        await ignoring([404, 409], container.kill({ signal }));
+        let timer: NodeJS.Timeout | undefined;
+        const late = new Promise<"late">((resolve) => {
+            timer = setTimeout(() => resolve("late"), timeoutMs);
+        });
+        if ((await Promise.race([exited, late])) === "late") {
+            await ignoring([404, 409], container.kill({ signal: "SIGKILL" }));
+            await exited;
+        }
+        clearTimeout(timer);
+        const view = await this.view(id);
+        return view?.exit ?? { exitCode: 137, oomKilled: false, finishedAt: now() };
+    }
+
+    async signal(id: string, signal: string): Promise<void> {
+        await this.docker.getContainer(id).kill({ signal });
+    }
+
+    async remove(id: string): Promise<void> {
+        await ignoring([404, 409], this.docker.getContainer(id).remove({ force: true, v: true }));
+    }
+
+    /** @returns undefined when there is no such container. */
+    async view(id: string): Promise<ContainerView | undefined> {
+        let info: Docker.ContainerInspectInfo;
+        try {
+            info = await this.docker.getContainer(id).inspect();
+        } catch (error) {
+            if (dockerStatus(error) === 404) return undefined;
+            throw error;
+        }
+        return {
+            id: info.Id,
+            running: info.State.Running,
+            exit: {
+                exitCode: info.State.ExitCode,
+                oomKilled: info.State.OOMKilled,
+                finishedAt: info.State.FinishedAt,
+            },
+            address: info.NetworkSettings.Networks.bridge?.IPAddress,
+        };
+    }
+
+    /** Every container of this instance: its id and the machine it was made for. */
+    async list(): Promise<{ id: string; machine: string }[]> {
+        const found = await this.docker.listContainers({
+            all: true,
+            filters: { label: [`${LABEL.instance}=${this.#instance}`] },
+        });
+        return found.map((one) => ({ id: one.Id, machine: one.Labels[LABEL.machine] ?? "" }));
+    }
+}
+
+function now(): string {
+    return new Date().toISOString();
+}

@@ -1,0 +1,78 @@
+import { Agent, createServer, request } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { basicPassword } from "../auth.ts";
+
+export interface FrontDecision {
+    status: number;
+    code: string;
+    message: string;
+}
+
+export interface FrontHooks {
+    isToken(token: string | undefined): boolean;
+    /** Why an app's repository is refused; undefined when it is not. */
+    refuse(app: string, token: string): FrontDecision | undefined;
+    log(method: string, path: string, status: number): void;
+}
+
+function deny(response: ServerResponse, decision: FrontDecision): void {
+    const { code, message } = decision;
+    response.writeHead(decision.status, {
+        "content-type": "application/json",
+        "docker-distribution-api-version": "registry/2.0",
+        ...(decision.status === 401
+            ? { "www-authenticate": 'Basic realm="https://registry.fly.io"' }
+            : {}),
+    });
+    response.end(JSON.stringify({ errors: [{ code, message, detail: null }] }));
+}
+
+/** The app a registry path is about: the first part of the repository's name. */
+function appOf(path: string): string | undefined {
+    const match = /^\/v2\/([^/?]+)\//.exec(path);
+    return match?.[1] === "_catalog" ? undefined : match?.[1];
+}
+
+/**
+ * What stands at the registry's public port: asks for user `x` and the token as password, lets
+ * nothing through to a repository without an app, and hands the rest to the registry untouched.
+ */
+export function registryFront(socket: string, hooks: FrontHooks): Server {
+    const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+    const handle = (incoming: IncomingMessage, response: ServerResponse) => {
+        const method = incoming.method ?? "GET";
+        const path = incoming.url ?? "/";
+        response.once("close", () => {
+            hooks.log(method, path.split("?")[0] ?? "", response.statusCode);
+        });
+        const token = basicPassword(incoming.headers.authorization);
+        const refused =
+            token === undefined || !hooks.isToken(token)
+                ? { status: 401, code: "UNAUTHORIZED", message: "authentication required" }
+                : hooks.refuse(appOf(path) ?? "", token);
+        if (refused !== undefined) {
+            incoming.resume();
+            deny(response, refused);
+            return;
+        }
+        const headers = { ...incoming.headers };
+        delete headers.authorization;
+        const upstream = request({ socketPath: socket, agent, method, path, headers }, (answer) => {
+            response.writeHead(answer.statusCode ?? 502, answer.headers);
+            answer.pipe(response);
+            answer.on("error", () => response.destroy());
+        });
+        upstream.on("error", () => {
+            if (response.headersSent) response.destroy();
+            else deny(response, { status: 502, code: "UNKNOWN", message: "registry is gone" });
+        });
+        incoming.on("error", () => upstream.destroy());
+        response.on("close", () => {
+            if (!response.writableFinished) upstream.destroy();
+        });
+        incoming.pipe(upstream);
+    };
+    const server = createServer(handle);
+    server.once("close", () => agent.destroy());
+    return server;
+}

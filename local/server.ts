@@ -1,0 +1,217 @@
+import { Readable } from "node:stream";
+import fastify from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { authenticate } from "./auth.ts";
+import type { Caller } from "./auth.ts";
+import { FlyError, tooManyRequests, unauthorized } from "./errors.ts";
+import type { ActiveRule } from "./faults.ts";
+import type { Fly } from "./fly.ts";
+import { ulid } from "./ids.ts";
+import type { LocalState } from "./model/records.ts";
+import { NEAREST } from "./model/regions.ts";
+import { adminRoutes } from "./api/admin.ts";
+import { appRoutes } from "./api/apps.ts";
+import { certificateRoutes } from "./api/certificates.ts";
+import { ipRoutes } from "./api/ips.ts";
+import { leaseRoutes } from "./api/leases.ts";
+import { machineRoutes } from "./api/machines.ts";
+import { metadataRoutes } from "./api/metadata.ts";
+import { organizationRoutes } from "./api/organizations.ts";
+import { platformRoutes } from "./api/platform.ts";
+import { processRoutes } from "./api/processes.ts";
+import { secretRoutes } from "./api/secrets.ts";
+import { volumeRoutes } from "./api/volumes.ts";
+
+declare module "fastify" {
+    interface FastifyRequest {
+        /** The state this request reads: the present one, or an earlier one for a lagging read. */
+        view: LocalState;
+        caller: Caller;
+        fault: ActiveRule | undefined;
+        startedAt: number;
+    }
+}
+
+const MUTATING = ["POST", "PUT", "PATCH", "DELETE"];
+/** Fly's own limit is not known; the largest body is a machine with its files. */
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+
+function pathOf(request: FastifyRequest): string {
+    return request.url.split("?")[0] ?? "";
+}
+
+function sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Ends the connection without an answer, as a crashed peer or a broken network does. */
+function drop(request: FastifyRequest, reply: FastifyReply): void {
+    reply.hijack();
+    request.raw.socket.destroy();
+}
+
+function parseJson(app: FastifyInstance): void {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser("*", { parseAs: "string" }, (_request, text, done) => {
+        if (text === "") return done(null, undefined);
+        try {
+            done(null, JSON.parse(text as string));
+        } catch {
+            done(new FlyError(400, "invalid request body, expected JSON"));
+        }
+    });
+}
+
+async function beforeFault(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const action = request.fault?.action;
+    if (action?.type === "delay") await sleep(action.ms);
+    if (action?.type === "drop-before") drop(request, reply);
+    if (action?.type === "status") {
+        for (const [name, value] of Object.entries(action.headers ?? {})) {
+            reply.header(name, value);
+        }
+        const body = action.body ?? { error: `injected fault ${action.status}` };
+        if (typeof body === "string" && reply.getHeader("content-type") === undefined) {
+            reply.type("text/html");
+        }
+        await reply.code(action.status).send(body);
+    }
+}
+
+/** The head of an answer that promises all of it, and a body that breaks off half way. */
+function cutInHalf(reply: FastifyReply, payload: unknown): Readable {
+    const body = Buffer.from(typeof payload === "string" ? payload : "{}");
+    reply.header("content-length", body.length);
+    let sent = false;
+    return new Readable({
+        read() {
+            if (!sent) this.push(body.subarray(0, Math.floor(body.length / 2)));
+            else setImmediate(() => this.destroy(new Error("injected fault: answer cut")));
+            sent = true;
+        },
+    });
+}
+
+async function afterFault(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+): Promise<unknown> {
+    const action = request.fault?.action;
+    if (action?.type === "delay-after") await sleep(action.ms);
+    if (action?.type === "drop-after") request.raw.socket.destroy();
+    return action?.type === "cut" ? cutInHalf(reply, payload) : payload;
+}
+
+/** Reads of one machine have a limit of their own; everything else counts per route and id. */
+function withinLimit(fly: Fly, request: FastifyRequest): boolean {
+    const params = request.params as { app?: string; machine?: string };
+    const route = request.routeOptions.url ?? "";
+    const isRead = request.method === "GET" && route.endsWith("/machines/:machine");
+    const action = isRead ? "GET machine" : `${request.method} ${route}`;
+    return fly.limits.take(action, params.machine ?? params.app ?? "");
+}
+
+function v1(app: FastifyInstance, fly: Fly): void {
+    app.addHook("onRequest", async (request, reply) => {
+        request.fault = fly.faults.match(request.method, pathOf(request));
+        await beforeFault(request, reply);
+        if (reply.sent) return reply;
+        const open = request.method === "GET" && pathOf(request) === "/v1/platform/regions";
+        const caller = authenticate(fly.store.data, request.headers.authorization);
+        if (caller === undefined && !open) throw unauthorized();
+        request.caller = caller ?? {};
+        if (fly.settings.rateLimit && !withinLimit(fly, request)) throw tooManyRequests();
+    });
+    app.addHook("preHandler", (request, _reply, done) => {
+        request.view = fly.store.data;
+        if (MUTATING.includes(request.method)) {
+            if (fly.faults.wantsHistory || fly.settings.consistencyLagMs > 0) {
+                fly.replicas.keep(fly.store.data);
+            }
+        } else if (request.fault?.action.type === "stale") {
+            request.view = fly.replicas.beforeLastWrite() ?? fly.store.data;
+        } else if (fly.settings.consistencyLagMs > 0) {
+            request.view =
+                fly.replicas.lagging(fly.settings.consistencyLagMs) ?? fly.store.data;
+        }
+        done();
+    });
+    // What was answered is on disk: a server that is killed right after has not lied.
+    app.addHook("onSend", async (request, reply, payload) => {
+        if (MUTATING.includes(request.method)) await fly.store.save();
+        return afterFault(request, reply, payload);
+    });
+    platformRoutes(app, fly);
+    organizationRoutes(app);
+    appRoutes(app, fly);
+    ipRoutes(app, fly);
+    secretRoutes(app, fly);
+    volumeRoutes(app, fly);
+    machineRoutes(app, fly);
+    processRoutes(app, fly);
+    leaseRoutes(app, fly);
+    metadataRoutes(app, fly);
+    certificateRoutes(app, fly);
+}
+
+function local(app: FastifyInstance, fly: Fly): void {
+    app.addHook("onRequest", (request, _reply, done) => {
+        const caller = authenticate(fly.store.data, request.headers.authorization);
+        done(caller === undefined || caller.app !== undefined ? unauthorized() : undefined);
+    });
+    adminRoutes(app, fly);
+}
+
+/** The HTTP server of the Machines API (`/v1`) and of this program's own switches (`/_local`). */
+export function buildServer(fly: Fly): FastifyInstance {
+    const app = fastify({
+        logger: false,
+        bodyLimit: MAX_BODY_BYTES,
+        exposeHeadRoutes: false,
+        forceCloseConnections: true,
+        genReqId: () => `${ulid()}-${NEAREST}`,
+    });
+    parseJson(app);
+    app.addHook("onRequest", (request, reply, done) => {
+        request.startedAt = Date.now();
+        request.fault = undefined;
+        reply.header("fly-request-id", request.id);
+        done();
+    });
+    app.addHook("onResponse", (request, reply, done) => {
+        const fault = request.fault;
+        const cut = ["drop-before", "drop-after"].includes(fault?.action.type ?? "");
+        fly.journal.add({
+            method: request.method,
+            path: request.url,
+            status: cut ? 0 : reply.statusCode,
+            ms: Date.now() - request.startedAt,
+            requestId: request.id,
+            ...(fault === undefined
+                ? {}
+                : { fault: fault.name ?? `${fault.id}:${fault.action.type}` }),
+        });
+        done();
+    });
+    // Before authentication, and also for a known path with a method it does not have.
+    app.setNotFoundHandler((_request, reply) =>
+        reply.code(404).type("text/plain; charset=utf-8").send("404 page not found\n"),
+    );
+    app.setErrorHandler((error: unknown, request, reply) => {
+        if (error instanceof FlyError) return reply.code(error.statusCode).send(error.body);
+        const status = (error as { statusCode?: number }).statusCode ?? 500;
+        const text = error instanceof Error ? error.message : String(error);
+        if (status >= 500) fly.journal.note(`error ${request.id} ${text}`);
+        return reply.code(status).send({ error: status >= 500 ? `internal: ${text}` : text });
+    });
+    app.register((scope, _options, done) => {
+        v1(scope, fly);
+        done();
+    }, { prefix: "/v1" });
+    app.register((scope, _options, done) => {
+        local(scope, fly);
+        done();
+    }, { prefix: "/_local" });
+    return app;
+}
