@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ensureTestTools } from "../toolchain/testTools.ts";
-import { BIN, LOGS, ROOT } from "../toolchain/paths.ts";
+import { BIN, LOGS, PLUGIN_BIN, ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 
 interface Count {
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     if (!fast && only.length !== 1) {
         say(`In use: ${await ensureTestTools()}.`);
         // With official plugins there is no Go, and no need of it.
-        if (existsSync(path.join(BIN, "pulumi-resource-tls"))) {
+        if (existsSync(path.join(PLUGIN_BIN, "pulumi-resource-tls"))) {
             for (const check of GO_CHECKS) await runCheck(check);
         }
     }
@@ -118,7 +118,7 @@ function run(command: string[], cwd = ROOT): Promise<number> {
         const child = spawn(program!, args, {
             cwd,
             stdio: ["ignore", "inherit", "inherit"],
-            env: { ...process.env, PATH, TOOLCHAIN_BIN: BIN, GOFLAGS: "-buildvcs=false" },
+            env: { ...process.env, PATH, TOOLCHAIN_BIN: PLUGIN_BIN, GOFLAGS: "-buildvcs=false" },
         });
         child.on("error", (error) => {
             say(error.message);

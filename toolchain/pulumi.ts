@@ -16,7 +16,7 @@ import {
     writeFileSync,
 } from "node:fs";
 import path from "node:path";
-import { BIN, PULUMI_HOME, ROOT, TOOLCHAIN } from "./paths.ts";
+import { BIN, PLUGIN_BIN, PULUMI_HOME, ROOT, TOOLCHAIN } from "./paths.ts";
 import { capture, onPath, say, step } from "./process.ts";
 
 const GO_MODULE = path.join(import.meta.dirname, "go");
@@ -43,6 +43,7 @@ const PLUGINS = ["tls", "docker", "command"];
 
 export async function ensurePulumi(): Promise<Pulumi> {
     mkdirSync(BIN, { recursive: true });
+    mkdirSync(PLUGIN_BIN, { recursive: true });
     mkdirSync(PULUMI_HOME, { recursive: true });
     const official = await officialCli();
     const cli = official?.path ?? (await builtCli());
@@ -112,7 +113,7 @@ async function replacementPlugin(name: string): Promise<void> {
     await builtPlugins();
     const folder = pluginFolder(name);
     const target = path.join(folder, `pulumi-resource-${name}`);
-    const source = path.join(BIN, `pulumi-resource-${name}`);
+    const source = path.join(PLUGIN_BIN, `pulumi-resource-${name}`);
     if (existsSync(target) && digest([target]) === digest([source])) return;
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, REPLACEMENT_MARK), "Made by this project: see toolchain/go.\n");
@@ -122,7 +123,7 @@ async function replacementPlugin(name: string): Promise<void> {
 }
 
 async function builtCli(): Promise<string> {
-    await builtPlugins();
+    await builtHosts();
     const target = path.join(BIN, "pulumi");
     const version = pinned("pulumi");
     const sources = ["go.mod", "go.sum"].map((file) => path.join(GO_MODULE, file));
@@ -139,17 +140,35 @@ async function builtCli(): Promise<string> {
 
 let plugins: Promise<void> | undefined;
 
-/** The replacements, and the language host, which is taken as bundled beside the CLI. */
+/** The replacements are kept off PATH, since the engine warns of a plugin that it finds there. */
 function builtPlugins(): Promise<void> {
-    const names = ["pulumi-language-nodejs", ...PLUGINS.map((name) => `pulumi-resource-${name}`)];
-    const targets = names.map((name) => path.join(BIN, name));
-    plugins ??= built("plugins", digest(globSync(`${GO_MODULE}/**/*`)), targets, () =>
-        step(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", `${BIN}/`, "./cmd/..."], {
-            title: "Building the replacements for Pulumi's plugins",
-            cwd: GO_MODULE,
-        }),
+    const targets = PLUGINS.map((name) => path.join(PLUGIN_BIN, `pulumi-resource-${name}`));
+    const packages = PLUGINS.map((name) => `./cmd/pulumi-resource-${name}`);
+    return goBuilt("plugins", targets, [PLUGIN_BIN, ...packages], "replacements for Pulumi's plugins");
+}
+
+/** What the official CLI has beside it: the hosts for programs and for dynamic providers. */
+async function builtHosts(): Promise<void> {
+    const host = "pulumi-language-nodejs";
+    const targets = [path.join(BIN, host)];
+    await goBuilt("hosts", targets, [BIN, `./cmd/${host}`], "replacement for Pulumi's language host");
+    const script = "pulumi-resource-pulumi-nodejs";
+    copyFileSync(
+        path.join(ROOT, "node_modules", "@pulumi", "pulumi", script),
+        path.join(BIN, script),
     );
-    return plugins;
+}
+
+function goBuilt(
+    name: string,
+    targets: string[],
+    [folder, ...packages]: string[],
+    title: string,
+): Promise<void> {
+    const command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", `${folder}/`, ...packages];
+    return built(name, digest(globSync(`${GO_MODULE}/**/*`)), targets, () =>
+        step(command, { title: `Building the ${title}`, cwd: GO_MODULE }),
+    );
 }
 
 /** Builds unless the same sources were built before. */
