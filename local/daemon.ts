@@ -15,8 +15,8 @@ export interface ServerNote extends ProcessNote {
 
 /** How long a server may take to end its machines (their stop timeouts included). */
 const STOP_PATIENCE_MS = 60_000;
-/** A small young generation: the server handles little at a time, and its size is promised. */
-const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=256"];
+/** A small young generation and one helper thread: the server's size is promised, not its speed. */
+const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1"];
 
 /** The server that runs in a directory, if one does. */
 export function running(dir: string): ServerNote | undefined {

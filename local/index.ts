@@ -127,9 +127,19 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
         const host = `127.0.0.1:${registryPort}`;
         if (!data.registryHosts.includes(host)) data.registryHosts.push(host);
 
-        const volumes = await openVolumes(options.volumes ?? "auto", docker, dir, instance);
+        // Once chosen it stays: the volumes that exist are of that kind.
+        const kind = data.volumeKind ?? options.volumes ?? "auto";
+        const volumes = await openVolumes(kind, docker, dir, instance);
+        data.volumeKind = volumes.kind;
+        undo.push(() => volumes.close());
         const containers = new Containers(docker, instance, volumes);
-        const images = new Images(docker, registry.socket, host, data.registryHosts, () => data.token);
+        const images = new Images(
+            docker,
+            registry.socket,
+            host,
+            data.registryHosts,
+            () => data.token,
+        );
         const checks = new Checks(() => void store.save());
         const machines: Machines = new Machines(store, settings, containers, images, {
             changed: () => edge.sync(),

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { instanceOf } from "./instance.ts";
 import { connectDocker, ignoring, LABEL } from "./runtime/docker.ts";
+import { detachAll } from "./runtime/loop-volumes.ts";
 import { Registry } from "./runtime/registry.ts";
 import { readState } from "./state.ts";
 
@@ -37,6 +38,7 @@ export async function reset(dir: string): Promise<void> {
     for (const one of Volumes ?? []) {
         await ignoring([404], docker.getVolume(one.Name).remove({ force: true }));
     }
+    await detachAll(real);
     const hosts = readState(join(real, "state.json"))?.registryHosts ?? [];
     for (const image of hosts.length === 0 ? [] : await docker.listImages()) {
         const names = [...(image.RepoTags ?? []), ...(image.RepoDigests ?? [])];

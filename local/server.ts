@@ -14,6 +14,7 @@ import { appRoutes } from "./api/apps.ts";
 import { certificateRoutes } from "./api/certificates.ts";
 import { ipRoutes } from "./api/ips.ts";
 import { leaseRoutes } from "./api/leases.ts";
+import { lifecycleRoutes } from "./api/lifecycle.ts";
 import { machineRoutes } from "./api/machines.ts";
 import { metadataRoutes } from "./api/metadata.ts";
 import { organizationRoutes } from "./api/organizations.ts";
@@ -21,6 +22,7 @@ import { platformRoutes } from "./api/platform.ts";
 import { processRoutes } from "./api/processes.ts";
 import { secretRoutes } from "./api/secrets.ts";
 import { volumeRoutes } from "./api/volumes.ts";
+import { waitRoutes } from "./api/wait.ts";
 
 declare module "fastify" {
     interface FastifyRequest {
@@ -132,8 +134,7 @@ function v1(app: FastifyInstance, fly: Fly): void {
         } else if (request.fault?.action.type === "stale") {
             request.view = fly.replicas.beforeLastWrite() ?? fly.store.data;
         } else if (fly.settings.consistencyLagMs > 0) {
-            request.view =
-                fly.replicas.lagging(fly.settings.consistencyLagMs) ?? fly.store.data;
+            request.view = fly.replicas.lagging(fly.settings.consistencyLagMs) ?? fly.store.data;
         }
         done();
     });
@@ -142,13 +143,15 @@ function v1(app: FastifyInstance, fly: Fly): void {
         if (MUTATING.includes(request.method)) await fly.store.save();
         return afterFault(request, reply, payload);
     });
-    platformRoutes(app, fly);
+    platformRoutes(app);
     organizationRoutes(app);
     appRoutes(app, fly);
     ipRoutes(app, fly);
     secretRoutes(app, fly);
     volumeRoutes(app, fly);
     machineRoutes(app, fly);
+    lifecycleRoutes(app, fly);
+    waitRoutes(app, fly);
     processRoutes(app, fly);
     leaseRoutes(app, fly);
     metadataRoutes(app, fly);
@@ -205,13 +208,19 @@ export function buildServer(fly: Fly): FastifyInstance {
         if (status >= 500) fly.journal.note(`error ${request.id} ${text}`);
         return reply.code(status).send({ error: status >= 500 ? `internal: ${text}` : text });
     });
-    app.register((scope, _options, done) => {
-        v1(scope, fly);
-        done();
-    }, { prefix: "/v1" });
-    app.register((scope, _options, done) => {
-        local(scope, fly);
-        done();
-    }, { prefix: "/_local" });
+    app.register(
+        (scope, _options, done) => {
+            v1(scope, fly);
+            done();
+        },
+        { prefix: "/v1" },
+    );
+    app.register(
+        (scope, _options, done) => {
+            local(scope, fly);
+            done();
+        },
+        { prefix: "/_local" },
+    );
     return app;
 }

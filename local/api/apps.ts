@@ -40,7 +40,7 @@ async function cascade(fly: Fly, name: string): Promise<void> {
     }
     const gone = () =>
         machinesOf(data, name).every((one) => one.state === "destroyed") ? true : undefined;
-    await fly.machines.until(gone, 120_000);
+    await fly.machines.waiters.until(gone, 120_000);
     await new Promise((resolve) => setTimeout(resolve, fly.settings.appDeleteMs));
     for (const volume of volumesOf(data, name)) {
         await fly.volumes.remove(volume.id);

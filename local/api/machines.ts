@@ -1,20 +1,17 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { privateAddress } from "../addresses.ts";
 import {
     aborted,
-    badRequest,
-    deadlineExceeded,
     failedPrecondition,
     invalidArgument,
     nameInUse,
-    notFound,
     preconditionFailed,
     rfc3339,
 } from "../errors.ts";
 import type { Fly } from "../fly.ts";
 import { leaseNonce, machineId, machineName, ulid } from "../ids.ts";
 import type { MachineConfig } from "../model/config.ts";
-import { normalizeConfig, signalName } from "../model/normalize.ts";
+import { normalizeConfig } from "../model/normalize.ts";
 import type { AppRecord, MachineRecord, VolumeRecord } from "../model/records.ts";
 import { isRegion, NEAREST } from "../model/regions.ts";
 import {
@@ -24,26 +21,14 @@ import {
     optionalNumber,
     optionalString,
     queryNumber,
-    querySpan,
 } from "../model/validate.ts";
 import type { Body } from "../model/validate.ts";
 import { machineBody, machinesOf, volumesOf } from "../model/wire.ts";
 import { addEvent } from "../runtime/events.ts";
 import { boundTo } from "../runtime/attachments.ts";
-import {
-    activeLease,
-    changeApp,
-    changeMachine,
-    findMachine,
-    LEASE_OWNER,
-    readApp,
-} from "./access.ts";
+import { changeApp, changeMachine, findMachine, LEASE_OWNER, readApp } from "./access.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
-const MAX_WAIT_S = 60;
-/** States that `settled` stands for: nothing is under way. */
-const SETTLED = ["started", "stopped", "suspended", "failed", "destroyed"];
-const WAITABLE = ["started", "stopped", "suspended", "destroyed", "failed", "settled"];
 
 /** The volume a mount names, by id or, unattached and in the region, by name. */
 function volumeFor(
@@ -209,7 +194,9 @@ async function update(fly: Fly, request: FastifyRequest): Promise<object> {
         throw aborted("machine update failed due to concurrent update");
     }
     const volume = volumeFor(fly, config, app, machine.region);
-    const attached = Object.values(fly.store.data.volumes).find((one) => one.machine === machine.id);
+    const attached = Object.values(fly.store.data.volumes).find(
+        (one) => one.machine === machine.id,
+    );
     if (volume?.id !== attached?.id) {
         throw invalidArgument("the volume of a machine cannot be changed by an update");
     }
@@ -227,126 +214,6 @@ async function update(fly: Fly, request: FastifyRequest): Promise<object> {
     return withNonce(machine, body);
 }
 
-/** How a stop or restart is asked for: in the body, or in the query string. */
-function stopOptions(request: FastifyRequest): { signal?: string; timeoutMs?: number } {
-    const from = { ...(request.query as Body), ...bodyOf(request.body) };
-    const timeoutMs = querySpan(from.timeout, "timeout");
-    const signal = from.signal;
-    return {
-        ...(signal === undefined || signal === "" ? {} : { signal: signalName(signal) }),
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    };
-}
-
-function start(fly: Fly, request: FastifyRequest): object {
-    const machine = changeMachine(fly, request);
-    const previous = machine.state;
-    const ok = { previous_state: previous, migrated: false, new_host: "" };
-    switch (previous) {
-        case "started":
-        case "starting":
-            return ok;
-        case "created":
-            if (!machine.skipLaunch) break;
-            fly.machines.start(machine, "user");
-            return ok;
-        case "stopped":
-        case "suspended":
-        case "failed":
-            fly.machines.start(machine, "user");
-            return ok;
-        case "replacing":
-            throw failedPrecondition("machine getting replaced, refusing to start");
-        case "stopping":
-        case "restarting":
-            throw failedPrecondition("machine still active, refusing to start");
-        default:
-    }
-    throw failedPrecondition(`unable to start machine from current state: '${previous}'`);
-}
-
-function stop(fly: Fly, request: FastifyRequest): object {
-    const machine = changeMachine(fly, request);
-    const options = stopOptions(request);
-    if (["stopped", "stopping", "suspended"].includes(machine.state)) return { ok: true };
-    if (!["started", "starting", "restarting", "replacing"].includes(machine.state)) {
-        throw failedPrecondition(`unable to stop machine from current state: '${machine.state}'`);
-    }
-    fly.machines.stop(machine, options);
-    return { ok: true };
-}
-
-function restart(fly: Fly, request: FastifyRequest): object {
-    const machine = changeMachine(fly, request);
-    const options = stopOptions(request);
-    const { force_stop: force } = request.query as { force_stop?: string };
-    if (!["started", "stopped", "failed", "suspended"].includes(machine.state)) {
-        throw failedPrecondition(
-            `unable to restart machine from current state: '${machine.state}'`,
-        );
-    }
-    fly.machines.restart(
-        machine,
-        force !== undefined && isTrue(force) ? { signal: "SIGKILL" } : options,
-    );
-    return { ok: true };
-}
-
-function destroy(fly: Fly, request: FastifyRequest): object {
-    const machine = changeMachine(fly, request);
-    const query = request.query as { force?: string; kill?: string };
-    const forced = [query.force, query.kill].some((one) => one !== undefined && isTrue(one));
-    if (["destroying", "destroyed"].includes(machine.state)) return { ok: true };
-    if (!forced && !["stopped", "suspended", "failed", "created"].includes(machine.state)) {
-        throw failedPrecondition(
-            "unable to destroy machine, not currently stopped, suspended, failed or created",
-        );
-    }
-    delete machine.lease;
-    fly.machines.destroy(machine);
-    return { ok: true };
-}
-
-/** Waits until the machine, or one version of it, is in one of the wanted states. */
-async function wait(fly: Fly, request: FastifyRequest): Promise<object> {
-    findMachine(request.view, request);
-    const machine = findMachine(fly.store.data, request);
-    const query = request.query as Record<string, string | string[] | undefined>;
-    const wanted = [query.state ?? "started"].flat().flatMap((one) => one.split(","));
-    const unknown = wanted.find((one) => !WAITABLE.includes(one));
-    if (unknown !== undefined) throw invalidArgument(`invalid state: ${unknown}`);
-    const version = [query.version ?? query.instance_id].flat()[0];
-    const from = [query.from_event_id].flat()[0];
-    if (wanted.includes("stopped") && wanted.length === 1 && !version && !from) {
-        throw badRequest("instance_id is required when waiting for state stopped");
-    }
-    const timeout = queryNumber([query.timeout].flat()[0]?.replace(/s$/, ""), "timeout");
-    const seconds = Math.min(timeout ?? MAX_WAIT_S, MAX_WAIT_S);
-    const known = machine.versions.some((one) => one.version === version);
-    if (version && !known) throw notFound("machine version");
-    // An older version is `replaced` for good, whatever the machine does now.
-    const stateNow = () =>
-        version && version !== machine.instanceId && machine.state !== "destroyed"
-            ? "replaced"
-            : machine.state;
-    const reached = () => {
-        const now = stateNow();
-        const match = wanted.some((one) =>
-            one === "settled" ? SETTLED.includes(now) : one === now,
-        );
-        const newer = from === undefined || (machine.events[0]?.id ?? "") > from;
-        return match && newer ? now : undefined;
-    };
-    const state = await fly.machines.until(reached, seconds * 1000);
-    if (state === undefined) throw deadlineExceeded(wanted.join(","), stateNow());
-    return {
-        ok: true,
-        state,
-        version: machine.instanceId,
-        event_id: machine.events[0]?.id ?? "",
-    };
-}
-
 export function machineRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/machines";
     const one = `${path}/:machine`;
@@ -360,24 +227,10 @@ export function machineRoutes(app: FastifyInstance, fly: Fly): void {
     app.post(path, (request) => create(fly, request));
     app.get(one, (request) => machineBody(findMachine(request.view, request)));
     app.post(one, (request) => update(fly, request));
-    app.delete(one, (request) => destroy(fly, request));
-    app.post(`${one}/start`, (request) => start(fly, request));
-    app.post(`${one}/stop`, (request) => stop(fly, request));
-    app.post(`${one}/restart`, (request) => restart(fly, request));
-    app.get(`${one}/wait`, (request) => wait(fly, request));
     app.get(`${one}/events`, (request) => {
         const { limit } = request.query as { limit?: string };
         const count = Math.min(queryNumber(limit, "limit") ?? 20, 50);
         return findMachine(request.view, request).events.slice(0, count);
     });
     app.get(`${one}/versions`, (request) => findMachine(request.view, request).versions);
-
-    const cordon = (cordoned: boolean) => (request: FastifyRequest, reply: FastifyReply) => {
-        const machine = changeMachine(fly, request);
-        machine.cordoned = cordoned;
-        activeLease(machine);
-        return reply.send({ ok: true });
-    };
-    app.post(`${one}/cordon`, cordon(true));
-    app.post(`${one}/uncordon`, cordon(false));
 }

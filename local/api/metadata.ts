@@ -49,7 +49,8 @@ export function metadataRoutes(app: FastifyInstance, fly: Fly): void {
 
     app.delete(`${path}/:key`, (request, reply) => {
         const machine = changeMachine(fly, request);
-        const { [keyOf(request)]: _, ...rest } = machine.config.metadata ?? {};
+        const rest = { ...machine.config.metadata };
+        delete rest[keyOf(request)];
         machine.config.metadata = rest;
         return reply.code(204).send();
     });

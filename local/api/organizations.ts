@@ -23,7 +23,7 @@ export function organizationRoutes(app: FastifyInstance): void {
                     metadata: machine.config.metadata ?? {},
                 },
             }));
-        return { machines, last_machine_id: machines.at(-1) ? "" : "", next_cursor: "" };
+        return { machines, next_cursor: "" };
     });
     app.get("/orgs/:slug/volumes", (request) => {
         own(request.params);

@@ -1,10 +1,9 @@
 import type { FastifyInstance } from "fastify";
-import type { Fly } from "../fly.ts";
 import { bodyOf, optionalNumber, optionalString, requiredString } from "../model/validate.ts";
 import { NEAREST, REGIONS } from "../model/regions.ts";
 
 /** Regions (the only route without authentication) and placements. */
-export function platformRoutes(app: FastifyInstance, _fly: Fly): void {
+export function platformRoutes(app: FastifyInstance): void {
     // The live service writes these two keys in PascalCase, against its own specification.
     app.get("/platform/regions", () => ({
         Regions: REGIONS.map((region) => ({

@@ -98,9 +98,7 @@ export function secretRoutes(app: FastifyInstance, fly: Fly): void {
         if (typeof value !== "string") throw badRequest("value is required");
         const secret = put(found, name, value);
         found.secretsVersion++;
-        return reply
-            .code(201)
-            .send({ ...secretBody(name, secret, false), ...versions(found) });
+        return reply.code(201).send({ ...secretBody(name, secret, false), ...versions(found) });
     });
 
     app.delete(`${path}/:secret`, (request) => {

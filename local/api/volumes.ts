@@ -41,8 +41,8 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
 
     const shown = async (volume: VolumeRecord) => {
         const holder = boundTo(data, volume);
-        const { machine: _, ...rest } = volume;
-        const seen = holder === undefined ? rest : { ...rest, machine: holder };
+        const seen = { ...volume };
+        if (holder === undefined) delete seen.machine;
         const usage = volume.state === "created" ? await fly.volumes.usage(volume.id) : undefined;
         return volumeBody(seen, usage);
     };
@@ -116,9 +116,9 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         if (checkSize(size) < volume.sizeGb) {
             throw invalidArgument("volume size can only be increased");
         }
-        if (size > volume.sizeGb) await fly.volumes.extend(volume.id, size);
+        const restart = size > volume.sizeGb && (await fly.volumes.extend(volume.id, size));
         volume.sizeGb = size;
-        return { volume: await shown(volume), needs_restart: false };
+        return { volume: await shown(volume), needs_restart: restart };
     });
 
     // Soft: the record stays and answers with a state on its way out, as Fly's does for a day.

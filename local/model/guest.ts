@@ -30,17 +30,13 @@ export function checkGuest(guest: Guest | undefined): Guest {
     }
     const memory = guest.memory_mb ?? kind.min * cpus;
     if (memory < kind.min * cpus) {
-        throw badRequest(
-            `invalid config.guest.memory_mb, minimum required ${kind.min * cpus} MiB`,
-        );
+        throw badRequest(`invalid config.guest.memory_mb, minimum required ${kind.min * cpus} MiB`);
     }
     if (memory > kind.max * cpus) {
         throw badRequest(`invalid config.guest.memory_mb, cannot exceed ${kind.max * cpus} MiB`);
     }
     if (memory % kind.step !== 0) {
-        throw badRequest(
-            `invalid config.guest.memory_mb, must be a multiple of ${kind.step} MiB`,
-        );
+        throw badRequest(`invalid config.guest.memory_mb, must be a multiple of ${kind.step} MiB`);
     }
     return { ...guest, cpu_kind: kindName, cpus, memory_mb: memory };
 }

@@ -160,6 +160,8 @@ export interface LocalState {
     token: string;
     /** Every `host:port` the registry has had: image names made then still mean it. */
     registryHosts: string[];
+    /** How the volumes are kept, see runtime/volumes.ts. */
+    volumeKind?: "docker" | "loop";
     organizations: Organization[];
     deployTokens: DeployToken[];
     apps: Record<string, AppRecord>;

@@ -122,7 +122,9 @@ export class Checks {
         const checks = checksOf(machine.config);
         const timers = new Set<NodeJS.Timeout>();
         this.#timers.set(machine.id, timers);
-        machine.checks = checks.map((one) => status(one.name, "warning", "waiting for status update"));
+        machine.checks = checks.map((one) =>
+            status(one.name, "warning", "waiting for status update"),
+        );
         for (const one of checks) this.#schedule(machine, address, one, timers);
     }
 

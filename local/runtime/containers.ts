@@ -81,7 +81,7 @@ export class Containers {
             ),
         );
         const name = `${Containers.nameOf(machine)}-next`;
-        await ignoring([404, 409], this.docker.getContainer(name).remove({ force: true }));
+        await ignoring([404, 409], this.docker.getContainer(name).remove({ force: true, v: true }));
         const container = await this.docker.createContainer({
             name,
             Image: image,
@@ -109,7 +109,7 @@ export class Containers {
         try {
             await putFiles(container, files);
         } catch (error) {
-            await ignoring([404, 409], container.remove({ force: true }));
+            await ignoring([404, 409], container.remove({ force: true, v: true }));
             throw error;
         }
         return container.id;
@@ -124,7 +124,10 @@ export class Containers {
         await this.docker.getContainer(id).rename({ name });
     }
 
-    async start(id: string): Promise<void> {
+    async start(machine: MachineRecord, id: string): Promise<void> {
+        for (const mount of machine.config.mounts ?? []) {
+            await this.#volumes.ready(String(mount.volume));
+        }
         await ignoring([304], this.docker.getContainer(id).start());
     }
 

@@ -35,10 +35,7 @@ export function dockerStatus(error: unknown): number | undefined {
 }
 
 /** Runs `action`; that the thing is already gone, or already so, counts as done. */
-export async function ignoring<T>(
-    statuses: number[],
-    action: Promise<T>,
-): Promise<T | undefined> {
+export async function ignoring<T>(statuses: number[], action: Promise<T>): Promise<T | undefined> {
     try {
         return await action;
     } catch (error) {

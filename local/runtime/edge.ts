@@ -165,8 +165,7 @@ export class Edge {
         if (this.#choose(targets) === undefined) {
             const asleep = targets.find(
                 ({ machine, service }) =>
-                    ["stopped", "suspended"].includes(machine.state) &&
-                    service.autostart !== false,
+                    ["stopped", "suspended"].includes(machine.state) && service.autostart !== false,
             );
             const coming = targets.some(({ machine }) =>
                 ["starting", "restarting", "replacing", "created"].includes(machine.state),

@@ -10,7 +10,10 @@ import type { Containers, Exit } from "./containers.ts";
 import { addEvent, addExit } from "./events.ts";
 import type { Source } from "./events.ts";
 import type { Images } from "./images.ts";
+import { Queues } from "./queues.ts";
+import { lostExit, recoveryOf, removeStrays } from "./recovery.ts";
 import { afterExit } from "./restarts.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface MachineHooks {
     /** Called after every change of a machine's state, address or routing. */
@@ -23,6 +26,8 @@ export interface MachineHooks {
     log(text: string): void;
 }
 
+/** How many destroyed machines an app's records keep. */
+const KEPT_DESTROYED = 50;
 /** Where work on a machine is refused because it is on its way out. */
 const LEAVING = ["destroying", "destroyed"];
 
@@ -41,10 +46,11 @@ export class Machines {
     readonly #containers: Containers;
     readonly #images: Images;
     readonly #hooks: MachineHooks;
-    readonly #queues = new Map<string, Promise<void>>();
+    /** Wakes requests that wait for a state. */
+    readonly waiters = new Waiters();
+    readonly #queues = new Queues();
     readonly #running = new Map<string, Running>();
     readonly #timers = new Map<string, NodeJS.Timeout>();
-    readonly #waiters = new Set<() => void>();
     #closing = false;
 
     constructor(
@@ -64,25 +70,6 @@ export class Machines {
     /** The container address of a started machine. */
     address(id: string): string | undefined {
         return this.#running.get(id)?.address;
-    }
-
-    /** Runs `check` now and after every change of any machine, until it gives a value. */
-    async until<T>(check: () => T | undefined, timeoutMs: number): Promise<T | undefined> {
-        const first = check();
-        if (first !== undefined || timeoutMs <= 0) return first;
-        return new Promise((resolve) => {
-            const finish = (value: T | undefined) => {
-                clearTimeout(timer);
-                this.#waiters.delete(look);
-                resolve(value);
-            };
-            const look = () => {
-                const value = check();
-                if (value !== undefined) finish(value);
-            };
-            const timer = setTimeout(() => finish(undefined), timeoutMs);
-            this.#waiters.add(look);
-        });
     }
 
     launch(machine: MachineRecord): void {
@@ -151,6 +138,7 @@ export class Machines {
             this.#hooks.ended(machine);
             delete machine.container;
             this.#releaseVolume(machine);
+            this.#forgetOldest(machine.app);
             addEvent(machine, "destroy", "destroyed", "flyd");
             this.#set(machine, "destroyed");
         });
@@ -175,26 +163,34 @@ export class Machines {
         }
     }
 
-    /** Resolves when nothing is being done to any machine. */
-    async settled(): Promise<void> {
-        while (this.#queues.size > 0) await Promise.all(this.#queues.values());
-    }
-
     /**
      * Takes up where an earlier server stopped: finds the containers again, notices those that died
      * meanwhile, finishes what was half done.
      */
     async recover(): Promise<void> {
-        const found = new Map<string, string[]>();
-        for (const one of await this.#containers.list()) {
-            found.set(one.machine, [...(found.get(one.machine) ?? []), one.id]);
-        }
-        for (const [id, containers] of found) {
-            const current = this.#store.data.machines[id]?.container;
-            for (const one of containers) if (one !== current) await this.#containers.remove(one);
-        }
+        await removeStrays(this.#containers, this.#store.data.machines);
         for (const machine of Object.values(this.#store.data.machines)) {
-            await this.#recoverOne(machine);
+            const found = await recoveryOf(machine, this.#containers);
+            switch (found.action) {
+                case "adopt":
+                    await this.#containers.adopt(machine, found.view.id);
+                    this.#began(machine, found.view.id, found.view.address);
+                    break;
+                case "ended":
+                    this.#ended(machine, found.exit);
+                    break;
+                case "boot":
+                    if (machine.state === "started") this.#set(machine, "starting");
+                    this.launch(machine);
+                    break;
+                case "stop":
+                    this.stop(machine);
+                    break;
+                case "destroy":
+                    this.destroy(machine);
+                    break;
+                case "none":
+            }
         }
     }
 
@@ -203,62 +199,22 @@ export class Machines {
         this.#closing = true;
         for (const timer of this.#timers.values()) clearTimeout(timer);
         this.#timers.clear();
-        await this.settled();
+        this.waiters.close();
+        await this.#queues.idle();
         await Promise.all(
             Object.values(this.#store.data.machines)
                 .filter((machine) => this.#running.has(machine.id))
-                .map((machine) =>
-                    this.#halt(machine, { requestedStop: true, restarting: true }),
-                ),
+                .map((machine) => this.#halt(machine, { requestedStop: true, restarting: true })),
         );
     }
 
-    async #recoverOne(machine: MachineRecord): Promise<void> {
-        switch (machine.state) {
-            case "started": {
-                const view =
-                    machine.container === undefined
-                        ? undefined
-                        : await this.#containers.view(machine.container);
-                if (view?.running === true) {
-                    await this.#containers.adopt(machine, view.id);
-                    this.#began(machine, view.id, view.address);
-                } else if (machine.events[0]?.type === "exit") {
-                    // It ended because the earlier server was stopped.
-                    this.#set(machine, "starting");
-                    this.launch(machine);
-                } else {
-                    this.#ended(machine, view?.exit ?? lostExit());
-                }
-                break;
-            }
-            case "created":
-                if (!machine.skipLaunch) this.launch(machine);
-                break;
-            case "starting":
-            case "restarting":
-            case "replacing":
-                this.launch(machine);
-                break;
-            case "stopping":
-                this.stop(machine);
-                break;
-            case "destroying":
-                this.destroy(machine);
-                break;
-            default:
-        }
-    }
-
     #enqueue(machine: MachineRecord, job: () => Promise<void>): void {
-        const before = this.#queues.get(machine.id) ?? Promise.resolve();
-        const next = before
-            .then(job)
-            .catch((error: unknown) => this.#fail(machine, error))
-            .catch((error: unknown) => this.#hooks.log(`machine ${machine.id}: ${String(error)}`));
-        this.#queues.set(machine.id, next);
-        void next.then(() => {
-            if (this.#queues.get(machine.id) === next) this.#queues.delete(machine.id);
+        this.#queues.add(machine.id, async () => {
+            try {
+                await job();
+            } catch (error) {
+                await this.#fail(machine, error);
+            }
         });
     }
 
@@ -267,7 +223,9 @@ export class Machines {
         this.#hooks.log(`machine ${machine.id} failed: ${reason}`);
         if (LEAVING.includes(machine.state)) return;
         // The version that still runs has been replaced, though by one that cannot start.
-        await this.#halt(machine, { requestedStop: true, restarting: false });
+        await this.#halt(machine, { requestedStop: true, restarting: false }).catch(
+            () => undefined,
+        );
         addEvent(machine, "launch", "failed", "flyd", { error: reason });
         this.#set(machine, "failed");
     }
@@ -295,7 +253,7 @@ export class Machines {
         if (updating) addEvent(machine, "launch", "created", "user");
         machine.container = next;
         await this.#store.save();
-        await this.#containers.start(next);
+        await this.#containers.start(machine, next);
         await this.#containers.adopt(machine, next);
         const view = await this.#containers.view(next);
         if (machine.instanceId !== version) return this.#began(machine, next, view?.address);
@@ -383,16 +341,20 @@ export class Machines {
         }
     }
 
+    /** Destroyed machines answer for a while, not for ever. */
+    #forgetOldest(app: string): void {
+        const gone = Object.values(this.#store.data.machines)
+            .filter((one) => one.app === app && one.state === "destroyed")
+            .sort((a, b) => b.changedAt - a.changedAt);
+        for (const one of gone.slice(KEPT_DESTROYED)) delete this.#store.data.machines[one.id];
+    }
+
     #set(machine: MachineRecord, state: string): void {
         machine.state = state;
         machine.changedAt = Date.now();
         machine.updatedAt = rfc3339(machine.changedAt);
         void this.#store.save();
         this.#hooks.changed(machine);
-        for (const look of [...this.#waiters]) look();
+        this.waiters.changed();
     }
-}
-
-function lostExit(): Exit {
-    return { exitCode: 137, oomKilled: false, finishedAt: new Date().toISOString() };
 }

@@ -7,9 +7,7 @@ export const WINDOW_MS = 5 * 60_000;
 const MAX_BACKOFF_MS = 30_000;
 
 export type AfterExit =
-    | { action: "stop" }
-    | { action: "destroy" }
-    | { action: "restart"; delayMs: number };
+    { action: "stop" } | { action: "destroy" } | { action: "restart"; delayMs: number };
 
 /**
  * What follows a machine's main process ending by itself.

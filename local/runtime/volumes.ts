@@ -7,7 +7,10 @@ export interface VolumeStore {
     /** What a user reads in `status`: how volumes are kept, and whether their size is enforced. */
     readonly kind: "docker" | "loop";
     create(id: string, sizeGb: number, snapshot?: string): Promise<void>;
-    extend(id: string, sizeGb: number): Promise<void>;
+    /** @returns whether the machine must be started anew to see the new size */
+    extend(id: string, sizeGb: number): Promise<boolean>;
+    /** Called right before a machine starts with it, when nothing else has it mounted. */
+    ready(id: string): Promise<void>;
     remove(id: string): Promise<void>;
     /** How a container mounts it at `path`. */
     mount(id: string, path: string): Promise<Docker.MountSettings>;
@@ -15,6 +18,8 @@ export interface VolumeStore {
     /** Copies the volume's present content aside; resolves with the copy's size in bytes. */
     snapshot(id: string, snapshot: string): Promise<number>;
     removeSnapshot(snapshot: string): Promise<void>;
+    /** Gives back what is held of the computer; the data stays. */
+    close(): Promise<void>;
 }
 
 /**
@@ -45,7 +50,12 @@ export class DockerVolumes implements VolumeStore {
         });
     }
 
-    async extend(): Promise<void> {}
+    // eslint-disable-next-line @typescript-eslint/require-await
+    async extend(): Promise<boolean> {
+        return false;
+    }
+
+    async ready(): Promise<void> {}
 
     async remove(id: string): Promise<void> {
         await ignoring([404], this.#docker.getVolume(this.#name(id)).remove({ force: true }));
@@ -58,9 +68,7 @@ export class DockerVolumes implements VolumeStore {
             Source: this.#name(id),
             Target: path,
             // A new volume on Fly is an empty file system: nothing is copied in from the image.
-            VolumeOptions: { NoCopy: true } as NonNullable<
-                Docker.MountSettings["VolumeOptions"]
-            >,
+            VolumeOptions: { NoCopy: true } as NonNullable<Docker.MountSettings["VolumeOptions"]>,
         };
     }
 
@@ -75,4 +83,6 @@ export class DockerVolumes implements VolumeStore {
     }
 
     async removeSnapshot(): Promise<void> {}
+
+    async close(): Promise<void> {}
 }
