@@ -1,10 +1,10 @@
 /** The Machines API over HTTP: deadlines, retries by the method's safety, errors that say all. */
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import { FlyError, redact, shorten } from "./errors.ts";
 import { RateLimiter } from "./limits.ts";
 import { authorization, bareToken, flyToken } from "./token.ts";
+import { REAL_CLOCK, type Clock } from "./wait.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -34,6 +34,7 @@ export interface ClientOptions {
     /** The first pause between two attempts; it doubles, and is jittered. @default 500 */
     readonly minPauseMs?: number;
     readonly limiter?: RateLimiter;
+    readonly clock?: Clock;
 }
 
 const DEADLINE_MS = 30_000;
@@ -57,6 +58,7 @@ export class FlyClient {
     readonly #retries: number;
     readonly #minPauseMs: number;
     readonly #limiter: RateLimiter;
+    readonly #clock: Clock;
     readonly #newApps = new Map<string, number>();
     readonly #shared = new Map<string, Promise<unknown>>();
 
@@ -65,7 +67,8 @@ export class FlyClient {
         this.#token = options.token === undefined ? undefined : bareToken(options.token);
         this.#retries = options.retries ?? 4;
         this.#minPauseMs = options.minPauseMs ?? 500;
-        this.#limiter = options.limiter ?? new RateLimiter();
+        this.#clock = options.clock ?? REAL_CLOCK;
+        this.#limiter = options.limiter ?? new RateLimiter(this.#clock);
     }
 
     /** @param path segments after /v1, each of which is encoded: ["apps", "my-app"] */
@@ -120,7 +123,7 @@ export class FlyClient {
                     error.retryAfterMs !== undefined &&
                     this.#mayRetry(error, method, path, options, retriesConsumed)
                 ) {
-                    await sleep(error.retryAfterMs);
+                    await this.#clock.sleep(error.retryAfterMs);
                 }
             },
         });

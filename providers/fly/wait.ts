@@ -1,6 +1,15 @@
 /** Waiting for something, with a line on the screen when it takes long. */
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** Time, for what a test wants to see without waiting for it. */
+export interface Clock {
+    /** Milliseconds; only differences mean anything. */
+    now(): number;
+    sleep(ms: number): Promise<unknown>;
+}
+
+export const REAL_CLOCK: Clock = { now: () => performance.now(), sleep };
+
 /** A moment after which an operation gives up; one for all of its waits. */
 export interface Deadline {
     readonly at: number;

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { preflight, type PreflightArgs } from "../../providers/fly/preflight.ts";
+import { startScriptedServer, type Answer, type ScriptedServer } from "./support/scriptedServer.ts";
+
+const REGIONS = [
+    ["lhr", "London, United Kingdom", 51.5, -0.5],
+    ["ams", "Amsterdam, Netherlands", 52.4, 4.9],
+    ["cdg", "Paris, France", 48.9, 2.4],
+    ["iad", "Ashburn, Virginia (US)", 39.0, -77.5],
+    ["lax", "Los Angeles, California (US)", 33.9, -118.4],
+    ["syd", "Sydney, Australia", -33.9, 151.2],
+] as const;
+
+const LOWERCASE = {
+    nearest: "lhr",
+    regions: [
+        ...REGIONS.map(([code, name, latitude, longitude]) => ({
+            code,
+            name,
+            latitude,
+            longitude,
+        })),
+        { code: "waw", name: "Warsaw, Poland", latitude: 52.2, longitude: 21, deprecated: true },
+    ],
+};
+
+/** As the live API answers, other than its own OpenAPI document says. */
+const PASCALCASE = {
+    Nearest: "lhr",
+    Regions: REGIONS.map(([Code, Name, Latitude, Longitude]) => ({
+        Code,
+        Name,
+        Latitude,
+        Longitude,
+    })),
+};
+
+describe("preflight", () => {
+    let server: ScriptedServer | undefined;
+
+    afterEach(async () => {
+        await server?.close();
+        server = undefined;
+    });
+
+    async function problems(
+        change: Partial<PreflightArgs> = {},
+        answers: { regions?: Answer; account?: Answer } = {},
+    ): Promise<string[]> {
+        server = await startScriptedServer(({ path }) =>
+            path === "/v1/platform/regions"
+                ? (answers.regions ?? { body: LOWERCASE })
+                : (answers.account ?? { status: 404, body: { error: "app not found" } }),
+        );
+        return await preflight({
+            endpoint: server.endpoint,
+            token: "fo1_token",
+            appName: "my-app",
+            region: "lhr",
+            organization: "personal",
+            ...change,
+        });
+    }
+
+    it("takes two requests and finds nothing wrong with a free name", async () => {
+        assert.deepEqual(await problems(), []);
+        assert.deepEqual(server?.lines().sort(), [
+            "GET /v1/apps/my-app",
+            "GET /v1/platform/regions",
+        ]);
+    });
+
+    it("asks for the organisation's apps where there is no name yet", async () => {
+        const account = { body: { total_apps: 0, apps: [] } };
+        assert.deepEqual(
+            await problems({ appName: undefined, organization: "o" }, { account }),
+            [],
+        );
+        const asked = server?.calls.find(({ path }) => path === "/v1/apps");
+        assert.equal(asked?.query.get("org_slug"), "o");
+        assert.equal(server?.calls.length, 2);
+    });
+
+    it("finds nothing wrong with an app that is there", async () => {
+        const account = { body: { name: "my-app", organization: { slug: "o" } } };
+        assert.deepEqual(await problems({ organization: "o" }, { account }), []);
+        assert.deepEqual(await problems({ organization: "personal" }, { account }), []);
+    });
+
+    for (const [wire, body] of [
+        ["lowercase", LOWERCASE],
+        ["PascalCase", PASCALCASE],
+    ] as const) {
+        it(`lists near regions for an unknown one, from ${wire} answers`, async () => {
+            const [problem, ...more] = await problems({ region: "lhx" }, { regions: { body } });
+            assert.deepEqual(more, []);
+            assert.match(
+                problem ?? "",
+                /^region "lhx": Fly has no such region; near are lhr \(London, United Kingdom\), /,
+            );
+            assert.ok(!problem?.includes("waw"));
+        });
+    }
+
+    it("finds a region by its city", async () => {
+        const [problem] = await problems({ region: "sydney" });
+        assert.match(problem ?? "", /near are syd \(Sydney, Australia\)/);
+    });
+
+    it("warns of a region that Fly gives up, with those around it", async () => {
+        const [problem] = await problems({ region: "waw" });
+        assert.match(problem ?? "", /^region "waw": Fly is giving up this region; near are ams/);
+    });
+
+    it("says that the token is rejected, and where to put another", async () => {
+        const account = { status: 401, body: { error: "Authenticate: token validation error" } };
+        const [problem, ...more] = await problems({}, { account });
+        assert.match(problem ?? "", /^fly:token: Fly rejects the token; .*FLY_API_TOKEN/);
+        assert.deepEqual(more, []);
+        assert.ok(!problem?.includes("fo1_token"));
+    });
+
+    it("says that the name is someone else's", async () => {
+        const [problem] = await problems({}, { account: { status: 403, body: { error: "no" } } });
+        assert.match(problem ?? "", /^appName "my-app": the name belongs to someone else/);
+    });
+
+    it("says that the app is in another organisation", async () => {
+        const account = { body: { name: "my-app", organization: { slug: "other" } } };
+        const [problem] = await problems({ organization: "mine" }, { account });
+        assert.match(problem ?? "", /^organization "mine": .*in your organisation "other"/);
+    });
+
+    for (const status of [403, 404]) {
+        it(`says that the organisation cannot be used (${status})`, async () => {
+            const account = { status, body: { error: "no" } };
+            const args = { appName: undefined, organization: "nobody" };
+            const [problem] = await problems(args, { account });
+            assert.match(problem ?? "", /^organization "nobody": /);
+        });
+    }
+
+    it("says once that the endpoint cannot be reached", async () => {
+        server = await startScriptedServer(() => ({}));
+        const { endpoint } = server;
+        await server.close();
+        const found = await preflight({
+            endpoint,
+            token: "fo1_token",
+            appName: "a",
+            region: "lhr",
+            organization: "o",
+        });
+        assert.equal(found.length, 1);
+        assert.match(
+            found[0] ?? "",
+            /^endpoint "http:.*": Fly cannot be reached there: .*ECONNREFUSED/,
+        );
+    });
+
+    for (const [change, expected] of [
+        [{ token: undefined }, /^fly:token: there is no token/],
+        [{ endpoint: "nowhere" }, /^endpoint "nowhere": not a URL/],
+    ] as const) {
+        it(`asks nothing with ${JSON.stringify(change)}`, async () => {
+            const [problem] = await problems(change);
+            assert.match(problem ?? "", expected);
+            assert.equal(server?.calls.length, 0);
+        });
+    }
+
+    it("lists several problems at once", async () => {
+        const account = { status: 401, body: { error: "no" } };
+        assert.equal((await problems({ region: "xyz" }, { account })).length, 2);
+    });
+});

@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { App, Machine, Name, Password, Secrets, Volume, IpAddress } from "../../providers/entry.ts";
+import { UNKNOWN } from "../../providers/provider.ts";
+
+type Failures = readonly { readonly property: string; readonly reason: string }[];
+
+async function failuresOf(
+    provider: { check(olds: never, news: never): Promise<{ failures?: Failures }> },
+    news: object,
+    olds: object = {},
+): Promise<string[]> {
+    const { failures } = await provider.check(olds as never, news as never);
+    return (failures ?? []).map(({ property, reason }) => `${property}: ${reason}`);
+}
+
+const endpoint = "http://127.0.0.1:4280";
+const owner = { project: "p", stack: "dev" };
+const appProps = { endpoint, name: "my-app-1", organization: "personal", owner };
+const volumeProps = { endpoint, app: "a", name: "mosquitto_data", region: "lhr", sizeGb: 3 };
+const guest = { cpu_kind: "shared", cpus: 1, memory_mb: 256 };
+const machineProps = {
+    endpoint,
+    app: "a",
+    name: "mosquitto",
+    region: "lhr",
+    owner,
+    config: { image: "i", guest },
+};
+
+describe("check", () => {
+    describe("app", () => {
+        for (const name of ["a", "my-app-1", "0", "x".repeat(63), UNKNOWN]) {
+            it(`takes the name ${name.slice(0, 20)}`, async () => {
+                assert.deepEqual(await failuresOf(App, { ...appProps, name }), []);
+            });
+        }
+        for (const [name, expected] of [
+            ["", /^name: an app needs a name/],
+            ["My-App", /^name: "My-App": only lowercase letters, digits and hyphens/],
+            ["my_app", /only lowercase/],
+            ["my.app", /only lowercase/],
+            ["-app", /must start and end with a letter or digit/],
+            ["app-", /must start and end/],
+            ["x".repeat(64), /has 64 characters; at most 63/],
+        ] as const) {
+            it(`refuses the name "${name.slice(0, 20)}"`, async () => {
+                const failures = await failuresOf(App, { ...appProps, name });
+                assert.equal(failures.length, 1);
+                assert.match(failures[0] ?? "", expected);
+            });
+        }
+        it("lists all failures at once", async () => {
+            const failures = await failuresOf(App, { ...appProps, name: "A", organization: "" });
+            assert.equal(failures.length, 2);
+        });
+    });
+
+    describe("address", () => {
+        it("takes Fly's types and no other", async () => {
+            for (const type of ["v4", "v6", "shared_v4", UNKNOWN]) {
+                assert.deepEqual(await failuresOf(IpAddress, { endpoint, app: "a", type }), []);
+            }
+            assert.deepEqual(await failuresOf(IpAddress, { endpoint, app: "a", type: "ipv4" }), [
+                'type: "ipv4": it is one of v4, v6, shared_v4',
+            ]);
+        });
+    });
+
+    describe("volume", () => {
+        it("refuses to shrink, with both numbers", async () => {
+            assert.deepEqual(
+                await failuresOf(Volume, volumeProps, { ...volumeProps, sizeGb: 10 }),
+                ["sizeGb: 3 GB: the volume has 10 GB, and Fly cannot shrink one; keep 10 or more"],
+            );
+        });
+        it("takes growth, the same size, and less where another volume is made anyway", async () => {
+            assert.deepEqual(
+                await failuresOf(Volume, volumeProps, { ...volumeProps, sizeGb: 1 }),
+                [],
+            );
+            assert.deepEqual(await failuresOf(Volume, volumeProps, volumeProps), []);
+            const elsewhere = { ...volumeProps, sizeGb: 10, region: "ams" };
+            assert.deepEqual(await failuresOf(Volume, volumeProps, elsewhere), []);
+        });
+        it("takes what the preview does not know", async () => {
+            const unknown = { ...volumeProps, sizeGb: UNKNOWN, name: UNKNOWN, region: UNKNOWN };
+            assert.deepEqual(await failuresOf(Volume, unknown, volumeProps), []);
+        });
+        for (const [change, expected] of [
+            [{ sizeGb: 0 }, /^sizeGb: 0 GB: a volume has 1 to 500 whole GB/],
+            [{ sizeGb: 1.5 }, /1\.5 GB/],
+            [{ sizeGb: 501 }, /501 GB/],
+            [{ name: "my-data" }, /^name: "my-data": a volume's name is 1 to 30/],
+            [{ name: "x".repeat(31) }, /1 to 30 lowercase/],
+            [{ snapshotRetentionDays: 61 }, /^snapshotRetentionDays: 61 days: .* 1 to 60/],
+            [{ region: "" }, /^region:/],
+        ] as const) {
+            it(`refuses ${JSON.stringify(change)}`, async () => {
+                const failures = await failuresOf(Volume, { ...volumeProps, ...change });
+                assert.equal(failures.length, 1);
+                assert.match(failures[0] ?? "", expected);
+            });
+        }
+    });
+
+    describe("machine", () => {
+        for (const [kind, cpus, memory] of [
+            ["shared", 1, 256],
+            ["shared", 1, 2048],
+            ["shared", 8, 2048],
+            ["performance", 1, 2048],
+            ["performance", 16, 32768],
+        ] as const) {
+            it(`takes ${kind}-${cpus}x with ${memory} MB`, async () => {
+                const size = { cpu_kind: kind, cpus, memory_mb: memory };
+                const config = { image: "i", guest: size };
+                assert.deepEqual(await failuresOf(Machine, { ...machineProps, config }), []);
+            });
+        }
+        for (const [kind, cpus, memory, expected] of [
+            ["shared", 1, 4096, "4096 MB of memory: 1 CPU of kind shared allow 256 to 2048 MB"],
+            ["shared", 2, 256, "256 MB of memory: 2 CPUs of kind shared allow 512 to 4096 MB"],
+            ["shared", 1, 300, "300 MB of memory: kind shared has steps of 256 MB"],
+            ["shared", 3, 768, "3 CPUs: kind shared has 1, 2, 4, 6, 8"],
+            [
+                "performance",
+                1,
+                1024,
+                "1024 MB of memory: 1 CPU of kind performance allow 2048 to 8192 MB",
+            ],
+            ["performance", 1, 2304, "2304 MB of memory: kind performance has steps of 1024 MB"],
+            ["performance", 129, 524288, "129 CPUs: kind performance has 1 to 128"],
+            ["fast", 1, 256, 'CPU kind "fast": it is "shared" or "performance"'],
+        ] as const) {
+            it(`refuses ${kind}-${cpus}x with ${memory} MB`, async () => {
+                const size = { cpu_kind: kind, cpus, memory_mb: memory };
+                const config = { image: "i", guest: size };
+                assert.deepEqual(await failuresOf(Machine, { ...machineProps, config }), [
+                    `config.guest: ${expected}`,
+                ]);
+            });
+        }
+        it("takes what the preview does not know", async () => {
+            for (const config of [
+                UNKNOWN,
+                { image: UNKNOWN, guest: UNKNOWN },
+                { image: "i", guest: { ...guest, memory_mb: UNKNOWN } },
+            ]) {
+                assert.deepEqual(await failuresOf(Machine, { ...machineProps, config }), []);
+            }
+        });
+        it("refuses a config without an image", async () => {
+            const config = { guest };
+            assert.deepEqual(await failuresOf(Machine, { ...machineProps, config }), [
+                "config.image: a machine needs an image",
+            ]);
+        });
+    });
+
+    describe("secrets", () => {
+        it("refuses names that are no variable's, and shows no value", async () => {
+            const values = { GOOD_1: "hunter2", "not-good": "hunter2", "1ST": "hunter2" };
+            const failures = await failuresOf(Secrets, { endpoint, app: "a", values });
+            assert.equal(failures.length, 1);
+            assert.match(failures[0] ?? "", /^values: not-good, 1ST: a secret's name/);
+            assert.ok(!failures.join().includes("hunter2"));
+        });
+        it("takes unknown values", async () => {
+            for (const values of [UNKNOWN, { A: UNKNOWN }]) {
+                assert.deepEqual(await failuresOf(Secrets, { endpoint, app: "a", values }), []);
+            }
+        });
+    });
+
+    describe("name", () => {
+        it("refuses a prefix that does not fit Fly's length", async () => {
+            assert.deepEqual(await failuresOf(Name, { prefix: "x".repeat(56) }), []);
+            const failures = await failuresOf(Name, { prefix: "x".repeat(57) });
+            assert.match(failures[0] ?? "", /has 57 characters; at most 56/);
+        });
+        it("refuses a prefix that is no app name", async () => {
+            assert.equal((await failuresOf(Name, { prefix: "My_App" })).length, 1);
+        });
+    });
+
+    describe("password", () => {
+        const props = { user: "tester", iterations: 1000 };
+
+        for (const user of ["", "a:b", "a+b", "#", "a/b", "a\nb", "a\u0000b", "x".repeat(65536)]) {
+            it(`refuses the user ${JSON.stringify(user.slice(0, 10))}`, async () => {
+                const failures = await failuresOf(Password, { ...props, user });
+                assert.equal(failures.length, 1);
+                assert.match(failures[0] ?? "", /^user: /);
+            });
+        }
+        for (const user of ["tester", "jürgen", "a b", "a.b-c@d", UNKNOWN]) {
+            it(`takes the user ${user.slice(0, 10)}`, async () => {
+                assert.deepEqual(await failuresOf(Password, { ...props, user }), []);
+            });
+        }
+        it("refuses an empty and a short password, and never shows it", async () => {
+            assert.deepEqual(await failuresOf(Password, { ...props, password: "" }), [
+                "password: the password is empty; leave it out to have one made",
+            ]);
+            assert.deepEqual(await failuresOf(Password, { ...props, password: "hunter2" }), [
+                "password: the password has 7 characters, fewer than 8",
+            ]);
+            assert.deepEqual(await failuresOf(Password, { ...props, password: "hunter22" }), []);
+        });
+        for (const iterations of [0, 999, 1000.5, 10_000_001]) {
+            it(`refuses ${iterations} iterations`, async () => {
+                assert.equal((await failuresOf(Password, { ...props, iterations })).length, 1);
+            });
+        }
+    });
+});
