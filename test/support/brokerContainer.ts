@@ -1,0 +1,131 @@
+import { pbkdf2Sync, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import Docker from "dockerode";
+import tar from "tar-stream";
+import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
+import { capture } from "../../toolchain/process.ts";
+
+const docker = new Docker();
+
+export const BASE_IMAGES = {
+    "2.1": "eclipse-mosquitto:2.1.2-alpine",
+    "2.0": "eclipse-mosquitto:2.0.22",
+} as const;
+
+export type Series = keyof typeof BASE_IMAGES;
+
+/** A user's line of a Mosquitto password file, with few iterations. */
+export function passwordLine(user: string, password: string): string {
+    const salt = randomBytes(12);
+    const hash = pbkdf2Sync(password, salt, 100, 64, "sha512");
+    return `${user}:$7$100$${salt.toString("base64")}$${hash.toString("base64")}\n`;
+}
+
+/** Builds the broker's image on a base of the given series; returns its tag. */
+export async function buildBroker(series: Series): Promise<string> {
+    const base = BASE_IMAGES[series];
+    await ensureBaseImage(base, () => undefined);
+    const tag = `appkata-mqtt-test-broker:${series}`;
+    const context = join(import.meta.dirname, "../../broker");
+    const build = ["build", "-q", "--build-arg", `BASE_IMAGE=${base}`, "-t", tag, context];
+    const ended = await capture(["docker", ...build], {
+        env: { ...process.env, DOCKER_BUILDKIT: "0" },
+    });
+    if (ended.code !== 0) throw new Error(`docker build: ${ended.stderr}`);
+    return tag;
+}
+
+export interface BrokerOptions {
+    image: string;
+    /** Files put into the container before it starts: path → content. Root's, 0644. */
+    files: Record<string, string>;
+    /** A volume at /mosquitto/data. Without it the container has one of its own. */
+    volume?: string;
+    env?: Record<string, string>;
+    command?: string[];
+}
+
+/** A container of the broker's image, run as Fly would: created, files put, started. */
+export class BrokerContainer {
+    readonly container: Docker.Container;
+
+    constructor(container: Docker.Container) {
+        this.container = container;
+    }
+
+    static async create(options: BrokerOptions): Promise<BrokerContainer> {
+        const container = await docker.createContainer({
+            Image: options.image,
+            Env: Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
+            ...(options.command && { Cmd: options.command }),
+            Labels: { "appkata-mqtt.test": "broker" },
+            ExposedPorts: { "1883/tcp": {} },
+            HostConfig: {
+                PortBindings: { "1883/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }] },
+                ...(options.volume && {
+                    Mounts: [{ Type: "volume", Source: options.volume, Target: "/mosquitto/data" }],
+                }),
+            },
+        });
+        const pack = tar.pack();
+        for (const [name, content] of Object.entries(options.files)) {
+            pack.entry({ name: name.replace(/^\//, ""), mode: 0o644 }, content);
+        }
+        pack.finalize();
+        await container.putArchive(pack, { path: "/" });
+        return new BrokerContainer(container);
+    }
+
+    /** Starts it and waits until the broker says that it runs, or has ended. */
+    async start(): Promise<void> {
+        const before = (await this.log()).length;
+        await this.container.start();
+        for (;;) {
+            if (/version \S+ running$/m.test((await this.log()).slice(before))) return;
+            if (!(await this.container.inspect()).State.Running) return;
+            await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+    }
+
+    /** The port on 127.0.0.1. */
+    async port(): Promise<number> {
+        const { NetworkSettings } = await this.container.inspect();
+        const bound = NetworkSettings.Ports["1883/tcp"] as { HostPort: string }[] | undefined;
+        return Number(bound?.[0]?.HostPort);
+    }
+
+    async log(): Promise<string> {
+        const raw = await this.container.logs({ stdout: true, stderr: true });
+        let text = "";
+        // Docker's frames: a byte for the stream, three empty ones, four for the length.
+        for (let at = 0; at + 8 <= raw.length; at += 8 + raw.readUInt32BE(at + 4)) {
+            text += raw.subarray(at + 8, at + 8 + raw.readUInt32BE(at + 4)).toString();
+        }
+        return text;
+    }
+
+    async exec(...command: string[]): Promise<string> {
+        const ended = await capture(["docker", "exec", this.container.id, ...command]);
+        if (ended.code !== 0) throw new Error(`${command.join(" ")}: ${ended.stderr}`);
+        return ended.stdout;
+    }
+
+    async exitCode(): Promise<number> {
+        const { State } = await this.container.inspect();
+        return State.ExitCode;
+    }
+
+    /** Removes it with the volumes that have no name. */
+    async remove(): Promise<void> {
+        await this.container.remove({ force: true, v: true });
+    }
+}
+
+export async function makeVolume(): Promise<string> {
+    const made = await docker.createVolume({ Labels: { "appkata-mqtt.test": "broker" } });
+    return made.Name;
+}
+
+export async function removeVolume(name: string): Promise<void> {
+    await docker.getVolume(name).remove();
+}

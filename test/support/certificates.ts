@@ -1,0 +1,77 @@
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+
+x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const DAY = 24 * 3600 * 1000;
+
+/** A certificate authority for tests, like the one that the program makes. */
+export interface Authority {
+    pem: string;
+    certificate: x509.X509Certificate;
+    keys: webcrypto.CryptoKeyPair;
+}
+
+export interface ServerCertificate {
+    /** The certificate, then the CA's. */
+    chain: string;
+    /** PKCS #8 PEM. */
+    key: string;
+}
+
+export async function makeAuthority(name = "Test CA"): Promise<Authority> {
+    const keys = await makeKeys();
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+        name: `CN=${name}`,
+        keys,
+        signingAlgorithm: ALGORITHM,
+        notBefore: new Date(Date.now() - DAY),
+        notAfter: new Date(Date.now() + 365 * DAY),
+        extensions: [
+            new x509.BasicConstraintsExtension(true, undefined, true),
+            new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+        ],
+    });
+    return { pem: certificate.toString("pem"), certificate, keys };
+}
+
+/**
+ * A server certificate for names and addresses.
+ *
+ * @param notAfter when it ends; in the past for an expired one
+ */
+export async function issue(
+    authority: Authority,
+    names: string[],
+    notAfter = new Date(Date.now() + 30 * DAY),
+): Promise<ServerCertificate> {
+    const keys = await makeKeys();
+    const certificate = await x509.X509CertificateGenerator.create({
+        subject: `CN=${names[0] ?? "server"}`,
+        issuer: authority.certificate.subject,
+        notBefore: new Date(Math.min(Date.now(), notAfter.getTime()) - DAY),
+        notAfter,
+        publicKey: keys.publicKey,
+        signingKey: authority.keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        extensions: [
+            new x509.BasicConstraintsExtension(false),
+            new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+            new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+            new x509.SubjectAlternativeNameExtension(
+                names.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? "ip" : "dns", value })),
+            ),
+        ],
+    });
+    const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
+    return {
+        chain: `${certificate.toString("pem")}\n${authority.pem}\n`,
+        key: `${x509.PemConverter.encode(key, "PRIVATE KEY")}\n`,
+    };
+}
+
+function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
+    return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+}
