@@ -138,20 +138,28 @@ async function builtCli(): Promise<string> {
     return target;
 }
 
-let plugins: Promise<void> | undefined;
-
 /** The replacements are kept off PATH, since the engine warns of a plugin that it finds there. */
 function builtPlugins(): Promise<void> {
     const targets = PLUGINS.map((name) => path.join(PLUGIN_BIN, `pulumi-resource-${name}`));
     const packages = PLUGINS.map((name) => `./cmd/pulumi-resource-${name}`);
-    return goBuilt("plugins", targets, [PLUGIN_BIN, ...packages], "replacements for Pulumi's plugins");
+    return goBuilt(
+        "plugins",
+        targets,
+        [PLUGIN_BIN, ...packages],
+        "replacements for Pulumi's plugins",
+    );
 }
 
 /** What the official CLI has beside it: the hosts for programs and for dynamic providers. */
 async function builtHosts(): Promise<void> {
     const host = "pulumi-language-nodejs";
     const targets = [path.join(BIN, host)];
-    await goBuilt("hosts", targets, [BIN, `./cmd/${host}`], "replacement for Pulumi's language host");
+    await goBuilt(
+        "hosts",
+        targets,
+        [BIN, `./cmd/${host}`],
+        "replacement for Pulumi's language host",
+    );
     const script = "pulumi-resource-pulumi-nodejs";
     copyFileSync(
         path.join(ROOT, "node_modules", "@pulumi", "pulumi", script),
@@ -165,7 +173,16 @@ function goBuilt(
     [folder, ...packages]: string[],
     title: string,
 ): Promise<void> {
-    const command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", `${folder}/`, ...packages];
+    const command = [
+        "go",
+        "build",
+        "-trimpath",
+        "-ldflags",
+        "-s -w",
+        "-o",
+        `${folder}/`,
+        ...packages,
+    ];
     return built(name, digest(globSync(`${GO_MODULE}/**/*`)), targets, () =>
         step(command, { title: `Building the ${title}`, cwd: GO_MODULE }),
     );

@@ -7,11 +7,16 @@ export interface ClientOptions {
     /** False: a session that the broker keeps while the client is away. */
     clean?: boolean;
     user?: string;
+    /** Do not connect yet. */
+    manual?: boolean;
 }
 
-export function connect(outputs: Outputs, options: ClientOptions = {}): Promise<mqtt.MqttClient> {
+export async function connect(
+    outputs: Outputs,
+    options: ClientOptions = {},
+): Promise<mqtt.MqttClient> {
     const user = options.user ?? Object.keys(outputs.users)[0]!;
-    return mqtt.connectAsync({
+    const settings: mqtt.IClientOptions = {
         protocol: "mqtts",
         host: outputs.address,
         port: outputs.port,
@@ -22,7 +27,10 @@ export function connect(outputs: Outputs, options: ClientOptions = {}): Promise<
         clean: options.clean ?? true,
         reconnectPeriod: 0,
         ...(options.clientId !== undefined && { clientId: options.clientId }),
-    });
+    };
+    return options.manual === true
+        ? mqtt.connect({ ...settings, manualConnect: true })
+        : mqtt.connectAsync(settings);
 }
 
 /** Collects messages until there are as many as wanted. Listens before it subscribes. */

@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import {
     cpSync,
+    existsSync,
     mkdirSync,
     mkdtempSync,
     readFileSync,
@@ -16,7 +17,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import { ROOT } from "../../toolchain/paths.ts";
+import { BIN, PULUMI_HOME, ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
 
 export interface Run {
@@ -58,6 +59,7 @@ export interface Outputs {
 
 export class Project {
     readonly dir: string;
+    #token: string | undefined;
 
     private constructor(dir: string) {
         this.dir = dir;
@@ -115,6 +117,30 @@ export class Project {
 
     up(env: NodeJS.ProcessEnv = {}): Promise<Run> {
         return this.pulumi(["up", "--yes", "--skip-preview"], env);
+    }
+
+    /**
+     * The CLI itself on the dev stack, without what `npm run pulumi` sees to first; so `env` may take
+     * away what the program needs.
+     */
+    async cli(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+        const local = path.join(this.dir, ".local");
+        const stackFile = path.join(local, "Pulumi.dev.yaml");
+        const salt = /^encryptionsalt: .*$/m.exec(readFileSync(stackFile, "utf8"))![0];
+        writeFileSync(stackFile, `${salt}\n${this.read("Pulumi.dev.yaml")}`);
+        const built = path.join(BIN, "pulumi");
+        this.#token ??= (await this.status()).token;
+        const select = ["--stack", "dev", "--config-file", stackFile];
+        const plain = ["--non-interactive", "--color", "never"];
+        return this.shell([existsSync(built) ? built : "pulumi", ...args, ...select, ...plain], {
+            PATH: [BIN, process.env.PATH].join(path.delimiter),
+            PULUMI_HOME,
+            PULUMI_BACKEND_URL: `file://${path.join(local, "pulumi")}`,
+            PULUMI_CONFIG_PASSPHRASE_FILE: path.join(local, "passphrase"),
+            PULUMI_SKIP_UPDATE_CHECK: "true",
+            FLY_API_TOKEN: this.#token,
+            ...env,
+        });
     }
 
     shell(command: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { capture } from "../../toolchain/process.ts";
+import { collect, connect } from "../support/mqtt.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+/** What the broker was given stays, whatever happens to the machine; and a wrong broker fails `up`. */
+describe("a deployed broker", function () {
+    this.timeout(240_000);
+    let project: Project;
+    let outputs: Outputs;
+
+    before(async () => {
+        project = await Project.make();
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    let round = 0;
+
+    /** Leaves a retained message and one queued for an absent session; says how to look for them. */
+    async function leaveMessages(): Promise<() => Promise<void>> {
+        const name = `round-${++round}`;
+        const absent = await connect(outputs, { clientId: name, clean: false });
+        await absent.subscribeAsync(`${name}/queued`, { qos: 1 });
+        await absent.endAsync();
+        const client = await connect(outputs);
+        await client.publishAsync(`${name}/retained`, "kept", { qos: 1, retain: true });
+        await client.publishAsync(`${name}/queued`, "waiting", { qos: 1 });
+        await client.endAsync();
+        return async () => {
+            const back = await reconnect(name);
+            assert.deepEqual(await back.messages, [`${name}/queued waiting`]);
+            const retained = collect(back.client, 1);
+            await back.client.subscribeAsync(`${name}/retained`, { qos: 1 });
+            assert.deepEqual(await retained, [`${name}/retained kept`]);
+            await back.client.endAsync();
+        };
+    }
+
+    /** The queued message may come with the connection, so the listener is there before it. */
+    async function reconnect(clientId: string) {
+        const client = await connect(outputs, { clientId, clean: false, manual: true });
+        const messages = collect(client, 1);
+        client.on("error", () => undefined);
+        client.connect();
+        return { client, messages };
+    }
+
+    async function machine(): Promise<{
+        state: string;
+        instance_id: string;
+        events: { type: string }[];
+    }> {
+        const route = `/apps/${outputs.appName}/machines/${outputs.machineId}`;
+        return (await (await project.fly("GET", route)).json()) as never;
+    }
+
+    async function answering(): Promise<void> {
+        for (let tries = 0; ; tries++) {
+            try {
+                const client = await connect(outputs);
+                await client.endAsync();
+                return;
+            } catch (error) {
+                if (tries > 120) throw error;
+                await sleep(250);
+            }
+        }
+    }
+
+    it("keeps retained and queued messages over a stop and a start", async () => {
+        const check = await leaveMessages();
+        const route = `/apps/${outputs.appName}/machines/${outputs.machineId}`;
+        assert.equal((await project.fly("POST", `${route}/stop`, {})).status, 200);
+        const { instance_id } = await machine();
+        const wait = `${route}/wait?state=stopped&instance_id=${instance_id}&timeout=60`;
+        assert.equal((await project.fly("GET", wait)).status, 200);
+        assert.equal((await project.fly("POST", `${route}/start`)).status, 200);
+        await answering();
+        await check();
+    });
+
+    it("keeps them over a restart", async () => {
+        const check = await leaveMessages();
+        const route = `/apps/${outputs.appName}/machines/${outputs.machineId}/restart`;
+        assert.equal((await project.fly("POST", route)).status, 200);
+        await answering();
+        await check();
+    });
+
+    it("keeps what is a second old over SIGKILL, and comes back by itself", async () => {
+        const check = await leaveMessages();
+        await sleep(1000);
+        const { machines } = (await project.status()).apps[0]!;
+        const kill = await capture(["docker", "kill", "-s", "KILL", machines[0]!.container!]);
+        assert.equal(kill.code, 0, kill.stderr);
+        await answering();
+        await check();
+        const { state, events } = await machine();
+        assert.equal(state, "started");
+        assert.ok(
+            events.some(({ type }) => type === "exit"),
+            JSON.stringify(events),
+        );
+    });
+
+    it("keeps them over an up that changes the machine, which is verified anew", async () => {
+        const check = await leaveMessages();
+        project.configure({ memoryMb: 512 });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        assert.match(up.output, /Command client (replaced|created)/);
+        const after = await project.outputs();
+        assert.equal(after.machineId, outputs.machineId);
+        assert.equal(after.volumeId, outputs.volumeId);
+        outputs = after;
+        await check();
+    });
+
+    it("takes a further user, and leaves the others their passwords", async () => {
+        project.configure({ users: ["tester", "sensor"] });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        const { users } = await project.outputs();
+        assert.deepEqual(Object.keys(users).toSorted(), ["sensor", "tester"]);
+        assert.equal(users.tester, outputs.users.tester);
+        outputs = await project.outputs();
+        for (const user of ["tester", "sensor"])
+            await (await connect(outputs, { user })).endAsync();
+    });
+
+    it("grows the volume in place, and refuses to shrink it", async () => {
+        project.configure({ volumeSizeGb: 2 });
+        const grown = await project.up();
+        assert.equal(grown.code, 0, grown.output);
+        assert.equal((await project.outputs()).volumeId, outputs.volumeId);
+        project.configure({ volumeSizeGb: 1 });
+        const shrunk = await project.pulumi(["preview"]);
+        assert.notEqual(shrunk.code, 0, shrunk.output);
+        assert.match(shrunk.output, /2 GB.*1 GB|1 GB.*2 GB/s);
+        project.configure({ volumeSizeGb: 2 });
+    });
+
+    it("is not taken for good when it lets anybody in", async () => {
+        project.edit("broker/mosquitto-2.1.conf", (text) =>
+            text.replace("allow_anonymous false", "allow_anonymous true"),
+        );
+        const up = await project.up();
+        assert.notEqual(up.code, 0, up.output);
+        assert.match(up.output, /without a password/);
+    });
+});
