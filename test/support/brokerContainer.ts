@@ -72,7 +72,7 @@ export class BrokerContainer {
             pack.entry({ name: name.replace(/^\//, ""), mode: 0o644 }, content);
         }
         pack.finalize();
-        await container.putArchive(pack, { path: "/" });
+        await container.putArchive(pack as unknown as NodeJS.ReadableStream, { path: "/" });
         return new BrokerContainer(container);
     }
 
@@ -80,11 +80,13 @@ export class BrokerContainer {
     async start(): Promise<void> {
         const before = (await this.log()).length;
         await this.container.start();
-        for (;;) {
+        const deadline = Date.now() + 30_000;
+        while (Date.now() < deadline) {
             if (/version \S+ running$/m.test((await this.log()).slice(before))) return;
             if (!(await this.container.inspect()).State.Running) return;
             await new Promise((resolve) => setTimeout(resolve, 20));
         }
+        throw new Error(`the broker neither runs nor ends:\n${await this.log()}`);
     }
 
     /** The port on 127.0.0.1. */
@@ -123,7 +125,7 @@ export class BrokerContainer {
 
 export async function makeVolume(): Promise<string> {
     const made = await docker.createVolume({ Labels: { "appkata-mqtt.test": "broker" } });
-    return made.Name;
+    return made.name;
 }
 
 export async function removeVolume(name: string): Promise<void> {

@@ -1,0 +1,103 @@
+import { isIP } from "node:net";
+import { connect } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import type { Target } from "./target.ts";
+
+/**
+ * How a TLS handshake ended. `distrusted` is the client's own refusal of the certificate that it
+ * was shown; `failed` is everything that says nothing about the certificate.
+ */
+export type Handshake =
+    | { kind: "trusted"; protocol: string; validUntil: Date }
+    | { kind: "distrusted"; reason: Distrust; detail: string }
+    | { kind: "failed"; detail: string };
+
+export type Distrust = "unknown CA" | "other name" | "not valid now" | "other";
+
+const UNKNOWN_CA = new Set([
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    "CERT_SIGNATURE_FAILURE",
+]);
+
+/** Verification errors other than those above, from Node's table of OpenSSL's X509_V_ERR codes. */
+const CERTIFICATE_CODE = /^(CERT|CRL|INVALID|PATH|HOSTNAME|ERROR_IN_CERT|UNABLE_TO_(GET|DE))/;
+
+/** Opens a TLS connection, checks the certificate as clients do, and closes it. */
+export function handshake(target: Target, ca: string[], timeoutMs: number): Promise<Handshake> {
+    return new Promise((resolve) => {
+        let connected = false;
+        const socket: TLSSocket = connect({
+            host: target.address,
+            port: target.port,
+            ...nameOf(target),
+            ca,
+        });
+        const end = (outcome: Handshake) => {
+            clearTimeout(timer);
+            socket.destroy();
+            resolve(outcome);
+        };
+        const timer = setTimeout(() => {
+            const what = connected ? "a connection, but no TLS answer" : "no connection";
+            end({ kind: "failed", detail: `${what} within ${timeoutMs / 1000} s` });
+        }, timeoutMs);
+        socket.once("connect", () => (connected = true));
+        socket.once("secureConnect", () => {
+            end({
+                kind: "trusted",
+                protocol: socket.getProtocol() ?? "TLS",
+                validUntil: new Date(socket.getPeerCertificate().valid_to),
+            });
+        });
+        socket.on("error", (error: NodeJS.ErrnoException) => end(outcomeOf(error)));
+        socket.once("close", () =>
+            end({ kind: "failed", detail: "the connection closed during the handshake" }),
+        );
+    });
+}
+
+/** What TLS must be told so that it checks the name; SNI must not be an IP address. */
+export function nameOf(target: Target) {
+    return isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
+}
+
+function outcomeOf(error: NodeJS.ErrnoException): Handshake {
+    const code = error.code ?? "";
+    if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+        return { kind: "distrusted", reason: "other name", detail: error.message };
+    }
+    if (UNKNOWN_CA.has(code)) {
+        const detail = `a certificate that the CA did not sign (${code})`;
+        return { kind: "distrusted", reason: "unknown CA", detail };
+    }
+    if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") {
+        const detail = code === "CERT_HAS_EXPIRED" ? "has expired" : "is not valid yet";
+        return {
+            kind: "distrusted",
+            reason: "not valid now",
+            detail: `a certificate that ${detail}`,
+        };
+    }
+    if (CERTIFICATE_CODE.test(code)) {
+        return { kind: "distrusted", reason: "other", detail: `${error.message} (${code})` };
+    }
+    return { kind: "failed", detail: describe(error) };
+}
+
+const KNOWN = new Map([
+    ["ECONNREFUSED", "nothing listens there"],
+    ["ECONNRESET", "the connection was reset"],
+    ["ENOTFOUND", "the name does not resolve"],
+    ["ERR_SSL_WRONG_VERSION_NUMBER", "an answer that is not TLS"],
+]);
+
+/** A connection's error in a few words, without the address (the step's line has it). */
+export function describe(error: NodeJS.ErrnoException): string {
+    const known = KNOWN.get(error.code ?? "");
+    if (known !== undefined) return `${known} (${error.code})`;
+    return error.code ? `${error.message} (${error.code})` : error.message;
+}

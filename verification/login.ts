@@ -1,0 +1,67 @@
+import { randomBytes } from "node:crypto";
+import mqtt from "mqtt";
+import type { MqttClient } from "mqtt";
+import { describe, nameOf } from "./handshake.ts";
+import type { Target } from "./target.ts";
+
+/** MQTT's own answer to a CONNECT, or that there was none. */
+export type Login =
+    | { kind: "accepted"; client: MqttClient }
+    | { kind: "refused"; detail: string }
+    | { kind: "failed"; detail: string };
+
+export interface Credentials {
+    username?: string;
+    password?: string;
+}
+
+/** Why a CONNECT is refused over who one is: MQTT 3.1.1 section 3.2.2.3. */
+const NOT_AUTHORISED = new Map([
+    [4, "bad user name or password"],
+    [5, "not authorized"],
+]);
+
+/**
+ * Logs in as MQTT clients do, over TLS, with a session that ends with the connection. Only the
+ * broker's refusal of the credentials counts as `refused`; a connection that breaks, an answer that
+ * does not come and any other refusal are `failed`.
+ */
+export function logIn(target: Target, credentials: Credentials, timeoutMs: number): Promise<Login> {
+    return new Promise((resolve) => {
+        const client = mqtt.connect({
+            protocol: "mqtts",
+            host: target.address,
+            port: target.port,
+            ...nameOf(target),
+            ca: target.caPem,
+            rejectUnauthorized: true,
+            protocolVersion: 4,
+            clean: true,
+            clientId: `verify-${randomBytes(6).toString("hex")}`,
+            reconnectPeriod: 0,
+            connectTimeout: timeoutMs,
+            ...credentials,
+        });
+        const give = (login: Login) => {
+            if (login.kind !== "accepted") client.end(true);
+            resolve(login);
+        };
+        client.once("connect", () => give({ kind: "accepted", client }));
+        // Stays for the client's life: an error after the login shows in what waits for it.
+        client.on("error", (error: Error & { code?: number | string }) => {
+            if (typeof error.code === "number") {
+                const detail = NOT_AUTHORISED.get(error.code);
+                if (detail !== undefined) give({ kind: "refused", detail });
+                else give({ kind: "failed", detail: `the broker answered: ${error.message}` });
+            } else if (error.message === "connack timeout") {
+                const detail = `no answer to CONNECT within ${timeoutMs / 1000} s`;
+                give({ kind: "failed", detail });
+            } else {
+                give({ kind: "failed", detail: describe(error as NodeJS.ErrnoException) });
+            }
+        });
+        client.once("close", () =>
+            give({ kind: "failed", detail: "the connection closed without an answer to CONNECT" }),
+        );
+    });
+}

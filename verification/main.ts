@@ -1,0 +1,29 @@
+/**
+ * Proves a deployed broker by using it: `node verification/main.ts`, told by the environment what to
+ * prove (see `target.ts`). TLS to its address with our CA and its name; a message published and
+ * received; refused without a password, with a wrong one and without TLS; and refused by a client
+ * that does not know our CA.
+ *
+ * A line a step with its duration, failed ones to stderr with what was expected and seen. Exit code
+ * 0 when every step held, else 1. Passwords are never printed.
+ */
+import { targetFromEnvironment } from "./target.ts";
+import type { Step } from "./verify.ts";
+import { verify } from "./verify.ts";
+
+function print(step: Step): void {
+    const line = `${step.ok ? "ok    " : "FAILED"} ${String(step.ms).padStart(6)} ms  ${step.name}: ${step.text}`;
+    if (step.ok) console.log(line);
+    else console.error(line);
+}
+
+try {
+    const steps = await verify(targetFromEnvironment(process.env), {
+        onStep: print,
+        onWait: (line) => console.error(line),
+    });
+    if (!steps.every(({ ok }) => ok)) process.exitCode = 1;
+} catch (error) {
+    console.error(`verification: ${(error as Error).message}`);
+    process.exitCode = 1;
+}

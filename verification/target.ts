@@ -1,0 +1,75 @@
+/** The broker to be verified, as a client in the world reaches it. */
+export interface Target {
+    /** Host name or IP address that is dialled. */
+    address: string;
+    port: number;
+    /** The name that the server's certificate must carry; sent as SNI too. */
+    hostname: string;
+    /** The CA's certificate, or several (a bundle), in PEM. */
+    caPem: string;
+    /** User name → password. The first user does the whole round trip, the others log in. */
+    users: Record<string, string>;
+    /** How long the first step waits for the address to start answering, in seconds. */
+    deadlineSeconds: number;
+}
+
+/** Seconds that the first step waits unless MQTT_DEADLINE_SECONDS says otherwise. */
+const DEADLINE_SECONDS = 60;
+
+/**
+ * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and
+ * either MQTT_USERS (a JSON object: name → password) or MQTT_USERNAME and MQTT_PASSWORD;
+ * MQTT_DEADLINE_SECONDS if wanted.
+ *
+ * @throws Error naming every variable that is missing or wrong; never with a password in it
+ */
+export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
+    const mistakes: string[] = [];
+    const text = (name: string) => {
+        const value = env[name] ?? "";
+        if (value === "") mistakes.push(`${name} is not set`);
+        return value;
+    };
+    const number = (name: string, value: string, most: number) => {
+        const parsed = Number(value);
+        if (value !== "" && !(parsed > 0 && parsed <= most)) {
+            mistakes.push(`${name} must be a number from 1 to ${most}, not "${value}"`);
+        }
+        return parsed;
+    };
+    const users =
+        env["MQTT_USERS"] === undefined
+            ? { [text("MQTT_USERNAME")]: text("MQTT_PASSWORD") }
+            : usersFrom(env["MQTT_USERS"], mistakes);
+    const deadline = env["MQTT_DEADLINE_SECONDS"] ?? String(DEADLINE_SECONDS);
+    const target: Target = {
+        address: text("MQTT_ADDRESS"),
+        port: number("MQTT_PORT", text("MQTT_PORT"), 65535),
+        hostname: text("MQTT_HOSTNAME"),
+        caPem: text("MQTT_CA_PEM"),
+        users,
+        deadlineSeconds: number("MQTT_DEADLINE_SECONDS", deadline, 3600),
+    };
+    if (mistakes.length > 0) throw new Error(mistakes.join("; "));
+    return target;
+}
+
+function usersFrom(json: string, mistakes: string[]): Record<string, string> {
+    const rule = "MQTT_USERS must be a JSON object of user names and their passwords";
+    let parsed: unknown;
+    try {
+        parsed = JSON.parse(json);
+    } catch {
+        // The parser's own message would quote the text, and with it a password.
+        mistakes.push(rule);
+        return {};
+    }
+    const usable =
+        typeof parsed === "object" &&
+        parsed !== null &&
+        !Array.isArray(parsed) &&
+        Object.keys(parsed).length > 0 &&
+        Object.values(parsed).every((value) => typeof value === "string");
+    if (!usable) mistakes.push(rule);
+    return usable ? (parsed as Record<string, string>) : {};
+}

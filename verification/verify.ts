@@ -1,0 +1,180 @@
+import { randomBytes } from "node:crypto";
+import { rootCertificates } from "node:tls";
+import { handshake } from "./handshake.ts";
+import type { Handshake } from "./handshake.ts";
+import { logIn } from "./login.ts";
+import type { Credentials } from "./login.ts";
+import { speakPlain } from "./plain.ts";
+import { roundTrip } from "./roundTrip.ts";
+import type { Target } from "./target.ts";
+
+export type StepName =
+    "tls" | "round trip" | "login" | "no password" | "wrong password" | "no TLS" | "other CA";
+
+/** One thing that was tried on the broker. */
+export interface Step {
+    name: StepName;
+    ok: boolean;
+    /** Duration in milliseconds. */
+    ms: number;
+    /** What was done, or, of a failed step, what was expected and what was seen. */
+    text: string;
+}
+
+export interface VerifyOptions {
+    /** Takes each step as it ends. */
+    onStep?: (step: Step) => void;
+    /** Takes a line every five seconds while the first step waits for an answer. */
+    onWait?: (line: string) => void;
+    /** How long one step may take, in milliseconds. */
+    stepTimeoutMs?: number;
+}
+
+/** Says that a step met something else than it must. */
+class Unexpected extends Error {
+    constructor(expected: string, seen: string) {
+        super(`expected ${expected}, saw: ${seen}`);
+    }
+}
+
+const RETRY_MS = 250;
+const PROGRESS_MS = 5000;
+
+/**
+ * Uses a broker as its clients will, and tries what must not work. Leaves nothing behind: sessions
+ * end with their connections, nothing is retained. No password is sent but over TLS to the server
+ * that our CA vouches for, and none is in a result.
+ *
+ * The first step waits for the address to begin to answer; if it fails the rest is not tried. The
+ * others are tried once each, and a failed one does not hide the next.
+ *
+ * @returns the steps in their order; all is well when each is `ok`
+ */
+export async function verify(target: Target, options: VerifyOptions = {}): Promise<Step[]> {
+    const steps: Step[] = [];
+    const timeout = options.stepTimeoutMs ?? 10_000;
+    const attempt = async (name: StepName, todo: () => Promise<string>) => {
+        const started = performance.now();
+        const tried = await todo().then(
+            (text) => ({ ok: true, text }),
+            (error: Error) => ({ ok: false, text: error.message }),
+        );
+        const step = { name, ms: Math.round(performance.now() - started), ...tried };
+        steps.push(step);
+        options.onStep?.(step);
+        return step.ok;
+    };
+    const [first, ...others] = Object.entries(target.users);
+    if (!first) throw new Error("there is no user to verify");
+    const [user, password] = first;
+
+    if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options)))) {
+        return steps;
+    }
+    await attempt("round trip", () => sendsToItself(target, user, password, timeout));
+    for (const [username, pass] of others) {
+        await attempt("login", () => isLetIn(target, { username, password: pass }, timeout));
+    }
+    await attempt("no password", async () => {
+        const nobody = await isRefused(target, {}, "without user and password", timeout);
+        const as = { username: user };
+        await isRefused(target, as, `as ${user} without a password`, timeout);
+        return `${nobody}, and as ${user} without a password`;
+    });
+    await attempt("wrong password", () => {
+        const wrong = randomBytes(16).toString("hex");
+        const as = { username: user, password: wrong };
+        return isRefused(target, as, `as ${user} with a wrong password`, timeout);
+    });
+    await attempt("no TLS", () => refusesPlain(target, timeout));
+    await attempt("other CA", () => isDistrusted(target, timeout));
+    return steps;
+}
+
+async function answersWithOurCertificate(
+    target: Target,
+    timeout: number,
+    options: VerifyOptions,
+): Promise<string> {
+    const started = Date.now();
+    const deadline = started + target.deadlineSeconds * 1000;
+    let told = started;
+    let seen: Handshake;
+    for (;;) {
+        const left = Math.max(deadline - Date.now(), 1);
+        seen = await handshake(target, [target.caPem], Math.min(timeout, left));
+        if (seen.kind !== "failed" || Date.now() + RETRY_MS >= deadline) break;
+        if (Date.now() - told >= PROGRESS_MS) {
+            told = Date.now();
+            const since = Math.round((told - started) / 1000);
+            const where = `${target.address} port ${target.port}`;
+            options.onWait?.(`waiting for ${where} for ${since} s: ${seen.detail}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    if (seen.kind !== "trusted") {
+        const expected = `a certificate for ${target.hostname}, signed by our CA and valid`;
+        throw new Unexpected(`TLS with ${expected}`, seen.detail);
+    }
+    const until = seen.validUntil.toISOString().slice(0, 10);
+    return (
+        `${seen.protocol} to ${target.address} port ${target.port}; ` +
+        `the certificate is for ${target.hostname}, by our CA, until ${until}`
+    );
+}
+
+async function sendsToItself(
+    target: Target,
+    username: string,
+    password: string,
+    timeout: number,
+): Promise<string> {
+    const login = await logIn(target, { username, password }, timeout);
+    if (login.kind !== "accepted") {
+        throw new Unexpected(`${username} to be let in`, `${login.kind}: ${login.detail}`);
+    }
+    const trip = await roundTrip(login.client, timeout);
+    await login.client.endAsync(trip.kind === "lost");
+    if (trip.kind === "lost") throw new Unexpected("the published message back", trip.detail);
+    return `${username} subscribed, published at QoS 1 and got the message back`;
+}
+
+async function isLetIn(target: Target, as: Credentials, timeout: number): Promise<string> {
+    const login = await logIn(target, as, timeout);
+    if (login.kind !== "accepted") {
+        throw new Unexpected(`${as.username} to be let in`, `${login.kind}: ${login.detail}`);
+    }
+    await login.client.endAsync();
+    return `${as.username} logged in`;
+}
+
+async function isRefused(
+    target: Target,
+    as: Credentials,
+    how: string,
+    timeout: number,
+): Promise<string> {
+    const login = await logIn(target, as, timeout);
+    if (login.kind === "refused") return `refused ${how} (${login.detail})`;
+    if (login.kind === "accepted") login.client.end(true);
+    const seen = login.kind === "accepted" ? "accepted" : login.detail;
+    throw new Unexpected(`CONNACK "not authorized" ${how}`, seen);
+}
+
+async function refusesPlain(target: Target, timeout: number): Promise<string> {
+    const answer = await speakPlain(target, timeout);
+    if (answer.kind === "refused") return "refused MQTT without TLS";
+    throw new Unexpected("MQTT without TLS to be hung up on", answer.detail);
+}
+
+/** Any CA but ours does; the world's public ones are what clients bring along. */
+async function isDistrusted(target: Target, timeout: number): Promise<string> {
+    const seen = await handshake(target, [...rootCertificates], timeout);
+    if (seen.kind === "distrusted" && seen.reason === "unknown CA") {
+        return "a client that does not trust our CA refuses the server";
+    }
+    throw new Unexpected(
+        "a client that does not trust our CA to refuse the server",
+        seen.kind === "trusted" ? "it trusts the server" : seen.detail,
+    );
+}
