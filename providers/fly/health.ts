@@ -80,6 +80,7 @@ export async function waitForState(
             }
         }
         const machine = await client.get<WireMachine>(path);
+        refuseOtherInstance(ref, machine);
         if (state === "started" && FAILED.has(machine.state)) {
             throw new MachineNotReady(`Machine ${ref.id} is "${machine.state}".`, machine);
         }
@@ -90,6 +91,12 @@ export async function waitForState(
             );
         }
         progress.say(`waiting for "${state}" (is "${machine.state}")`);
+    }
+}
+
+function refuseOtherInstance(ref: MachineRef, machine: WireMachine): void {
+    if (ref.instanceId && machine.instance_id && machine.instance_id !== ref.instanceId) {
+        throw new Error(`Machine ${ref.id} was changed by someone else meanwhile.`);
     }
 }
 
@@ -109,12 +116,7 @@ async function waitForChecks(
         async () => {
             const machine = await client.get<WireMachine>(["apps", ref.app, "machines", ref.id]);
             last = machine;
-            if (ref.instanceId && machine.instance_id && machine.instance_id !== ref.instanceId) {
-                throw new MachineNotReady(
-                    `Machine ${ref.id} was changed by someone else meanwhile.`,
-                    machine,
-                );
-            }
+            refuseOtherInstance(ref, machine);
             if (FAILED.has(machine.state)) {
                 throw new MachineNotReady(`Machine ${ref.id} is "${machine.state}".`, machine);
             }

@@ -82,7 +82,14 @@ describe("delegate", () => {
                         require: (key) => values[key] ?? assert.fail(key),
                     },
                 });
-                const news = { name: "n", prefix: "p", user: "u", iterations: 1000, config: { image: "i" }, values: {} };
+                const news = {
+                    name: "n",
+                    prefix: "p",
+                    user: "u",
+                    iterations: 1000,
+                    config: { image: "i" },
+                    values: {},
+                };
                 const checked = await provider.check({}, news);
                 assert.deepEqual(checked.inputs, news);
             });

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { configDifferences, durationNs, withoutFlysOwn } from "../../providers/fly/config-diff.ts";
+import type { MachineConfig } from "../../providers/fly/types.ts";
+
+const wanted: MachineConfig = {
+    image: "registry.fly.io/a@sha256:1",
+    guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 },
+    mounts: [{ volume: "vol_1", path: "/data" }],
+    services: [{ protocol: "tcp", internal_port: 1883, ports: [{ port: 10000 }], autostop: "off" }],
+    checks: { mqtt: { type: "tcp", port: 1883, interval: "15s", timeout: "5s" } },
+    stop_config: { signal: "SIGTERM", timeout: "30s" },
+    metadata: { managed_by: "us" },
+};
+
+/** The same, as Fly echoes it: normalised, and with what it knows itself. */
+const echoed = {
+    ...wanted,
+    init: {},
+    dns: {},
+    env: {},
+    restart: { policy: "on-failure", max_retries: 10 },
+    mounts: [
+        { volume: "vol_1", path: "/data", name: "mosquitto_data", size_gb: 1, encrypted: true },
+    ],
+    services: [
+        {
+            protocol: "tcp",
+            internal_port: 1883,
+            ports: [{ port: 10000, handlers: null, force_https: false }],
+            autostop: false,
+            autostart: true,
+            min_machines_running: 0,
+            force_instance_key: null,
+        },
+    ],
+    checks: {
+        mqtt: { type: "tcp", port: 1883, interval: "15s", timeout: 5e9, kind: "informational" },
+    },
+    stop_config: { signal: "SIGTERM", timeout: "30s" },
+    metadata: { managed_by: "us", fly_release_id: "1", fly_flyctl_version: "0.3" },
+};
+
+describe("config differences", () => {
+    it("are none between a config and Fly's echo of it", () => {
+        assert.deepEqual(configDifferences(wanted, echoed), []);
+    });
+
+    for (const [path, change] of [
+        ["image", { image: "registry.fly.io/a@sha256:2" }],
+        ["env", { env: { DEBUG: "1" } }],
+        ["guest.memory_mb", { guest: { cpu_kind: "shared", cpus: 1, memory_mb: 1024 } }],
+        ["restart", { restart: { policy: "always" } }],
+        ["services.1", { services: [...echoed.services, { protocol: "udp", internal_port: 53 }] }],
+        ["checks", { checks: {} }],
+        ["init", { init: { cmd: ["sh"] } }],
+        ["auto_destroy", { auto_destroy: true }],
+        [
+            "mounts.0.extend_threshold_percent",
+            { mounts: [{ ...echoed.mounts[0], extend_threshold_percent: 80 }] },
+        ],
+        ["metadata.managed_by", { metadata: { managed_by: "them" } }],
+        ["schedule", { schedule: "daily" }],
+    ] as const) {
+        it(`names what someone changed by hand: ${path}`, () => {
+            assert.deepEqual(configDifferences(wanted, { ...echoed, ...change }), [path]);
+        });
+    }
+
+    it("keeps Fly's clamp of a service check's interval apart from a change", () => {
+        const slow = {
+            ...wanted,
+            services: [{ protocol: "tcp", internal_port: 1, checks: [{ interval: "5m" }] }],
+        };
+        const clamped = {
+            ...wanted,
+            services: [{ protocol: "tcp", internal_port: 1, checks: [{ interval: "60s" }] }],
+        };
+        assert.deepEqual(configDifferences(slow, clamped), []);
+    });
+
+    for (const [text, ns] of [
+        ["15s", 15e9],
+        ["1m30s", 90e9],
+        ["1h", 3600e9],
+        ["250ms", 250e6],
+        ["1.5s", 1.5e9],
+        ["1µs", 1e3],
+        [42, 42],
+        ["soon", "soon"],
+        ["", ""],
+    ] as const) {
+        it(`reads the duration ${JSON.stringify(text)}`, () => {
+            assert.equal(durationNs(text), ns);
+        });
+    }
+
+    it("are none between any config and itself, and symmetric in whether there are any", () => {
+        const any = fc.object({ maxDepth: 4, withNullPrototype: false });
+        fc.assert(
+            fc.property(any, any, (a, b) => {
+                assert.deepEqual(configDifferences(a, structuredClone(a)), []);
+                const config = { image: "i", env: a };
+                const other = { image: "i", env: b };
+                assert.equal(
+                    configDifferences(config, other).length > 0,
+                    configDifferences(other, config).length > 0,
+                );
+            }),
+        );
+    });
+
+    it("leave, without Fly's own, a config that means the same", () => {
+        const stripped = withoutFlysOwn(echoed as unknown as MachineConfig, wanted);
+        assert.deepEqual(configDifferences(wanted, stripped), []);
+        assert.deepEqual(stripped.mounts, wanted.mounts);
+        assert.ok(!("init" in stripped) && !("dns" in stripped) && !("env" in stripped));
+    });
+});

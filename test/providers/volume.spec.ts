@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { Volume } from "../../providers/entry.ts";
+import type { WireVolume } from "../../providers/fly/types.ts";
+import { ownerMetadata } from "../../providers/fly/ownership.ts";
+import type { VolumeInputs } from "../../providers/fly/volume.ts";
+import { PartialFailure } from "../../providers/provider.ts";
+import { pushImage } from "../local/support/image.ts";
+import { failureOf, FlyFixture, OWNER, outsOf, STRANGER } from "./support/flyFixture.ts";
+
+describe("fly volume", function () {
+    this.timeout(60_000);
+    let fixture: FlyFixture;
+    let app: string;
+    let count = 0;
+
+    before(async () => {
+        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 1500 } });
+    });
+    after(() => fixture.close());
+    beforeEach(async () => {
+        app = `vol-${++count}`;
+        await fixture.api.app(app);
+    });
+    afterEach(() => fixture.noFaults());
+
+    function inputs(change: Partial<VolumeInputs> = {}): VolumeInputs {
+        return {
+            endpoint: fixture.endpoint,
+            app,
+            name: "mosquitto_data",
+            region: "lhr",
+            sizeGb: 1,
+            owner: OWNER,
+            ...change,
+        };
+    }
+
+    async function present(): Promise<WireVolume[]> {
+        const volumes = await fixture.api.ok<WireVolume[]>("GET", `/apps/${app}/volumes`);
+        return volumes.filter(({ state }) => state === "created");
+    }
+
+    async function machineOn(volume: string, owner = OWNER): Promise<string> {
+        const config = {
+            image: await pushImage(fixture.fly, app),
+            mounts: [{ volume, path: "/data" }],
+            metadata: ownerMetadata(owner),
+        };
+        return (await fixture.api.start(app, config)).id;
+    }
+
+    it("is made with two requests", async () => {
+        let made: Awaited<ReturnType<typeof Volume.create>> | undefined;
+        const requests = await fixture.requestsOf(async () => {
+            made = await Volume.create(inputs({ snapshotRetentionDays: 7 }));
+        });
+        const path = `/v1/apps/${app}/volumes 200`;
+        assert.deepEqual(requests, [`GET ${path}`, `POST ${path}`]);
+        assert.equal(made?.id, made?.outs?.volumeId);
+        assert.equal(made?.outs?.encrypted, true);
+        assert.equal((await present())[0]?.snapshot_retention, 7);
+    });
+
+    it("is the one that an earlier run made, brought to the wanted size", async () => {
+        const { id } = await Volume.create(inputs());
+        const again = await Volume.create(inputs({ sizeGb: 2, snapshotRetentionDays: 9 }));
+        assert.equal(again.id, id);
+        const [only, ...more] = await present();
+        assert.deepEqual(more, []);
+        assert.equal(only?.size_gb, 2);
+        assert.equal(only?.snapshot_retention, 9);
+    });
+
+    it("is not one of another name or region", async () => {
+        await Volume.create(inputs());
+        await Volume.create(inputs({ region: "ams" }));
+        await Volume.create(inputs({ name: "other" }));
+        assert.equal((await present()).length, 3);
+    });
+
+    it("is not one that another's machine holds, but is one that ours holds", async () => {
+        const theirs = await Volume.create(inputs());
+        await machineOn(theirs.id, STRANGER);
+        const ours = await Volume.create(inputs());
+        assert.notEqual(ours.id, theirs.id);
+        await machineOn(ours.id);
+        assert.equal((await Volume.create(inputs())).id, ours.id);
+    });
+
+    it("is refused where a leftover is larger than wanted, with both numbers", async () => {
+        const { id } = await Volume.create(inputs({ sizeGb: 5 }));
+        const error = await failureOf(Volume.create(inputs({ sizeGb: 2 })));
+        assert.match(error.message, new RegExp(`Volume ${id} .* has 5 GB; 2 GB are wanted`));
+    });
+
+    it("is taken over by its id", async () => {
+        const { id } = await Volume.create(inputs({ name: "by_hand" }));
+        assert.equal((await Volume.create(inputs({ name: "by_hand", adopt: id }))).id, id);
+        const error = await failureOf(Volume.create(inputs({ adopt: "vol_0000000000000000" })));
+        assert.match(error.message, /has no volume vol_0000000000000000 to take over/);
+    });
+
+    for (const type of ["drop-before", "drop-after", "cut"] as const) {
+        it(`is made once when the answer is lost (${type})`, async () => {
+            const path = `/v1/apps/${app}/volumes`;
+            await fixture.fault({ method: "POST", path, action: { type } });
+            const { id } = await Volume.create(inputs());
+            assert.deepEqual(
+                (await present()).map((volume) => volume.id),
+                [id],
+            );
+        });
+    }
+
+    it("grows in place, restarting its machine", async () => {
+        const { id, outs } = await Volume.create(inputs());
+        assert.ok(outs);
+        const machine = await machineOn(id);
+        const requests = await fixture.requestsOf(async () => {
+            const { outs: grown } = await Volume.update(id, outs, inputs({ sizeGb: 3 }));
+            assert.equal(grown?.sizeGb, 3);
+        });
+        assert.ok(requests.includes(`PUT /v1/apps/${app}/volumes/${id}/extend 200`));
+        assert.equal((await present())[0]?.size_gb, 3);
+        assert.equal((await fixture.api.machine(app, machine)).state, "started");
+    });
+
+    it("changes its snapshots in place, and makes no request for what is right", async () => {
+        const { id, outs } = await Volume.create(inputs());
+        assert.ok(outs);
+        const news = inputs({ snapshotRetentionDays: 14, autoBackup: false });
+        const { outs: changed } = await Volume.update(id, outs, news);
+        assert.ok(changed);
+        assert.equal((await present())[0]?.auto_backup_enabled, false);
+        const path = `/v1/apps/${app}/volumes/${id}`;
+        const requests = await fixture.requestsOf(() => Volume.update(id, changed, news));
+        assert.deepEqual(requests, [`GET ${path} 200`]);
+    });
+
+    it("that could not grow stays in the state with its size", async () => {
+        const { id, outs } = await Volume.create(inputs());
+        assert.ok(outs);
+        const path = `/v1/apps/${app}/volumes/${id}/extend`;
+        const body = { error: "no room", status: "volume_placement_capacity" };
+        await fixture.fault({ method: "PUT", path, action: { type: "status", status: 422, body } });
+        const news = { ...inputs({ sizeGb: 3 }), __provider: "code" };
+        const error = await failureOf(Volume.update(id, outs, news));
+        assert.ok(error instanceof PartialFailure);
+        assert.equal(error.id, id);
+        assert.deepEqual(error.properties, { ...outs, ...news, sizeGb: 1 });
+        assert.match(error.reasons[0] ?? "", /422 volume_placement_capacity: no room/);
+    });
+
+    it("is read as it is: grown by hand, and gone", async () => {
+        const { id, outs } = await Volume.create(inputs({ autoBackup: true }));
+        assert.ok(outs);
+        assert.deepEqual((await Volume.read(id, outs)).inputs, inputs({ autoBackup: true }));
+        await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb: 4 });
+        await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}`, { auto_backup_enabled: false });
+        const seen = await Volume.read(id, outs);
+        assert.deepEqual(seen.inputs, inputs({ autoBackup: false, sizeGb: 4 }));
+        const wanted = inputs({ autoBackup: true });
+        assert.equal((await Volume.diff(id, seen.props ?? outs, wanted)).changes, true);
+        await fixture.api.ok("DELETE", `/apps/${app}/volumes/${id}`);
+        assert.deepEqual(await Volume.read(id, outs), {});
+    });
+
+    it("is deleted once its machine has let go, and again without complaint", async () => {
+        const { id, outs } = await Volume.create(inputs());
+        assert.ok(outs);
+        await fixture.api.destroy(app, await machineOn(id));
+        const requests = await fixture.requestsOf(() => Volume.delete(id, outs));
+        const path = `/v1/apps/${app}/volumes/${id}`;
+        assert.equal(requests[0], `DELETE ${path} 412`);
+        assert.equal(requests.at(-1), `DELETE ${path} 200`);
+        await Volume.delete(id, outs);
+        assert.deepEqual(await present(), []);
+    });
+
+    it("is gone with its app", async () => {
+        const made = await Volume.create(inputs());
+        await fixture.deleteApp(app);
+        await Volume.delete(made.id, outsOf(made));
+        assert.deepEqual(await Volume.read(made.id, outsOf(made)), {});
+    });
+});
