@@ -19,8 +19,9 @@ const FILES = {
     MOSQUITTO_PASSWORD_FILE: "/run/appkata/passwd",
 };
 
-/** The port inside the machine: `listener` in broker/mosquitto.conf. */
+/** The listeners inside the machine, in broker/mosquitto-*.conf: MQTT over TLS, and for the check. */
 const INTERNAL_PORT = 1883;
+const HEALTH_PORT = 9883;
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
 export class Broker extends pulumi.ComponentResource {
@@ -92,7 +93,7 @@ export class Broker extends pulumi.ComponentResource {
                     checks: {
                         mqtt: {
                             type: "tcp",
-                            port: INTERNAL_PORT,
+                            port: HEALTH_PORT,
                             interval: "15s",
                             timeout: "5s",
                             grace_period: "5s",

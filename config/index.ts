@@ -20,8 +20,14 @@ export async function readSettings(): Promise<{ settings: Settings; token: strin
         await preflight(settings, token, pulumi.getStack());
         return { settings, token };
     } catch (error) {
-        // A RunError is shown without a stack trace: this is the user's mistake, not ours.
-        if (error instanceof SettingsError) throw new pulumi.RunError(error.message);
+        if (error instanceof SettingsError) throw usersMistake(error.message);
         throw error;
     }
+}
+
+/** Shown without a stack trace. It has none, since the SDK formats it even so, and slowly: 14 s. */
+function usersMistake(message: string): Error {
+    const error = new pulumi.RunError(message);
+    delete error.stack;
+    return error;
 }
