@@ -18,7 +18,11 @@ function refused(error: unknown): Error {
 export function adminRoutes(app: FastifyInstance, fly: Fly): void {
     const { data } = fly.store;
 
-    app.get("/state", () => ({ apps: summarize(data), settings: fly.settings }));
+    app.get("/state", () => ({
+        apps: summarize(data),
+        settings: fly.settings,
+        volumeKind: fly.volumes.kind,
+    }));
 
     app.get("/settings", () => fly.settings);
     app.put("/settings", (request) => {
