@@ -94,9 +94,9 @@ export class Broker extends pulumi.ComponentResource {
                         mqtt: {
                             type: "tcp",
                             port: HEALTH_PORT,
-                            interval: "15s",
-                            timeout: "5s",
-                            grace_period: "5s",
+                            interval: "5s",
+                            timeout: "2s",
+                            grace_period: "1s",
                         },
                     },
                     restart: { policy: "always" },

@@ -233,7 +233,14 @@ describe("npm run local", function () {
     it("runs a broker that warns of nothing, as the user mosquitto", async () => {
         const container = status.apps[0]!.machines[0]!.container!;
         const log = await capture(["docker", "logs", container]);
-        assert.doesNotMatch(log.stdout + log.stderr, /warning|error|deprecated/i);
+        // What verifications do badly on purpose is logged as an error, and rightly so.
+        const provoked = /OpenSSL Error|Protocol error|not authorised/;
+        const lines = (log.stdout + log.stderr).split("\n").filter((line) => !provoked.test(line));
+        assert.ok(lines.some((line) => / mosquitto version .* running$/.test(line)));
+        assert.deepEqual(
+            lines.filter((line) => /warning|error|deprecated/i.test(line)),
+            [],
+        );
         const owner = await capture([
             ...["docker", "exec", container, "sh", "-c"],
             "stat -c '%U:%G %a' /etc/mosquitto/certs/server.key /etc/mosquitto/passwd",
