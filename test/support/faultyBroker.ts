@@ -1,0 +1,95 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { createSecureContext, TLSSocket } from "node:tls";
+import { Aedes } from "aedes";
+import type { AuthenticateError, Client } from "aedes";
+import type { ServerCertificate } from "./certificates.ts";
+
+export interface BrokerBehaviour {
+    certificate: ServerCertificate;
+    /** User name → password. */
+    users: Record<string, string>;
+    /** Who is let in. Default: whoever gives a listed user's password. */
+    admits?: (username: string | undefined, password: string | undefined) => boolean;
+    /** The CONNACK code for those who are not; default 5, not authorised. */
+    refusalCode?: number;
+    /** What comes of a published payload; undefined is not delivered. Default: itself. */
+    delivers?: (payload: Buffer) => Buffer | undefined;
+    /** What comes of a connection that does not begin with a TLS handshake. Default: hung up. */
+    plain?: (socket: Socket, broker: Aedes) => void;
+    /** Takes a finished TLS connection. Default: MQTT is spoken on it. */
+    secure?: (socket: Duplex) => void;
+}
+
+/** A broker on a port of 127.0.0.1 that can be made wrong in one way. */
+export class FaultyBroker {
+    readonly broker: Aedes;
+    readonly #server: Server;
+    readonly #sockets = new Set<Socket>();
+
+    private constructor(broker: Aedes, behaviour: BrokerBehaviour) {
+        this.broker = broker;
+        const context = createSecureContext({
+            cert: behaviour.certificate.chain,
+            key: behaviour.certificate.key,
+        });
+        this.#server = createServer((socket) => {
+            this.#sockets.add(socket);
+            socket.on("error", () => undefined);
+            socket.once("readable", () => {
+                const begin = socket.read() as Buffer | null;
+                if (begin === null) return;
+                socket.unshift(begin);
+                if (begin[0] !== TLS_HANDSHAKE) {
+                    if (behaviour.plain) behaviour.plain(socket, broker);
+                    else socket.destroy();
+                    return;
+                }
+                const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
+                secured.on("error", () => undefined);
+                if (behaviour.secure) secured.once("secure", () => behaviour.secure?.(secured));
+                else broker.handle(secured);
+            });
+        });
+    }
+
+    /** @param port the port to listen on, else a free one */
+    static async start(behaviour: BrokerBehaviour, port = 0): Promise<FaultyBroker> {
+        const admits =
+            behaviour.admits ??
+            ((user, password) => user !== undefined && behaviour.users[user] === password);
+        const broker = await Aedes.createBroker({
+            authenticate: (_client: Client, username, password, done) => {
+                if (admits(username, password?.toString())) return done(null, true);
+                const error = new Error("refused") as AuthenticateError;
+                error.returnCode = behaviour.refusalCode ?? 5;
+                done(error, false);
+            },
+            authorizeForward: (_client, packet) => {
+                const payload = Buffer.from(packet.payload);
+                const delivered = behaviour.delivers ? behaviour.delivers(payload) : payload;
+                if (delivered === undefined) return null;
+                packet.payload = delivered;
+                return packet;
+            },
+        });
+        const started = new FaultyBroker(broker, behaviour);
+        started.#server.listen(port, "127.0.0.1");
+        await once(started.#server, "listening");
+        return started;
+    }
+
+    get port(): number {
+        return (this.#server.address() as AddressInfo).port;
+    }
+
+    async close(): Promise<void> {
+        for (const socket of this.#sockets) socket.destroy();
+        await new Promise<void>((resolve) => this.broker.close(resolve));
+        await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    }
+}
+
+const TLS_HANDSHAKE = 0x16;
