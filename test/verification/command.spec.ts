@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import path from "node:path";
+import { capture } from "../../toolchain/process.ts";
+import type { Captured } from "../../toolchain/process.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
+import type { Authority } from "../support/certificates.ts";
+import { FaultyBroker } from "../support/faultyBroker.ts";
+
+const MAIN = path.join(import.meta.dirname, "../../verification/main.ts");
+const HOSTNAME = "appkata-test.fly.dev";
+
+describe("node verification/main.ts", () => {
+    const password = randomBytes(9).toString("base64url");
+    let authority: Authority;
+    let broker: FaultyBroker;
+
+    before(async () => {
+        authority = await makeAuthority();
+        broker = await FaultyBroker.start({
+            certificate: await issue(authority, [HOSTNAME]),
+            users: { ada: password },
+        });
+    });
+
+    after(() => broker.close());
+
+    function runWith(variables: Record<string, string | undefined>): Promise<Captured> {
+        const env: NodeJS.ProcessEnv = {
+            PATH: process.env.PATH,
+            MQTT_ADDRESS: "127.0.0.1",
+            MQTT_PORT: String(broker.port),
+            MQTT_HOSTNAME: HOSTNAME,
+            MQTT_CA_PEM: authority.pem,
+            MQTT_USERNAME: "ada",
+            MQTT_PASSWORD: password,
+            MQTT_DEADLINE_SECONDS: "1",
+            ...variables,
+        };
+        return capture([process.execPath, MAIN], { env });
+    }
+
+    it("prints a line with a duration for each step and ends with 0", async () => {
+        const ended = await runWith({});
+        assert.equal(ended.code, 0, ended.stderr);
+        const lines = ended.stdout.trimEnd().split("\n");
+        assert.equal(lines.length, 6);
+        for (const line of lines) assert.match(line, /^ok +\d+ ms {2}[\w ]+: \S/);
+        assert.equal(ended.stderr, "");
+    });
+
+    it("takes the users as JSON and tries each", async () => {
+        const users = JSON.stringify({ ada: password, grace: "unknown" });
+        const ended = await runWith({
+            MQTT_USERS: users,
+            MQTT_USERNAME: undefined,
+            MQTT_PASSWORD: undefined,
+        });
+        assert.equal(ended.code, 1);
+        assert.match(ended.stderr, /^FAILED +\d+ ms {2}login: expected grace to be let in, saw: /);
+    });
+
+    it("ends with 1 and says what was expected and seen", async () => {
+        const ended = await runWith({ MQTT_PASSWORD: "not-this-one" });
+        assert.equal(ended.code, 1);
+        assert.match(
+            ended.stderr,
+            /^FAILED +\d+ ms {2}round trip: expected ada to be let in, saw: refused: not authorized$/m,
+        );
+    });
+
+    it("never prints a password", async () => {
+        const outputs = await Promise.all([
+            runWith({}),
+            runWith({ MQTT_HOSTNAME: "other.fly.dev" }),
+            runWith({ MQTT_PASSWORD: `${password}x` }),
+            runWith({ MQTT_USERS: `{"ada": "${password}"` }),
+            runWith({ MQTT_USERS: `["${password}"]` }),
+            runWith({ MQTT_PORT: "1" }),
+        ]);
+        for (const { stdout, stderr } of outputs) {
+            assert.ok(stdout.length + stderr.length > 0);
+            assert.ok(!`${stdout}${stderr}`.includes(password));
+        }
+    });
+
+    it("names every variable that is missing or wrong", async () => {
+        const ended = await runWith({
+            MQTT_ADDRESS: undefined,
+            MQTT_PORT: "70000",
+            MQTT_CA_PEM: "",
+            MQTT_USERS: "{}",
+        });
+        assert.equal(ended.code, 1);
+        assert.equal(ended.stdout, "");
+        assert.match(ended.stderr, /MQTT_USERS must be a JSON object/);
+        assert.match(ended.stderr, /MQTT_ADDRESS is not set/);
+        assert.match(ended.stderr, /MQTT_PORT must be a number from 1 to 65535, not "70000"/);
+        assert.match(ended.stderr, /MQTT_CA_PEM is not set/);
+        assert.equal(ended.stderr.trimEnd().split("\n").length, 1, "in one line");
+    });
+
+    it("says so when the CA is not a certificate", async () => {
+        const ended = await runWith({ MQTT_CA_PEM: "not a certificate" });
+        assert.equal(ended.code, 1);
+        assert.match(ended.stderr, /tls: expected .* saw: /);
+    });
+});
