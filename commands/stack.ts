@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { BIN, LOCAL, PULUMI_HOME, ROOT } from "../toolchain/paths.ts";
 import { capture, type Captured } from "../toolchain/process.ts";
+import { pulumiCli } from "../toolchain/pulumi.ts";
 
 export const DEV = "dev";
 
@@ -83,11 +84,10 @@ export async function stackOutputs(
     showSecrets: boolean,
 ): Promise<Captured> {
     const useDev = stack === DEV || (stack === undefined && devStackExists());
-    const cli = existsSync(path.join(BIN, "pulumi")) ? path.join(BIN, "pulumi") : "pulumi";
     const args = ["stack", "output", "--json", "--non-interactive"];
     if (showSecrets) args.push("--show-secrets");
     if (useDev) args.push("--stack", DEV);
     else if (stack !== undefined) args.push("--stack", stack);
     const env = useDev ? devEnvironment() : process.env;
-    return capture([useDev ? cli : "pulumi", ...args], { cwd: ROOT, env });
+    return capture([useDev ? pulumiCli() : "pulumi", ...args], { cwd: ROOT, env });
 }

@@ -62,6 +62,12 @@ export async function ensurePulumi(): Promise<Pulumi> {
     return { cli, inUse: `Pulumi ${await versionOf(cli)} (${origin}), ${plugins}` };
 }
 
+/** The CLI that `ensurePulumi` has seen to, without looking again. */
+export function pulumiCli(): string {
+    const made = [path.join(TOOLCHAIN, "pulumi", "bin", "pulumi"), path.join(BIN, "pulumi")];
+    return made.find((file) => existsSync(file)) ?? "pulumi";
+}
+
 interface OfficialCli {
     path: string;
     /** Whether plugins were tried and can't be downloaded on this machine. */

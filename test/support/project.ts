@@ -5,7 +5,6 @@
 import { spawn } from "node:child_process";
 import {
     cpSync,
-    existsSync,
     mkdirSync,
     mkdtempSync,
     readFileSync,
@@ -19,6 +18,7 @@ import path from "node:path";
 import { parse, stringify } from "yaml";
 import { BIN, PULUMI_HOME, ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
+import { pulumiCli } from "../../toolchain/pulumi.ts";
 
 export interface Run {
     code: number | null;
@@ -128,11 +128,10 @@ export class Project {
         const stackFile = path.join(local, "Pulumi.dev.yaml");
         const salt = /^encryptionsalt: .*$/m.exec(readFileSync(stackFile, "utf8"))![0];
         writeFileSync(stackFile, `${salt}\n${this.read("Pulumi.dev.yaml")}`);
-        const built = path.join(BIN, "pulumi");
         this.#token ??= (await this.status()).token;
         const select = ["--stack", "dev", "--config-file", stackFile];
         const plain = ["--non-interactive", "--color", "never"];
-        return this.shell([existsSync(built) ? built : "pulumi", ...args, ...select, ...plain], {
+        return this.shell([pulumiCli(), ...args, ...select, ...plain], {
             PATH: [BIN, process.env.PATH].join(path.delimiter),
             PULUMI_HOME,
             PULUMI_BACKEND_URL: `file://${path.join(local, "pulumi")}`,

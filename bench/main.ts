@@ -1,0 +1,14 @@
+/** `npm run bench -- NAME`: one of the programs beside this file; without a name, all of them. */
+import { readdirSync } from "node:fs";
+import path from "node:path";
+
+const OWN = ["main.ts", "measure.ts"];
+const all = readdirSync(import.meta.dirname)
+    .filter((file) => file.endsWith(".ts") && !OWN.includes(file))
+    .map((file) => path.basename(file, ".ts"));
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
+for (const name of wanted) {
+    if (!all.includes(name)) throw new Error(`there is no ${name}; there are ${all.join(", ")}`);
+    console.log(`== ${name}`);
+    await import(`./${name}.ts`);
+}
