@@ -1,6 +1,7 @@
 /** The Machines API over HTTP: deadlines, retries by the method's safety, errors that say all. */
 import { readFileSync } from "node:fs";
 import pRetry from "p-retry";
+import { errorText, NEVER_SENT, networkCause, parseJson, retryAfter } from "./answers.ts";
 import { FlyError, redact, shorten } from "./errors.ts";
 import { RateLimiter } from "./limits.ts";
 import { authorization, bareToken, flyToken } from "./token.ts";
@@ -235,57 +236,6 @@ export class FlyClient {
         const ambiguous = method !== "GET" && (response.status === 408 || response.status >= 500);
         throw fail(response.status, text, { ambiguous }, { flyStatus, headers: response.headers });
     }
-}
-
-/** Failed before Fly could have seen the request. */
-const NEVER_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]);
-
-/** fetch hides the reason in `cause`, and with several addresses once more in `errors`. */
-function networkCause(error: unknown, deadlineMs: number) {
-    if (error instanceof Error && error.name === "TimeoutError") {
-        return { code: "ETIMEDOUT", text: `no answer within ${deadlineMs / 1000} s` };
-    }
-    let inner: unknown = error;
-    while (inner instanceof Error && (inner.cause ?? firstOf(inner)) !== undefined) {
-        inner = inner.cause ?? firstOf(inner);
-    }
-    const code = inner instanceof Error && "code" in inner ? String(inner.code) : undefined;
-    return { code, text: inner instanceof Error ? inner.message || (code ?? "") : String(inner) };
-}
-
-function firstOf(error: Error): unknown {
-    return error instanceof AggregateError ? (error.errors as unknown[])[0] : undefined;
-}
-
-function parseJson(body: string): unknown {
-    try {
-        return JSON.parse(body) as unknown;
-    } catch {
-        return undefined;
-    }
-}
-
-/** `{error,status}` is Fly's; some of its upstreams answer `{message}`, proxies in HTML. */
-function errorText(json: unknown, body: string): { text: string; flyStatus: string | undefined } {
-    if (json === null || typeof json !== "object") {
-        return { text: body.replace(/<[^>]*>/g, " "), flyStatus: undefined };
-    }
-    const { error, message, status } = json as Record<string, unknown>;
-    const text = [message, error].find((value) => typeof value === "string" && value !== "");
-    return {
-        text: typeof text === "string" ? text : body,
-        flyStatus: typeof status === "string" && status !== "unknown" ? status : undefined,
-    };
-}
-
-/** Seconds, or a date. */
-function retryAfter(header: string | null | undefined): number | undefined {
-    if (!header) {
-        return undefined;
-    }
-    const seconds = Number(header);
-    const ms = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1000;
-    return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 const clients = new Map<string, FlyClient>();

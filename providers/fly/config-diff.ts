@@ -3,7 +3,7 @@
  * filled in, empty objects added, durations rewritten (seen live by alchemy-run/alchemy); none of
  * that is a difference. What someone changed by hand is.
  */
-import { canonical, isUnknown } from "../provider.ts";
+import { canonical } from "../provider.ts";
 
 type Json = unknown;
 type JsonObject = Record<string, Json>;
@@ -190,12 +190,4 @@ export function withoutFlysOwn<T extends object>(found: T, wanted: object): T {
         );
     };
     return strip(found, [], wanted) as T;
-}
-
-/** Whether the preview knows all of it. */
-export function hasUnknown(value: Json): boolean {
-    if (Array.isArray(value)) {
-        return value.some(hasUnknown);
-    }
-    return isObject(value) ? Object.values(value).some(hasUnknown) : isUnknown(value);
 }

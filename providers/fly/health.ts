@@ -1,12 +1,13 @@
 /** Waiting until a machine runs as its new instance and its health checks pass. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FlyClient } from "./client.ts";
+import { durationNs } from "./config-diff.ts";
 import { FlyError, isGone } from "./errors.ts";
 import type { MachineConfig, WireMachine, WireMachineEvent } from "./types.ts";
 import { poll, Progress, remainingMs, type Deadline } from "./wait.ts";
 
-/** Fly's `wait` answers within a minute at most; then one asks again. */
-const WAIT_S = 60;
+/** Fly's `wait` takes a minute at most; shorter, so that a failed machine is seen earlier. */
+const WAIT_S = 30;
 
 /** From these a machine does not come up by itself. */
 const FAILED = new Set(["failed", "launch_failed", "destroying", "destroyed", "replaced"]);
@@ -33,6 +34,8 @@ export interface MachineRef {
     readonly id: string;
     /** The instance to wait for; an older one being up counts for nothing. */
     readonly instanceId?: string | undefined;
+    /** Started just now: its checks say nothing before their grace period is over. */
+    readonly fresh?: boolean;
 }
 
 /** Waits for `started`, then for every health check; gives the machine as it then is. */
@@ -81,8 +84,8 @@ export async function waitForState(
         }
         const machine = await client.get<WireMachine>(path);
         refuseOtherInstance(ref, machine);
-        if (state === "started" && FAILED.has(machine.state)) {
-            throw new MachineNotReady(`Machine ${ref.id} is "${machine.state}".`, machine);
+        if (state === "started") {
+            refuseFailed(machine);
         }
         if (remainingMs(deadline) === 0) {
             throw new MachineNotReady(
@@ -110,16 +113,19 @@ async function waitForChecks(
     const expected =
         Object.keys(config.checks ?? {}).length +
         (config.services ?? []).reduce((sum, { checks }) => sum + (checks?.length ?? 0), 0);
+    const exits = new ExitCounter();
     let last: WireMachine | undefined;
+    if (ref.fresh && expected > 0) {
+        await sleep(Math.min(longestGraceMs(config), remainingMs(deadline)));
+    }
     const healthy = await poll(
         deadline,
         async () => {
             const machine = await client.get<WireMachine>(["apps", ref.app, "machines", ref.id]);
             last = machine;
             refuseOtherInstance(ref, machine);
-            if (FAILED.has(machine.state)) {
-                throw new MachineNotReady(`Machine ${ref.id} is "${machine.state}".`, machine);
-            }
+            refuseFailed(machine);
+            exits.look(machine);
             const problem = healthProblem(machine, expected);
             if (problem === undefined) {
                 return machine;
@@ -137,6 +143,51 @@ async function waitForChecks(
         );
     }
     return healthy;
+}
+
+function refuseFailed(machine: WireMachine): void {
+    const stays = machine.state === "stopped" && machine.config?.restart?.policy === "no";
+    if (stays || FAILED.has(machine.state)) {
+        throw new MachineNotReady(`Machine ${machine.id} is "${machine.state}".`, machine);
+    }
+}
+
+/** A machine that ends so often while it is being waited for does not come up. */
+const MAX_EXITS = 4;
+
+/** Counts the ends of a machine from one look to the next, by its events. */
+class ExitCounter {
+    #before: Set<string> | undefined;
+    readonly #exits = new Set<string>();
+
+    look(machine: WireMachine): void {
+        const ids = (machine.events ?? [])
+            .filter(({ type }) => type === "exit")
+            .map(({ id, timestamp }) => id ?? String(timestamp));
+        this.#before ??= new Set(ids);
+        for (const id of ids) {
+            if (!this.#before.has(id)) {
+                this.#exits.add(id);
+            }
+        }
+        if (this.#exits.size >= MAX_EXITS) {
+            throw new MachineNotReady(`Machine ${machine.id} ends again and again.`, machine);
+        }
+    }
+}
+
+/** A moment for the check itself, after its grace period. */
+const CHECK_TAKES_MS = 250;
+const MAX_GRACE_MS = 30_000;
+
+function longestGraceMs(config: MachineConfig): number {
+    const checks = [
+        ...Object.values(config.checks ?? {}),
+        ...(config.services ?? []).flatMap(({ checks }) => checks ?? []),
+    ];
+    const graces = checks.map((check) => Number(durationNs(check.grace_period ?? 0)) / 1e6);
+    const longest = Math.max(0, ...graces.filter((ms) => !Number.isNaN(ms)));
+    return Math.min(longest, MAX_GRACE_MS) + CHECK_TAKES_MS;
 }
 
 /** What is still missing: `health check mqtt (critical: connection refused)`. */

@@ -90,8 +90,9 @@ async function apply(
     if (needed.metadata.length > 0) {
         await syncMetadata(client, path, wanted, found, nonce);
     }
-    const ref = { app: target.app, id: current.id, instanceId: current.instance_id };
-    if (current.state !== "started" && current.state !== "starting") {
+    const fresh = current.state !== "started" && current.state !== "starting";
+    const ref = { app: target.app, id: current.id, instanceId: current.instance_id, fresh };
+    if (fresh) {
         await startMachine(client, target.app, current.id, nonce, deadline);
     }
     return await waitUntilHealthy(client, ref, wanted, deadline);
@@ -107,7 +108,8 @@ async function replaceConfig(
     const wanted = effectiveConfig(target);
     try {
         const updated = await sendConfig(client, target, current, wanted, nonce, deadline);
-        const ref = { app: target.app, id: current.id, instanceId: updated.instance_id };
+        const { instance_id: instanceId } = updated;
+        const ref = { app: target.app, id: current.id, instanceId, fresh: true };
         return await waitUntilHealthy(client, ref, wanted, deadline);
     } catch (error) {
         if (!(error instanceof MachineNotReady)) {
@@ -192,7 +194,8 @@ async function restore(
     try {
         const failed = (await getMachine(client, target.app, previous.id)) ?? previous;
         const sent = await sendConfig(client, target, failed, previous.config, nonce, deadline);
-        const ref = { app: target.app, id: previous.id, instanceId: sent.instance_id };
+        const { instance_id: instanceId } = sent;
+        const ref = { app: target.app, id: previous.id, instanceId, fresh: true };
         const restored = await waitUntilHealthy(client, ref, previous.config, deadline);
         return new UpdateFailed(
             `${cause.message}\n  Its previous configuration is restored and healthy.`,

@@ -30,7 +30,8 @@ export async function createMachine(
         return await convergeMachine(client, inputs, known.machine, deadline);
     }
     const { id, instance_id: instanceId } = known.machine;
-    return await waitUntilHealthy(client, { app: inputs.app, id, instanceId }, config, deadline);
+    const ref = { app: inputs.app, id, instanceId, fresh: true };
+    return await waitUntilHealthy(client, ref, config, deadline);
 }
 
 interface Known {
@@ -48,6 +49,13 @@ async function findOrLaunch(
         const machine = await getMachine(client, inputs.app, inputs.adopt);
         if (!machine) {
             throw new Error(`App "${inputs.app}" has no machine ${inputs.adopt} to take over.`);
+        }
+        if (machine.name !== inputs.name || machine.region !== inputs.region) {
+            throw new Error(
+                `Machine ${machine.id} is "${machine.name ?? ""}" in ${machine.region ?? "?"}; ` +
+                    `"${inputs.name}" in ${inputs.region} is wanted, and Fly can change neither.\n` +
+                    "  To take it over, give it the name and region that it has.",
+            );
         }
         return { machine, launched: false };
     }

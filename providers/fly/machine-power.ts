@@ -25,7 +25,7 @@ export async function restartMachine(
     await withLease(client, { app, id, owner }, deadline, async (nonce) => {
         await client.post([...path, "restart"], { nonce, safe: true, deadlineMs: 60_000 });
         const config = machine.config ?? { image: "" };
-        await waitUntilHealthy(client, { app, id }, config, deadline);
+        await waitUntilHealthy(client, { app, id, fresh: true }, config, deadline);
     });
 }
 

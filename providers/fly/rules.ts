@@ -5,7 +5,7 @@ import type { MachineGuest } from "./types.ts";
 /** A DNS label's length; Fly takes longer names, which then resolve nowhere (flyctl#4283). */
 export const MAX_APP_NAME = 63;
 const MAX_VOLUME_NAME = 30;
-export const MAX_VOLUME_GB = 500;
+const MAX_VOLUME_GB = 500;
 
 /** @returns what is wrong with it, if anything. Fly: "numbers, lowercase letters and dashes". */
 export function appNameProblem(name: unknown): string | undefined {

@@ -10,12 +10,13 @@ import {
     type WithProvider,
 } from "../provider.ts";
 import { flyClient, type FlyClient } from "./client.ts";
-import { FlyError, isAmbiguous, isGone } from "./errors.ts";
+import { FlyError, isGone } from "./errors.ts";
 import { restartMachine } from "./machine-power.ts";
-import { isOwnedBy, type Owner } from "./ownership.ts";
+import type { Owner } from "./ownership.ts";
 import { volumeNameProblem, volumeSizeProblem } from "./rules.ts";
 import { configure } from "./token.ts";
-import type { WireMachine, WireVolume } from "./types.ts";
+import type { WireVolume } from "./types.ts";
+import { ensureVolume, getVolume } from "./volume-find.ts";
 import { deadlineIn, poll, Progress } from "./wait.ts";
 
 export interface VolumeInputs {
@@ -60,16 +61,6 @@ export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
     owner: { effect: "update", optional: true },
     adopt: { effect: "none" },
 };
-
-/** States of a volume on its way out: a GET still finds it for a day. */
-const OUTGOING = new Set([
-    "scheduling_destroy",
-    "pending_destroy",
-    "fork_cleanup",
-    "waiting_for_detach",
-    "destroying",
-    "destroyed",
-]);
 
 const READY_WITHIN_S = 120;
 
@@ -216,113 +207,6 @@ function isBound(error: unknown): error is FlyError {
         (error.status === 412 || error.status === 409) &&
         /bound to machine|claimed by machine|in use|attached/i.test(error.text)
     );
-}
-
-async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume> {
-    if (inputs.adopt) {
-        const found = await getVolume(client, inputs.app, inputs.adopt);
-        if (!found) {
-            throw new Error(`App "${inputs.app}" has no volume ${inputs.adopt} to take over.`);
-        }
-        return found;
-    }
-    const path = ["apps", inputs.app, "volumes"];
-    let lost: unknown;
-    const made = await poll(deadlineIn(READY_WITHIN_S), async () => {
-        const leftover = await findLeftover(client, inputs);
-        if (leftover) {
-            return leftover;
-        }
-        try {
-            return await client.post<WireVolume>(path, {
-                body: toState({
-                    name: inputs.name,
-                    region: inputs.region,
-                    size_gb: inputs.sizeGb,
-                    encrypted: true,
-                    snapshot_retention: inputs.snapshotRetentionDays,
-                    auto_backup_enabled: inputs.autoBackup,
-                }),
-            });
-        } catch (error) {
-            if (!isAmbiguous(error)) {
-                throw error;
-            }
-            lost = error;
-            return undefined;
-        }
-    });
-    if (!made) {
-        throw lost;
-    }
-    return made;
-}
-
-/** What an earlier run made but could not record: the name, the region, nobody else's machine. */
-async function findLeftover(
-    client: FlyClient,
-    inputs: VolumeInputs,
-): Promise<WireVolume | undefined> {
-    const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
-    const candidates = volumes
-        .filter(
-            ({ name, region, state }) =>
-                name === inputs.name && region === inputs.region && !OUTGOING.has(state),
-        )
-        .sort((a, b) => (a.created_at ?? "").localeCompare(b.created_at ?? ""));
-    const free: WireVolume[] = [];
-    for (const candidate of candidates) {
-        if (!candidate.attached_machine_id) {
-            free.push(candidate);
-        } else if (await isAttachedToOurs(client, inputs, candidate.attached_machine_id)) {
-            return candidate;
-        }
-    }
-    const fits = free.find(({ size_gb }) => size_gb <= inputs.sizeGb);
-    const [tooLarge] = free;
-    if (!fits && tooLarge) {
-        throw new Error(
-            `Volume ${tooLarge.id} "${tooLarge.name}" is there already and has ${tooLarge.size_gb} GB; ` +
-                `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
-                `  Set the size to ${tooLarge.size_gb} GB, or remove it: fly volumes destroy ${tooLarge.id}`,
-        );
-    }
-    return fits;
-}
-
-async function isAttachedToOurs(
-    client: FlyClient,
-    inputs: VolumeInputs,
-    machineId: string,
-): Promise<boolean> {
-    if (!inputs.owner) {
-        return false;
-    }
-    try {
-        const machine = await client.get<WireMachine>(["apps", inputs.app, "machines", machineId]);
-        return machine.state === "destroyed" || isOwnedBy(inputs.owner, machine.config);
-    } catch (error) {
-        if (isGone(error)) {
-            return true;
-        }
-        throw error;
-    }
-}
-
-async function getVolume(
-    client: FlyClient,
-    app: string,
-    id: string,
-): Promise<WireVolume | undefined> {
-    try {
-        const found = await client.get<WireVolume>(["apps", app, "volumes", id]);
-        return OUTGOING.has(found.state) ? undefined : found;
-    } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
-        throw error;
-    }
 }
 
 async function waitUntilReady(

@@ -96,6 +96,11 @@ describe("fly volume", function () {
     it("is taken over by its id", async () => {
         const { id } = await Volume.create(inputs({ name: "by_hand" }));
         assert.equal((await Volume.create(inputs({ name: "by_hand", adopt: id }))).id, id);
+        const other = await failureOf(Volume.create(inputs({ adopt: id })));
+        assert.match(
+            other.message,
+            new RegExp(`Volume ${id} is "by_hand" in lhr; "mosquitto_data"`),
+        );
         const error = await failureOf(Volume.create(inputs({ adopt: "vol_0000000000000000" })));
         assert.match(error.message, /has no volume vol_0000000000000000 to take over/);
     });
