@@ -50,8 +50,9 @@ func openSession(ctx context.Context, d *daemon, known map[string]credentials) (
 }
 
 func (s *session) close() {
-	s.server.Stop()
+	// The connection first: a server whose peer never spoke would wait for it.
 	_ = s.conn.Close()
+	s.server.Stop()
 }
 
 // upgrade turns a request into a raw connection.

@@ -95,7 +95,7 @@ func stop(server *grpc.Server) {
 }
 
 // WatchEngine calls gone once the engine at address no longer answers: an engine that was killed
-// leaves no other trace. It looks every 5 seconds, twice before it decides.
+// leaves no other trace. It looks every 2 seconds, twice before it decides.
 func WatchEngine(ctx context.Context, address string, gone func()) {
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -103,7 +103,7 @@ func WatchEngine(ctx context.Context, address string, gone func()) {
 	}
 	defer conn.Close()
 	client := healthpb.NewHealthClient(conn)
-	ticker := time.NewTicker(5 * time.Second)
+	ticker := time.NewTicker(2 * time.Second)
 	defer ticker.Stop()
 	for missed := 0; missed < 2; {
 		select {
