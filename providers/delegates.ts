@@ -1,89 +1,47 @@
 /**
- * What Pulumi serialises into the state for each resource: a few constant lines that import the
- * real provider and hand over to it (see `entry.ts`). They capture nothing, so no token and no
- * version of the code gets into the state. Two rules keep that true: the import's text stands in
- * each method, and a method uses nothing but its parameters.
+ * What the state holds of a provider's code, and the base of every resource that has one.
+ *
+ * Pulumi's dynamic provider host runs the text in a resource's `__provider`. `pulumi.dynamic.Resource`
+ * gets that text by serialising an object, which loads the TypeScript compiler and costs a preview
+ * half a second. Ours is constant: it imports the real provider (see `entry.ts`) and hands over. It
+ * captures nothing, so no token and no version of the code gets into the state.
  */
-import type { dynamic } from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
+import type * as entry from "./entry.ts";
 
-type Delegate = Required<dynamic.ResourceProvider>;
+/** A provider by its name in `entry.ts`. */
+export type ProviderName = keyof typeof entry;
 
-// The host's contract is untyped; the types are in the providers themselves.
-/* eslint-disable @typescript-eslint/no-unsafe-argument */
+export const METHODS = [
+    "configure",
+    "check",
+    "diff",
+    "create",
+    "read",
+    "update",
+    "delete",
+] as const;
 
-// prettier-ignore
-export const delegateApp: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).App.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).App.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).App.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).App.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).App.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).App.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).App.delete(i, p); },
-};
+/** A CommonJS module with `handler()`, as the host loads it. */
+export function delegateText(provider: ProviderName): string {
+    return [
+        `const use = async () => (await import("appkata-mqtt/providers")).${provider};`,
+        "exports.handler = () => ({",
+        ...METHODS.map((method) => `    ${method}: async (...a) => (await use()).${method}(...a),`),
+        "});\n",
+    ].join("\n");
+}
 
-// prettier-ignore
-export const delegateIpAddress: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).IpAddress.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).IpAddress.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).IpAddress.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).IpAddress.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).IpAddress.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).IpAddress.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).IpAddress.delete(i, p); },
-};
-
-// prettier-ignore
-export const delegateVolume: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).Volume.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).Volume.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).Volume.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).Volume.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).Volume.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).Volume.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).Volume.delete(i, p); },
-};
-
-// prettier-ignore
-export const delegateSecrets: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).Secrets.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).Secrets.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).Secrets.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).Secrets.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).Secrets.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).Secrets.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).Secrets.delete(i, p); },
-};
-
-// prettier-ignore
-export const delegateMachine: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).Machine.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).Machine.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).Machine.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).Machine.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).Machine.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).Machine.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).Machine.delete(i, p); },
-};
-
-// prettier-ignore
-export const delegateName: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).Name.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).Name.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).Name.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).Name.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).Name.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).Name.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).Name.delete(i, p); },
-};
-
-// prettier-ignore
-export const delegatePassword: Delegate = {
-    async configure(r) { return (await import("appkata-mqtt/providers")).Password.configure(r); },
-    async check(o, n) { return (await import("appkata-mqtt/providers")).Password.check(o, n); },
-    async diff(i, o, n) { return (await import("appkata-mqtt/providers")).Password.diff(i, o, n); },
-    async create(i) { return (await import("appkata-mqtt/providers")).Password.create(i); },
-    async read(i, p) { return (await import("appkata-mqtt/providers")).Password.read(i, p); },
-    async update(i, o, n) { return (await import("appkata-mqtt/providers")).Password.update(i, o, n); },
-    async delete(i, p) { return (await import("appkata-mqtt/providers")).Password.delete(i, p); },
-};
+/** A resource of Pulumi's dynamic provider `pulumi-nodejs`; its type is `…:dynamic/MODULE:PROVIDER`. */
+export abstract class DynamicResource extends pulumi.CustomResource {
+    constructor(
+        module: "fly" | "kept",
+        provider: ProviderName,
+        name: string,
+        props: pulumi.Inputs,
+        opts: pulumi.CustomResourceOptions | undefined,
+    ) {
+        const type = `pulumi-nodejs:dynamic/${module}:${provider}`;
+        super(type, name, { ...props, __provider: delegateText(provider) }, opts);
+    }
+}

@@ -1,12 +1,6 @@
 /** Fly's resources, as a Pulumi program declares them. What each property does: see its provider. */
 import * as pulumi from "@pulumi/pulumi";
-import {
-    delegateApp,
-    delegateIpAddress,
-    delegateMachine,
-    delegateSecrets,
-    delegateVolume,
-} from "../delegates.ts";
+import { DynamicResource } from "../delegates.ts";
 import type { AppInputs } from "./app.ts";
 import type { IpAddressInputs } from "./ip.ts";
 import type { MachineInputs } from "./machine.ts";
@@ -24,7 +18,7 @@ export type SecretsArgs = Inputs<SecretsInputs>;
 export type MachineArgs = Inputs<MachineInputs>;
 
 /** An app: a name, unique across all of Fly, and what lives under it. */
-export class App extends pulumi.dynamic.Resource {
+export class App extends DynamicResource {
     declare readonly name: pulumi.Output<string>;
     declare readonly organization: pulumi.Output<string>;
     declare readonly appId: pulumi.Output<string>;
@@ -34,12 +28,12 @@ export class App extends pulumi.dynamic.Resource {
 
     constructor(name: string, args: AppArgs, opts?: pulumi.CustomResourceOptions) {
         const outputs = { appId: undefined, organizationSlug: undefined, hostname: undefined };
-        super(delegateApp, name, { ...outputs, ...args }, opts, "fly", "App");
+        super("fly", "App", name, { ...outputs, ...args }, opts);
     }
 }
 
 /** An address at which the app is reached from outside. */
-export class IpAddress extends pulumi.dynamic.Resource {
+export class IpAddress extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly type: pulumi.Output<string>;
     declare readonly address: pulumi.Output<string>;
@@ -47,12 +41,12 @@ export class IpAddress extends pulumi.dynamic.Resource {
 
     constructor(name: string, args: IpAddressArgs, opts?: pulumi.CustomResourceOptions) {
         const outputs = { address: undefined, shared: undefined };
-        super(delegateIpAddress, name, { ...outputs, ...args }, opts, "fly", "IpAddress");
+        super("fly", "IpAddress", name, { ...outputs, ...args }, opts);
     }
 }
 
 /** A disk in one region, for one machine at a time. It can only grow. */
-export class Volume extends pulumi.dynamic.Resource {
+export class Volume extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly name: pulumi.Output<string>;
     declare readonly region: pulumi.Output<string>;
@@ -73,12 +67,12 @@ export class Volume extends pulumi.dynamic.Resource {
             state: undefined,
             createdAt: undefined,
         };
-        super(delegateVolume, name, { ...outputs, ...args }, opts, "fly", "Volume");
+        super("fly", "Volume", name, { ...outputs, ...args }, opts);
     }
 }
 
 /** Some of the app's secrets: those named here, and no others. */
-export class Secrets extends pulumi.dynamic.Resource {
+export class Secrets extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     /** For a machine's `secretsVersion`. */
     declare readonly version: pulumi.Output<number>;
@@ -95,19 +89,12 @@ export class Secrets extends pulumi.dynamic.Resource {
             values: pulumi.secret(args.values),
         };
         const secretOutputs = { additionalSecretOutputs: ["fingerprints", "salt"] };
-        super(
-            delegateSecrets,
-            name,
-            props,
-            pulumi.mergeOptions(opts, secretOutputs),
-            "fly",
-            "Secrets",
-        );
+        super("fly", "Secrets", name, props, pulumi.mergeOptions(opts, secretOutputs));
     }
 }
 
 /** A machine, ready when it runs and its health checks pass. */
-export class Machine extends pulumi.dynamic.Resource {
+export class Machine extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly name: pulumi.Output<string>;
     declare readonly region: pulumi.Output<string>;
@@ -129,6 +116,6 @@ export class Machine extends pulumi.dynamic.Resource {
             privateIp: undefined,
             imageDigest: undefined,
         };
-        super(delegateMachine, name, { ...outputs, ...args }, opts, "fly", "Machine");
+        super("fly", "Machine", name, { ...outputs, ...args }, opts);
     }
 }

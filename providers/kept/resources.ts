@@ -1,6 +1,6 @@
 /** What is made once and kept in the state, as a Pulumi program declares it. */
 import * as pulumi from "@pulumi/pulumi";
-import { delegateName, delegatePassword } from "../delegates.ts";
+import { DynamicResource } from "../delegates.ts";
 import type { NameInputs } from "./name.ts";
 import type { PasswordInputs } from "./password.ts";
 
@@ -10,17 +10,17 @@ export type NameArgs = Inputs<NameInputs>;
 export type PasswordArgs = Inputs<PasswordInputs>;
 
 /** A name made of a prefix and six random characters. */
-export class Name extends pulumi.dynamic.Resource {
+export class Name extends DynamicResource {
     declare readonly prefix: pulumi.Output<string>;
     declare readonly name: pulumi.Output<string>;
 
     constructor(name: string, args: NameArgs, opts?: pulumi.CustomResourceOptions) {
-        super(delegateName, name, { name: undefined, ...args }, opts, "kept", "Name");
+        super("kept", "Name", name, { name: undefined, ...args }, opts);
     }
 }
 
 /** A user's password and its hash for Mosquitto's password file. */
-export class Password extends pulumi.dynamic.Resource {
+export class Password extends DynamicResource {
     declare readonly user: pulumi.Output<string>;
     /** Secret. */
     declare readonly password: pulumi.Output<string>;
@@ -36,13 +36,6 @@ export class Password extends pulumi.dynamic.Resource {
             password: password === undefined ? undefined : pulumi.secret(password),
         };
         const secretOutputs = { additionalSecretOutputs: ["password", "hash"] };
-        super(
-            delegatePassword,
-            name,
-            props,
-            pulumi.mergeOptions(opts, secretOutputs),
-            "kept",
-            "Password",
-        );
+        super("kept", "Password", name, props, pulumi.mergeOptions(opts, secretOutputs));
     }
 }
