@@ -167,10 +167,7 @@ async function builtHosts(): Promise<void> {
         "replacement for Pulumi's language host",
     );
     const script = "pulumi-resource-pulumi-nodejs";
-    copyFileSync(
-        path.join(ROOT, "node_modules", "@pulumi", "pulumi", script),
-        path.join(BIN, script),
-    );
+    copyFileSync(path.join(import.meta.dirname, script), path.join(BIN, script));
 }
 
 function goBuilt(

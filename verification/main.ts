@@ -12,7 +12,7 @@ import type { Step } from "./verify.ts";
 import { verify } from "./verify.ts";
 
 function print(step: Step): void {
-    const line = `${step.ok ? "ok    " : "FAILED"} ${String(step.ms).padStart(6)} ms  ${step.name}: ${step.text}`;
+    const line = `${step.ok ? "ok    " : "FAILED"} ${String(step.ms).padStart(6)} ms  ${step.name} - ${step.text}`;
     if (step.ok) console.log(line);
     else console.error(line);
 }

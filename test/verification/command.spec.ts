@@ -45,7 +45,7 @@ describe("node verification/main.ts", () => {
         assert.equal(ended.code, 0, ended.stderr);
         const lines = ended.stdout.trimEnd().split("\n");
         assert.equal(lines.length, 6);
-        for (const line of lines) assert.match(line, /^ok +\d+ ms {2}[\w ]+: \S/);
+        for (const line of lines) assert.match(line, /^ok +\d+ ms {2}[\w ]+ - \S/);
         assert.equal(ended.stderr, "");
     });
 
