@@ -21,12 +21,22 @@ export function passwordLine(user: string, password: string): string {
     return `${user}:$7$100$${salt.toString("base64")}$${hash.toString("base64")}\n`;
 }
 
-/** Builds the broker's image on a base of the given series; returns its tag. */
-export async function buildBroker(series: Series): Promise<string> {
+/** What goes into the broker's image. */
+export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker");
+
+/**
+ * Builds the broker's image on a base of the given series; returns its tag.
+ *
+ * @param context the folder to build from
+ * @param tag the image's name
+ */
+export async function buildBroker(
+    series: Series,
+    context = BROKER_CONTEXT,
+    tag = `appkata-mqtt-test-broker:${series}`,
+): Promise<string> {
     const base = BASE_IMAGES[series];
     await ensureBaseImage(base, () => undefined);
-    const tag = `appkata-mqtt-test-broker:${series}`;
-    const context = join(import.meta.dirname, "../../broker");
     const build = ["build", "-q", "--build-arg", `BASE_IMAGE=${base}`, "-t", tag, context];
     const ended = await capture(["docker", ...build], {
         env: { ...process.env, DOCKER_BUILDKIT: "0" },
@@ -67,13 +77,19 @@ export class BrokerContainer {
                 }),
             },
         });
+        const created = new BrokerContainer(container);
+        await created.put(options.files);
+        return created;
+    }
+
+    /** Puts files into it, running or not. Root's, 0644. */
+    async put(files: Record<string, string>): Promise<void> {
         const pack = tar.pack();
-        for (const [name, content] of Object.entries(options.files)) {
+        for (const [name, content] of Object.entries(files)) {
             pack.entry({ name: name.replace(/^\//, ""), mode: 0o644 }, content);
         }
         pack.finalize();
-        await container.putArchive(pack as unknown as NodeJS.ReadableStream, { path: "/" });
-        return new BrokerContainer(container);
+        await this.container.putArchive(pack as unknown as NodeJS.ReadableStream, { path: "/" });
     }
 
     /** Starts it and waits until the broker says that it runs, or has ended. */
@@ -89,11 +105,32 @@ export class BrokerContainer {
         throw new Error(`the broker neither runs nor ends:\n${await this.log()}`);
     }
 
+    /**
+     * Asks it to stop, as Docker does: the signal, then SIGKILL when ten seconds are over.
+     *
+     * @returns the exit code; 137 is the SIGKILL
+     */
+    async stop(): Promise<number> {
+        await this.container.stop({ t: 10 });
+        return this.exitCode();
+    }
+
+    async kill(): Promise<void> {
+        await this.container.kill({ signal: "SIGKILL" });
+        await this.container.wait();
+    }
+
     /** The port on 127.0.0.1. */
     async port(): Promise<number> {
         const { NetworkSettings } = await this.container.inspect();
         const bound = NetworkSettings.Ports["1883/tcp"] as { HostPort: string }[] | undefined;
         return Number(bound?.[0]?.HostPort);
+    }
+
+    /** Its address in Docker's network, where every port of its can be reached. */
+    async privateAddress(): Promise<string> {
+        const { NetworkSettings } = await this.container.inspect();
+        return Object.values(NetworkSettings.Networks)[0]!.IPAddress;
     }
 
     async log(): Promise<string> {
@@ -106,6 +143,7 @@ export class BrokerContainer {
         return text;
     }
 
+    /** Runs a command in the container, as root. */
     async exec(...command: string[]): Promise<string> {
         const ended = await capture(["docker", "exec", this.container.id, ...command]);
         if (ended.code !== 0) throw new Error(`${command.join(" ")}: ${ended.stderr}`);

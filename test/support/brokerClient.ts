@@ -1,0 +1,46 @@
+import mqtt from "mqtt";
+import type { IClientOptions, MqttClient } from "mqtt";
+import type { Authority } from "./certificates.ts";
+import type { BrokerContainer } from "./brokerContainer.ts";
+
+/** A client of a broker container, on its way in. The certificate is for `servername`. */
+export async function openTo(
+    broker: BrokerContainer,
+    authority: Authority,
+    options: IClientOptions & { servername: string },
+): Promise<MqttClient> {
+    return mqtt.connect({
+        protocol: "mqtts",
+        host: "127.0.0.1",
+        port: await broker.port(),
+        ca: authority.pem,
+        reconnectPeriod: 0,
+        ...options,
+    });
+}
+
+/** A client that is logged in. */
+export async function logInTo(...to: Parameters<typeof openTo>): Promise<MqttClient> {
+    const client = await openTo(...to);
+    await new Promise<void>((resolve, reject) => {
+        client.once("connect", () => resolve()).once("error", reject);
+    });
+    return client;
+}
+
+/** Payloads by topic, of the next `count` messages. */
+export function collect(client: MqttClient, count: number): Promise<Map<string, string>> {
+    const received = new Map<string, string>();
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(
+            () => reject(new Error(`${received.size} of ${count} messages came within 5 s`)),
+            5000,
+        );
+        client.on("message", (topic, payload) => {
+            received.set(topic, payload.toString());
+            if (received.size < count) return;
+            clearTimeout(timer);
+            resolve(received);
+        });
+    });
+}
