@@ -134,9 +134,12 @@ async function main(): Promise<void> {
             const { reset } = await import("./reset.ts");
             return reset(options.dir);
         }
-        default:
+        case "help":
             console.log(USAGE);
-            if (command !== "help") process.exitCode = 2;
+            return;
+        default:
+            console.error(`local Fly: there is no command ${command}\n\n${USAGE}`);
+            process.exitCode = 2;
     }
 }
 

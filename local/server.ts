@@ -166,6 +166,19 @@ function local(app: FastifyInstance, fly: Fly): void {
     adminRoutes(app, fly);
 }
 
+function remember(fly: Fly, request: FastifyRequest, reply: FastifyReply): void {
+    const fault = request.fault;
+    const cut = fault?.action.type === "drop-before" || fault?.action.type === "drop-after";
+    fly.journal.add({
+        method: request.method,
+        path: request.url,
+        status: reply.raw.headersSent && !cut ? reply.raw.statusCode : 0,
+        ms: Date.now() - request.startedAt,
+        requestId: request.id,
+        ...(fault === undefined ? {} : { fault: fault.name ?? `${fault.id}:${fault.action.type}` }),
+    });
+}
+
 /** The HTTP server of the Machines API (`/v1`) and of this program's own switches (`/_local`). */
 export function buildServer(fly: Fly): FastifyInstance {
     const app = fastify({
@@ -180,21 +193,8 @@ export function buildServer(fly: Fly): FastifyInstance {
         request.startedAt = Date.now();
         request.fault = undefined;
         reply.header("fly-request-id", request.id);
-        done();
-    });
-    app.addHook("onResponse", (request, reply, done) => {
-        const fault = request.fault;
-        const cut = ["drop-before", "drop-after"].includes(fault?.action.type ?? "");
-        fly.journal.add({
-            method: request.method,
-            path: request.url,
-            status: cut ? 0 : reply.statusCode,
-            ms: Date.now() - request.startedAt,
-            requestId: request.id,
-            ...(fault === undefined
-                ? {}
-                : { fault: fault.name ?? `${fault.id}:${fault.action.type}` }),
-        });
+        // Also when the connection was cut and no answer went out.
+        reply.raw.once("close", () => remember(fly, request, reply));
         done();
     });
     // Before authentication, and also for a known path with a method it does not have.

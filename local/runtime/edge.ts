@@ -157,6 +157,12 @@ export class Edge {
         return this.#load.get(machine) ?? 0;
     }
 
+    #count(machine: string, change: 1 | -1): void {
+        const load = this.#loadOf(machine) + change;
+        if (load > 0) this.#load.set(machine, load);
+        else this.#load.delete(machine);
+    }
+
     #accept(client: Socket, app: string, port: number): void {
         this.#sockets.set(client, "");
         client.on("error", () => client.destroy());
@@ -196,15 +202,20 @@ export class Edge {
             return;
         }
         const { machine, service } = target;
+        this.#count(machine.id, 1);
         const upstream = connect({
             host: this.#hooks.address(machine.id) ?? "",
             port: service.internal_port,
             allowHalfOpen: true,
             noDelay: true,
         });
-        upstream.once("error", again);
+        const failed = () => {
+            this.#count(machine.id, -1);
+            again();
+        };
+        upstream.once("error", failed);
         upstream.once("connect", () => {
-            upstream.off("error", again);
+            upstream.off("error", failed);
             this.#join(client, upstream, target);
         });
     }
@@ -212,17 +223,17 @@ export class Edge {
     #join(client: Socket, upstream: Socket, target: Target): void {
         const id = target.machine.id;
         if (client.destroyed) {
+            this.#count(id, -1);
             upstream.destroy();
             return;
         }
         this.#sockets.set(client, id);
-        this.#load.set(id, this.#loadOf(id) + 1);
         if (target.handlers.includes("proxy_proto")) {
             upstream.write(proxyHeader(client, target.proxyVersion));
         }
         upstream.on("error", () => client.destroy());
         client.once("close", () => {
-            this.#load.set(id, this.#loadOf(id) - 1);
+            this.#count(id, -1);
             // A client that ended in order may leave bytes that are still on their way in.
             if (!upstream.writableEnded) upstream.destroy();
         });

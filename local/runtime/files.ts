@@ -48,7 +48,8 @@ export function resolveFiles(
 
 async function exists(container: Docker.Container, path: string): Promise<boolean> {
     try {
-        await container.infoArchive({ path });
+        // The answer is a stream, though it has no body; left unread it would hold its connection.
+        (await container.infoArchive({ path })).resume();
         return true;
     } catch (error) {
         if (dockerStatus(error) === 404) return false;

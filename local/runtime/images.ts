@@ -136,13 +136,20 @@ export class Images {
         const stream = own
             ? await this.#docker.pull(name, { authconfig: auth })
             : await this.#docker.pull(name);
-        await new Promise<void>((resolve, reject) => {
-            this.#docker.modem.followProgress(stream, (error) => {
+        await this.#finished(stream);
+        return name;
+    }
+
+    /** A pull that fails says so in its progress, not as an error of the request. */
+    async #finished(progress: NodeJS.ReadableStream): Promise<void> {
+        const lines = await new Promise<{ error?: string }[]>((resolve, reject) => {
+            this.#docker.modem.followProgress(progress, (error, all: { error?: string }[]) => {
                 if (error) reject(error);
-                else resolve();
+                else resolve(all);
             });
         });
-        return name;
+        const failed = lines.find((line) => line.error !== undefined);
+        if (failed !== undefined) throw new Error(failed.error);
     }
 
     #get(path: string): Promise<RegistryAnswer> {

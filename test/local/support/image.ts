@@ -53,19 +53,23 @@ function splitTag(name: string): [string, string] {
 }
 
 async function followed(stream: NodeJS.ReadableStream): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-        docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
+    const lines = await new Promise<{ error?: string }[]>((resolve, reject) => {
+        docker.modem.followProgress(stream, (error, all: { error?: string }[]) =>
+            error ? reject(error) : resolve(all),
+        );
     });
+    const failed = lines.find((line) => line.error !== undefined);
+    if (failed !== undefined) throw new Error(failed.error);
 }
 
 /**
  * Pushes a small image with a shell to an app's repository.
  * @returns the reference by digest
  */
-export async function pushImage(fly: LocalFly, app: string, token = fly.token): Promise<string> {
+export async function pushImage(fly: LocalFly, app: string): Promise<string> {
     const name = `${fly.registry}/${app}:test`;
     await importImage(name);
-    const authconfig = { username: "x", password: token, serveraddress: fly.registry };
+    const authconfig = { username: "x", password: fly.token, serveraddress: fly.registry };
     await followed(await docker.getImage(name).push({ authconfig }));
     const { RepoDigests } = await docker.getImage(name).inspect();
     const found = RepoDigests.find((one) => one.startsWith(`${fly.registry}/${app}@`));

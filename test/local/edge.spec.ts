@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { startLocalFly } from "../../local/index.ts";
+import type { LocalFly } from "../../local/index.ts";
+import { Api, eventually } from "./support/api.ts";
+import { pushImage } from "./support/image.ts";
+
+/** Connects, sends, and reads until the other side ends. Nothing is sent when `text` is empty. */
+async function talk(host: string, port: number, text: string): Promise<string> {
+    const socket = connect({ host, port, allowHalfOpen: true });
+    socket.end(text);
+    return read(socket);
+}
+
+async function read(socket: Socket): Promise<string> {
+    let answer = "";
+    for await (const chunk of socket as AsyncIterable<Buffer>) answer += chunk.toString();
+    return answer;
+}
+
+describe("local Fly: the TCP edge", function () {
+    this.timeout(60_000);
+    let fly: LocalFly;
+    let api: Api;
+    let image: string;
+    let v4: string;
+    let v6: string;
+
+    const service = (internal: number, ports: Record<string, unknown>[], more = {}) => ({
+        protocol: "tcp",
+        internal_port: internal,
+        ports,
+        autostart: false,
+        ...more,
+    });
+    const serving = (command: string, services: Record<string, unknown>[]) => ({
+        image,
+        init: { exec: ["/bin/sh", "-c", command] },
+        services,
+    });
+    /** Answers every connection with what it was sent, once the sender has ended. */
+    const ECHO = "nc -ll -p 7000 -e /bin/cat";
+
+    before(async () => {
+        fly = await startLocalFly();
+        api = new Api(fly);
+        await api.app("edge");
+        image = await pushImage(fly, "edge");
+        const path = "/apps/edge/ip_assignments";
+        v4 = (await api.ok<{ ip: string }>("POST", path, { type: "v4" })).ip;
+        v6 = (await api.ok<{ ip: string }>("POST", path, { type: "v6" })).ip;
+    });
+    after(() => fly?.close());
+
+    it("carries a raw connection to the machine, by either address, half-closed too", async () => {
+        const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
+        assert.equal(await talk(v4, 10000, "over v4"), "over v4");
+        assert.equal(await talk(v6, 10000, "over v6"), "over v6");
+        await api.destroy("edge", machine.id);
+        await assert.rejects(talk(v4, 10000, "gone"), /ECONNREFUSED|ECONNRESET/);
+    });
+
+    it("carries much, at the pace of the slower side, unchanged", async () => {
+        const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
+        const data = randomBytes(24 * 1024 * 1024);
+        const socket = connect({ host: v4, port: 10000, allowHalfOpen: true });
+        const hash = createHash("sha256");
+        let size = 0;
+        const receive = (async () => {
+            for await (const chunk of socket as AsyncIterable<Buffer>) {
+                hash.update(chunk);
+                size += chunk.length;
+            }
+        })();
+        const chunks = Array.from({ length: 24 }, (_, at) =>
+            data.subarray(at * 1024 * 1024, (at + 1) * 1024 * 1024),
+        );
+        await Promise.all([pipeline(Readable.from(chunks), socket), receive]);
+        assert.equal(size, data.length);
+        assert.equal(hash.digest("hex"), createHash("sha256").update(data).digest("hex"));
+        await api.destroy("edge", machine.id);
+    });
+
+    it("accepts and closes when no machine is started", async () => {
+        const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
+        await api.stop("edge", machine);
+        const socket = connect({ host: v4, port: 10000 });
+        socket.on("error", () => undefined);
+        await new Promise((resolve) => socket.once("close", resolve));
+        assert.equal(socket.bytesRead, 0);
+        await api.destroy("edge", machine.id);
+    });
+
+    it("starts a stopped machine for a connection, where autostart allows it", async () => {
+        const services = [service(7000, [{ port: 10000 }], { autostart: true })];
+        const machine = await api.start("edge", serving(ECHO, services));
+        await api.stop("edge", machine);
+        assert.equal(await talk(v4, 10000, "wake up"), "wake up");
+        const awake = await api.machine("edge", machine.id);
+        assert.equal(awake.state, "started");
+        assert.ok(awake.events.some((one) => one.source === "proxy" && one.type === "start"));
+        await api.destroy("edge", machine.id);
+    });
+
+    it("waits for a machine that is being replaced", async () => {
+        const config = serving(ECHO, [service(7000, [{ port: 10000 }])]);
+        const machine = await api.start("edge", config);
+        await api.ok("POST", `/apps/edge/machines/${machine.id}`, { config });
+        assert.equal(await talk(v4, 10000, "patience"), "patience");
+        await api.destroy("edge", machine.id);
+    });
+
+    it("breaks connections with the machine they lead to", async () => {
+        const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
+        const socket = connect({ host: v4, port: 10000 });
+        socket.on("error", () => undefined);
+        socket.write("hello");
+        await new Promise((resolve) => socket.once("data", resolve));
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+        await api.destroy("edge", machine.id);
+        await closed;
+    });
+
+    it("passes cordoned machines by, and shares the load among the rest", async () => {
+        const say = (word: string) =>
+            serving(`echo 'echo ${word}; sleep 1' > /tmp/s; nc -ll -p 7000 -e /bin/sh /tmp/s`, [
+                service(7000, [{ port: 10000 }]),
+            ]);
+        const a = await api.start("edge", say("a"));
+        const b = await api.start("edge", say("b"));
+        const both = await Promise.all([talk(v4, 10000, ""), talk(v4, 10000, "")]);
+        assert.deepEqual(both.map((word) => word.trim()).sort(), ["a", "b"]);
+        await api.ok("POST", `/apps/edge/machines/${a.id}/cordon`);
+        const rest = await Promise.all([talk(v4, 10000, ""), talk(v4, 10000, "")]);
+        assert.deepEqual(
+            rest.map((word) => word.trim()),
+            ["b", "b"],
+        );
+        await api.ok("POST", `/apps/edge/machines/${a.id}/uncordon`);
+        await api.destroy("edge", b.id);
+        assert.equal((await talk(v4, 10000, "")).trim(), "a");
+        await api.destroy("edge", a.id);
+    });
+
+    it("routes to a service only while its own check passes", async () => {
+        const services = [
+            service(7000, [{ port: 10000 }], {
+                checks: [{ type: "http", port: 8080, path: "/ready", interval: "100ms" }],
+            }),
+        ];
+        const command = `mkdir /tmp/w; ${ECHO} & httpd -f -p 8080 -h /tmp/w`;
+        const machine = await api.start("edge", serving(command, services));
+        const { checks } = await api.machine("edge", machine.id);
+        assert.match(checks[0]?.name ?? "", /^servicecheck-00-http-8080$/);
+        const refused = connect({ host: v4, port: 10000 });
+        refused.on("error", () => undefined);
+        await new Promise((resolve) => refused.once("close", resolve));
+        await api.shell("edge", machine.id, "echo ok > /tmp/w/ready");
+        await eventually("the check passes", async () => {
+            const seen = await api.machine("edge", machine.id);
+            return seen.checks[0]?.status === "passing" ? true : undefined;
+        });
+        assert.equal(await talk(v4, 10000, "ready"), "ready");
+        await api.destroy("edge", machine.id);
+    });
+
+    it("tells a machine who connects, by the PROXY protocol", async () => {
+        const services = [
+            service(7000, [
+                { port: 10001, handlers: ["proxy_proto"] },
+                { start_port: 10010, end_port: 10011 },
+            ]),
+        ];
+        const machine = await api.start("edge", serving(ECHO, services));
+        const answer = await talk(v4, 10001, "body");
+        assert.match(answer, new RegExp(`^PROXY TCP4 127\\S+ ${v4} \\d+ 10001\r\nbody$`));
+        assert.equal(await talk(v4, 10011, "range"), "range", "a range of ports leads in too");
+        await api.destroy("edge", machine.id);
+    });
+
+    it("does not route a raw port of a shared address", async () => {
+        await api.app("shared");
+        const own = await pushImage(fly, "shared");
+        const { ip } = await api.ok<{ ip: string }>("POST", "/apps/shared/ip_assignments", {
+            type: "shared_v4",
+        });
+        const config = { ...serving(ECHO, [service(7000, [{ port: 10000 }])]), image: own };
+        const machine = await api.start("shared", config);
+        await assert.rejects(talk(ip, 10000, "raw"), /ECONNREFUSED/);
+        await api.destroy("shared", machine.id);
+    });
+});

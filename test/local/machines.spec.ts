@@ -1,0 +1,387 @@
+import assert from "node:assert/strict";
+import { startLocalFly } from "../../local/index.ts";
+import type { LocalFly } from "../../local/index.ts";
+import { Api, eventually } from "./support/api.ts";
+import type { MachineView } from "./support/api.ts";
+import { docker, pushImage } from "./support/image.ts";
+
+describe("local Fly: machines", function () {
+    this.timeout(60_000);
+    let fly: LocalFly;
+    let api: Api;
+    let image: string;
+    const path = "/apps/box/machines";
+
+    before(async () => {
+        fly = await startLocalFly();
+        api = new Api(fly);
+        await api.app("box");
+        image = await pushImage(fly, "box");
+    });
+    after(() => fly?.close());
+
+    it("answers a create as Fly does, and starts", async () => {
+        const made = await api.ok<MachineView>("POST", path, {
+            name: "first",
+            region: "ams",
+            config: { image, metadata: { who: "me" } },
+        });
+        assert.match(made.id, /^[0-9a-f]{14}$/);
+        assert.match(made.instance_id, /^[0-9A-Z]{26}$/);
+        assert.equal(made.version, made.instance_id);
+        assert.equal(made.state, "created");
+        assert.equal(made.region, "ams");
+        assert.equal(made.image_ref.registry, fly.registry);
+        assert.equal(made.image_ref.repository, "box");
+        assert.equal(made.image_ref.digest, image.split("@")[1]);
+        assert.deepEqual(made.image_ref.labels, { "test.label": "here" });
+        assert.deepEqual(
+            made.events.map((one) => [one.type, one.status, one.source]),
+            [["launch", "created", "user"]],
+        );
+        assert.ok(!("nonce" in made));
+        await api.wait("box", made.id, "started");
+        const shown = await api.machine("box", made.id);
+        assert.equal(shown.events[0]?.type, "start");
+        await api.destroy("box", made.id);
+    });
+
+    it("runs a container with the limits, environment and files asked for", async () => {
+        await api.ok("POST", "/apps/box/secrets", {
+            values: {
+                TOLD: "plain",
+                CLASH: "from the secret",
+                FILE: Buffer.from("hidden content").toString("base64"),
+            },
+        });
+        const machine = await api.start("box", {
+            image,
+            guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 },
+            env: { OWN: "yes", CLASH: "from the configuration" },
+            metadata: { fly_process_group: "app" },
+            files: [
+                { guest_path: "/run/new/dir/secret", secret_name: "FILE", mode: 0o600 },
+                { guest_path: "/tmp/raw", raw_value: Buffer.from("raw").toString("base64") },
+            ],
+        });
+        const lines = (await api.shell("box", machine.id, "env")).split("\n");
+        for (const line of [
+            "FROM_IMAGE=yes",
+            "OWN=yes",
+            "TOLD=plain",
+            "CLASH=from the secret",
+            "FLY_APP_NAME=box",
+            `FLY_MACHINE_ID=${machine.id}`,
+            `FLY_ALLOC_ID=${machine.id}`,
+            `FLY_MACHINE_VERSION=${machine.instance_id}`,
+            "FLY_REGION=lhr",
+            "PRIMARY_REGION=lhr",
+            "FLY_VM_MEMORY_MB=512",
+            "FLY_PROCESS_GROUP=app",
+            `FLY_PRIVATE_IP=${machine.private_ip}`,
+            `FLY_IMAGE_REF=${image}`,
+        ]) {
+            assert.ok(lines.includes(line), `${line} is missing`);
+        }
+        const shell = (command: string) => api.shell("box", machine.id, command);
+        assert.equal(await shell("cat /run/new/dir/secret"), "hidden content");
+        assert.equal(await shell("stat -c %a:%u:%g /run/new/dir/secret"), "600:0:0");
+        assert.equal(await shell("cat /tmp/raw"), "raw");
+        assert.equal(await shell("stat -c %a /tmp"), "1777", "directories there keep their mode");
+        assert.equal(await shell("hostname"), machine.id);
+        const container = docker.getContainer(`fly-box-${machine.id}`);
+        const { HostConfig } = await container.inspect();
+        assert.equal(HostConfig.Memory, 512 * 1024 * 1024);
+        assert.equal(HostConfig.NanoCpus, 1e9);
+        await api.destroy("box", machine.id);
+        await assert.rejects(container.inspect(), /no such container/i);
+    });
+
+    it("keeps app secrets out of the environment when told to", async () => {
+        await api.ok("POST", "/apps/box/secrets", { values: { TOLD: "plain" } });
+        const machine = await api.start("box", { image }, { skip_secrets: true });
+        const found = await api.shell("box", machine.id, "env | grep TOLD || echo none");
+        assert.equal(found, "none");
+        await api.destroy("box", machine.id);
+    });
+
+    it("overrides the image's command by init", async () => {
+        const machine = await api.start("box", {
+            image,
+            init: { exec: ["/bin/sh", "-c", "echo by-exec > /tmp/how; sleep 1000"] },
+        });
+        assert.equal(await api.shell("box", machine.id, "cat /tmp/how"), "by-exec");
+        await api.destroy("box", machine.id);
+    });
+
+    it("pulls an image that Docker has dropped", async () => {
+        await docker.getImage(image).remove({ force: true });
+        const machine = await api.start("box", { image });
+        await api.destroy("box", machine.id);
+        // The name that flyctl's users know means the same registry.
+        const alias = image.replace(fly.registry, "registry.fly.io");
+        const other = await api.start("box", { image: alias });
+        assert.equal(other.image_ref.registry, "registry.fly.io");
+        await api.destroy("box", other.id);
+    });
+
+    it("refuses what it cannot make a machine of", async () => {
+        const config = { image };
+        const missing = `${fly.registry}/box:missing`;
+        const cases: [number, string | RegExp, Record<string, unknown>][] = [
+            [400, "config is required", {}],
+            [400, /^failed to get manifest .*box:missing/, { config: { image: missing } }],
+            [400, /invalid region: nowhere/, { config, region: "nowhere" }],
+            [
+                400,
+                "invalid config.guest.memory_mb, minimum required 1024 MiB",
+                { config: { image, guest: { cpu_kind: "shared", cpus: 4, memory_mb: 512 } } },
+            ],
+            [
+                412,
+                "failed_precondition: secrets version 99 is not available, currently 2",
+                { config, min_secrets_version: 99 },
+            ],
+        ];
+        for (const [status, text, body] of cases) {
+            await api.refused(status, text, "POST", path, body);
+        }
+        await api.refused(404, "machine not found", "GET", `${path}/00000000000000`);
+    });
+
+    it("gives a name to one machine at a time", async () => {
+        const body = { name: "only", config: { image }, skip_launch: true };
+        const made = await api.ok<MachineView>("POST", path, body);
+        await api.refused(
+            409,
+            `already_exists: unique machine name violation, machine ID ${made.id} already exists with name "only"`,
+            "POST",
+            path,
+            body,
+        );
+        await api.destroy("box", made.id);
+        const again = await api.ok<MachineView>("POST", path, body);
+        await api.destroy("box", again.id);
+    });
+
+    it("says why a machine failed to start", async () => {
+        const files = [{ guest_path: "/secret", secret_name: "NOT_SET" }];
+        const made = await api.ok<MachineView>("POST", path, { config: { image, files } });
+        await api.wait("box", made.id, "failed");
+        const failed = await api.machine("box", made.id);
+        assert.match(failed.events[0]?.request?.error ?? "", /NOT_SET/);
+        await api.ok("DELETE", `${path}/${made.id}`);
+        await api.wait("box", made.id, "destroyed");
+    });
+
+    it("leaves a machine made with skip_launch to be started", async () => {
+        const made = await api.ok<MachineView>("POST", path, {
+            config: { image },
+            skip_launch: true,
+        });
+        assert.equal((await api.machine("box", made.id)).state, "created");
+        const started = await api.ok("POST", `${path}/${made.id}/start`, {});
+        assert.deepEqual(started, { previous_state: "created", migrated: false, new_host: "" });
+        await api.wait("box", made.id, "started");
+        await api.destroy("box", made.id);
+    });
+
+    it("replaces the version on an update, keeping the machine", async () => {
+        const machine = await api.start("box", { image, env: { N: "1" } }, { name: "kept" });
+        const updated = await api.ok<MachineView>("POST", `${path}/${machine.id}`, {
+            config: { image, env: { N: "2" } },
+            current_version: machine.instance_id,
+        });
+        assert.equal(updated.id, machine.id);
+        assert.equal(updated.state, "replacing");
+        assert.notEqual(updated.instance_id, machine.instance_id);
+        await api.wait("box", machine.id, "started", updated.instance_id);
+        assert.equal(await api.shell("box", machine.id, "echo $N"), "2");
+        const types = (await api.machine("box", machine.id)).events.map((one) => one.type);
+        assert.deepEqual(types.slice(0, 4), ["start", "launch", "exit", "update"]);
+        await api.refused(
+            409,
+            "aborted: machine update failed due to concurrent update",
+            "POST",
+            `${path}/${machine.id}`,
+            { config: { image }, current_version: machine.instance_id },
+        );
+        const old = `${path}/${machine.id}/wait?state=started&timeout=1&version=${machine.instance_id}`;
+        await api.refused(
+            408,
+            "deadline_exceeded: machine failed to reach desired state, started, currently replaced",
+            "GET",
+            old,
+        );
+        const versions = await api.ok<{ version: string; user_config: { env: object } }[]>(
+            "GET",
+            `${path}/${machine.id}/versions`,
+        );
+        assert.deepEqual(
+            versions.map((one) => one.user_config.env),
+            [{ N: "2" }, { N: "1" }],
+        );
+        for (const change of [{ name: "other" }, { region: "ams" }]) {
+            const body = { config: { image }, ...change };
+            await api.refused(400, /cannot be changed/, "POST", `${path}/${machine.id}`, body);
+        }
+        await api.destroy("box", machine.id);
+    });
+
+    it("keeps a stopped machine stopped when an update says so", async () => {
+        const machine = await api.start("box", { image });
+        await api.stop("box", machine);
+        const body = { config: { image, env: { N: "2" } }, skip_launch: true };
+        const updated = await api.ok<MachineView>("POST", `${path}/${machine.id}`, body);
+        assert.equal(updated.state, "stopped");
+        await api.ok("POST", `${path}/${machine.id}/start`, {});
+        await api.wait("box", machine.id, "started");
+        assert.equal(await api.shell("box", machine.id, "echo $N"), "2");
+        await api.destroy("box", machine.id);
+    });
+
+    it("fails an update whose version cannot start", async () => {
+        const machine = await api.start("box", { image });
+        const files = [{ guest_path: "/secret", secret_name: "NOT_SET" }];
+        await api.ok("POST", `${path}/${machine.id}`, { config: { image, files } });
+        await api.wait("box", machine.id, "failed");
+        const mended = await api.ok<MachineView>("POST", `${path}/${machine.id}`, {
+            config: { image },
+        });
+        await api.wait("box", machine.id, "started", mended.instance_id);
+        await api.destroy("box", machine.id);
+    });
+
+    it("gives new secrets to a machine at its next boot", async () => {
+        await api.ok("POST", "/apps/box/secrets", { values: { ROTATED: "old" } });
+        const machine = await api.start("box", { image });
+        const { version } = await api.ok<{ version: number }>("POST", "/apps/box/secrets", {
+            values: { ROTATED: "new" },
+        });
+        assert.equal(await api.shell("box", machine.id, "echo $ROTATED"), "old");
+        const body = { config: { image }, min_secrets_version: version };
+        const updated = await api.ok<MachineView>("POST", `${path}/${machine.id}`, body);
+        await api.wait("box", machine.id, "started", updated.instance_id);
+        assert.equal(await api.shell("box", machine.id, "echo $ROTATED"), "new");
+        await api.destroy("box", machine.id);
+    });
+
+    it("holds a lease against everyone without its nonce", async () => {
+        const machine = await api.start("box", { image });
+        const one = `${path}/${machine.id}`;
+        await api.refused(404, "lease not found", "GET", `${one}/lease`);
+        type Lease = { status: string; data: { nonce: string; expires_at: number } };
+        const taken = await api.call<Lease>("POST", `${one}/lease?ttl=30`);
+        assert.equal(taken.status, 201);
+        assert.equal(taken.body.status, "success");
+        const { nonce, expires_at: expires } = taken.body.data;
+        const at = new Date(expires * 1000).toISOString().replace(".000Z", "Z");
+        const held = `aborted: machine ID ${machine.id} lease currently held by local@tokens.fly.io, expires at ${at}`;
+        const headers = { "fly-machine-lease-nonce": nonce };
+        for (const [method, end] of [
+            ["POST", ""],
+            ["POST", "/stop"],
+            ["POST", "/restart"],
+            ["POST", "/cordon"],
+            ["POST", "/lease"],
+            ["DELETE", "/lease"],
+            ["DELETE", "?force=true"],
+            ["POST", "/metadata/key"],
+        ] as const) {
+            const body = method === "POST" ? { config: { image }, value: "x" } : undefined;
+            await api.refused(409, held, method, `${one}${end}`, body);
+        }
+        const wrong = { "fly-machine-lease-nonce": "000000000000" };
+        await api.refused(409, held, "POST", `${one}/stop`, {}, wrong);
+        const refreshed = await api.ok<Lease>("POST", `${one}/lease?ttl=60`, undefined, headers);
+        assert.equal(refreshed.data.nonce, nonce);
+        assert.ok(refreshed.data.expires_at >= expires);
+        await api.ok("POST", `${one}/cordon`, {}, headers);
+        assert.equal((await api.call("DELETE", `${one}/lease`, undefined, headers)).status, 200);
+        await api.destroy("box", machine.id);
+    });
+
+    it("lets a lease run out", async () => {
+        const made = await api.ok<MachineView>("POST", path, {
+            config: { image },
+            skip_launch: true,
+            lease_ttl: 1,
+        });
+        assert.match(made.nonce ?? "", /^[0-9a-f]+$/);
+        assert.equal((await api.call("POST", `${path}/${made.id}/cordon`)).status, 409);
+        await eventually("the lease is over", async () =>
+            (await api.call("POST", `${path}/${made.id}/cordon`)).status === 200 ? true : undefined,
+        );
+        await api.destroy("box", made.id);
+    });
+
+    it("changes metadata without a restart or a new version", async () => {
+        const machine = await api.start("box", { image, metadata: { a: "1" } });
+        const one = `${path}/${machine.id}`;
+        assert.equal((await api.call("POST", `${one}/metadata/b`, { value: "2" })).status, 204);
+        const merged = { metadata: { a: null, c: "3" }, machine_version: machine.instance_id };
+        assert.equal((await api.call("PATCH", `${one}/metadata`, merged)).status, 204);
+        assert.deepEqual(await api.ok("GET", `${one}/metadata`), { b: "2", c: "3" });
+        const stale = { metadata: {}, machine_version: "01AAAAAAAAAAAAAAAAAAAAAAAA" };
+        await api.refused(412, /version does not match/, "PUT", `${one}/metadata`, stale);
+        assert.equal((await api.call("DELETE", `${one}/metadata/b`)).status, 204);
+        await api.refused(404, "metadata key not found", "GET", `${one}/metadata/b`);
+        assert.equal((await api.machine("box", machine.id)).instance_id, machine.instance_id);
+        const found = await api.ok<MachineView[]>("GET", `${path}?metadata.c=3`);
+        assert.deepEqual(
+            found.map((each) => each.id),
+            [machine.id],
+        );
+        assert.deepEqual(await api.ok<MachineView[]>("GET", `${path}?metadata.c=4`), []);
+        await api.destroy("box", machine.id);
+    });
+
+    it("lists by state and region, the destroyed on demand", async () => {
+        const here = await api.start("box", { image });
+        const there = await api.ok<MachineView>("POST", path, {
+            config: { image },
+            region: "ams",
+            skip_launch: true,
+        });
+        const ids = async (query: string) =>
+            (await api.ok<MachineView[]>("GET", `${path}${query}`)).map((one) => one.id).sort();
+        assert.deepEqual(await ids(""), [here.id, there.id].sort());
+        assert.deepEqual(await ids("?region=ams"), [there.id]);
+        assert.deepEqual(await ids("?state=started,stopped"), [here.id]);
+        const [summary] = await api.ok<MachineView[]>("GET", `${path}?region=ams&summary=true`);
+        assert.ok(summary !== undefined && !("config" in summary));
+        await api.destroy("box", there.id);
+        await api.destroy("box", here.id);
+        assert.deepEqual(await ids(""), []);
+        assert.ok((await ids("?include_deleted=true")).includes(here.id));
+        assert.equal((await api.machine("box", here.id)).state, "destroyed");
+    });
+
+    it("runs commands inside, with input, output and exit code", async () => {
+        const machine = await api.start("box", { image });
+        const exec = `${path}/${machine.id}/exec`;
+        const done = await api.ok("POST", exec, {
+            command: ["/bin/sh", "-c", "tr a-z A-Z; echo problem >&2; exit 3"],
+            stdin: "quiet",
+        });
+        assert.deepEqual(done, {
+            exit_code: 3,
+            exit_signal: 0,
+            stdout: "QUIET",
+            stderr: "problem\n",
+        });
+        const old = await api.ok("POST", exec, { cmd: "echo 'two words'" });
+        assert.equal(old.stdout, "two words\n");
+        await api.refused(400, "command is required", "POST", exec, {});
+        await api.refused(408, /deadline_exceeded/, "POST", exec, {
+            command: ["/bin/sleep", "30"],
+            timeout: 1,
+        });
+        const processes = await api.ok<{ command: string; pid: number }[]>(
+            "GET",
+            `${path}/${machine.id}/ps`,
+        );
+        assert.ok(processes.some((one) => one.command.includes("trap")));
+        await api.destroy("box", machine.id);
+    });
+});

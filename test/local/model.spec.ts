@@ -1,0 +1,323 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { loopbackAddress, privateAddress } from "../../local/addresses.ts";
+import { authenticate, basicPassword } from "../../local/auth.ts";
+import { formatDuration, parseDuration } from "../../local/durations.ts";
+import { FlyError } from "../../local/errors.ts";
+import { Faults } from "../../local/faults.ts";
+import { ulid } from "../../local/ids.ts";
+import { RateLimits } from "../../local/limits.ts";
+import { checkGuest } from "../../local/model/guest.ts";
+import { normalizeConfig, signalName } from "../../local/model/normalize.ts";
+import type { LocalState } from "../../local/model/records.ts";
+import { parseImage } from "../../local/runtime/images.ts";
+import { afterExit } from "../../local/runtime/restarts.ts";
+import { changeSettings, DEFAULT_SETTINGS } from "../../local/settings.ts";
+
+function refusal(action: () => unknown): string {
+    try {
+        action();
+    } catch (error) {
+        assert.ok(error instanceof FlyError, String(error));
+        return `${error.statusCode} ${error.message}`;
+    }
+    return "accepted";
+}
+
+describe("durations", () => {
+    it("reads what Go prints, and integers of nanoseconds", () => {
+        const cases: [unknown, number | undefined][] = [
+            ["15s", 15_000],
+            ["1m30s", 90_000],
+            ["500ms", 500],
+            ["1.5s", 1500],
+            ["0", 0],
+            [15_000_000_000, 15_000],
+            ["15", undefined],
+            ["s", undefined],
+            ["1x", undefined],
+            [-1, undefined],
+            [null, undefined],
+        ];
+        for (const [text, ms] of cases) assert.equal(parseDuration(text), ms, String(text));
+    });
+
+    it("prints as Go does", () => {
+        const cases: [number, string][] = [
+            [0, "0s"],
+            [500, "500ms"],
+            [15_000, "15s"],
+            [90_000, "1m30s"],
+            [60_000, "1m0s"],
+            [3_600_000, "1h0m0s"],
+        ];
+        for (const [ms, text] of cases) assert.equal(formatDuration(ms), text);
+    });
+});
+
+describe("guest sizes", () => {
+    const cases: [string, number, number, string][] = [
+        ["shared", 1, 256, "accepted"],
+        ["shared", 1, 2048, "accepted"],
+        ["shared", 8, 16384, "accepted"],
+        ["performance", 1, 2048, "accepted"],
+        ["shared", 4, 512, "400 invalid config.guest.memory_mb, minimum required 1024 MiB"],
+        ["shared", 1, 4096, "400 invalid config.guest.memory_mb, cannot exceed 2048 MiB"],
+        ["shared", 1, 300, "400 invalid config.guest.memory_mb, must be a multiple of 256 MiB"],
+        ["shared", 3, 1024, "400 invalid config.guest.cpus, must be one of [1 2 4 6 8]"],
+        ["performance", 8, 8192, "400 invalid config.guest.memory_mb, minimum required 16384 MiB"],
+        [
+            "performance",
+            1,
+            2560,
+            "400 invalid config.guest.memory_mb, must be a multiple of 1024 MiB",
+        ],
+        [
+            "shared-cpu-1x",
+            1,
+            256,
+            "400 invalid config.guest.cpu_kind, must be one of [shared performance]",
+        ],
+    ];
+    for (const [kind, cpus, memory, expected] of cases) {
+        it(`answers "${expected}" to ${kind} ${cpus} × ${memory} MB`, () => {
+            const guest = { cpu_kind: kind, cpus, memory_mb: memory };
+            assert.equal(
+                refusal(() => checkGuest(guest)),
+                expected,
+            );
+        });
+    }
+
+    it("fills in the smallest machine", () => {
+        assert.deepEqual(checkGuest(undefined), { cpu_kind: "shared", cpus: 1, memory_mb: 256 });
+        assert.equal(checkGuest({ cpus: 2 }).memory_mb, 512);
+    });
+});
+
+describe("machine configuration", () => {
+    const image = "registry.fly.io/app:tag";
+
+    it("comes back as Fly echoes it", () => {
+        const config = normalizeConfig({
+            image,
+            checks: { up: { type: "tcp", port: 1, interval: "90s", timeout: 2_000_000_000 } },
+            services: [
+                {
+                    protocol: "tcp",
+                    internal_port: 1883,
+                    autostop: "off",
+                    ports: [{ port: 10000 }],
+                    checks: [{ type: "tcp", interval: "5m" }],
+                },
+            ],
+            stop_config: { timeout: "120s" },
+        });
+        assert.deepEqual(config.init, {});
+        assert.deepEqual(config.dns, {});
+        assert.equal(config.checks?.up?.interval, "1m30s");
+        assert.equal(config.checks?.up?.timeout, "2s");
+        assert.equal(config.services?.[0]?.autostop, false);
+        assert.equal(config.services?.[0]?.checks?.[0]?.interval, "1m0s");
+        assert.equal(config.stop_config?.timeout, "2m0s");
+    });
+
+    const wrong: [string, Record<string, unknown>, RegExp][] = [
+        ["no image", {}, /config.image is required/],
+        ["a number in env", { image, env: { A: 1 } }, /config.env.A/],
+        ["two mounts", { image, mounts: [{ path: "/a" }, { path: "/b" }] }, /only one volume/],
+        ["a relative mount", { image, mounts: [{ path: "a" }] }, /absolute path/],
+        ["a relative file", { image, files: [{ guest_path: "a", raw_value: "" }] }, /absolute/],
+        ["a file from nowhere", { image, files: [{ guest_path: "/a" }] }, /raw_value or secret/],
+        ["an unknown policy", { image, restart: { policy: "maybe" } }, /restart.policy/],
+        ["an unknown signal", { image, stop_config: { signal: "SIGFOO" } }, /stop_config.signal/],
+        ["a check without a port", { image, checks: { a: { type: "tcp" } } }, /checks.a.port/],
+        ["a check of no kind", { image, checks: { a: { port: 1 } } }, /checks.a.type/],
+        [
+            "a port out of range",
+            { image, services: [{ protocol: "tcp", internal_port: 70000 }] },
+            /internal_port/,
+        ],
+        [
+            "growth without an increment",
+            { image, mounts: [{ path: "/a", extend_threshold_percent: 80 }] },
+            /add_size_gb is required/,
+        ],
+    ];
+    for (const [what, config, text] of wrong) {
+        it(`refuses ${what}`, () => {
+            assert.match(
+                refusal(() => normalizeConfig(config)),
+                text,
+            );
+        });
+    }
+
+    it("takes signals by name, and by number as fly-go sends them", () => {
+        assert.equal(signalName("SIGHUP"), "SIGHUP");
+        assert.equal(signalName(9), "SIGKILL");
+        assert.match(
+            refusal(() => signalName("HUP")),
+            /invalid signal/,
+        );
+    });
+});
+
+describe("restart policy", () => {
+    const config = (restart?: { policy?: string; max_retries?: number }) => ({
+        image: "x",
+        ...(restart === undefined ? {} : { restart }),
+    });
+    const exit = (exitCode: number, oomKilled = false) => ({
+        exitCode,
+        oomKilled,
+        finishedAt: "",
+    });
+    const now = 10_000_000;
+
+    it("does by default what on-failure with ten retries does", () => {
+        assert.equal(afterExit(config(), exit(0), [], 1000, now).action, "stop");
+        assert.equal(afterExit(config(), exit(1), [], 1000, now).action, "restart");
+        const ten = Array.from({ length: 10 }, () => now - 1000);
+        assert.equal(afterExit(config(), exit(1), ten, 1000, now).action, "stop");
+        const old = ten.map((time) => time - 6 * 60_000);
+        assert.equal(afterExit(config(), exit(1), old, 1000, now).action, "restart");
+    });
+
+    it("follows always, no, max_retries and auto_destroy", () => {
+        const always = config({ policy: "always" });
+        assert.equal(afterExit(always, exit(0), [], 1000, now).action, "restart");
+        const no = config({ policy: "no" });
+        assert.equal(afterExit(no, exit(1), [], 1000, now).action, "stop");
+        const twice = config({ policy: "on-failure", max_retries: 2 });
+        assert.equal(afterExit(twice, exit(1), [now, now], 1000, now).action, "stop");
+        assert.equal(afterExit(twice, exit(0, true), [now], 1000, now).action, "restart");
+        const once = { ...no, auto_destroy: true };
+        assert.equal(afterExit(once, exit(0), [], 1000, now).action, "destroy");
+    });
+
+    it("waits longer each time, the first time not at all", () => {
+        const always = config({ policy: "always" });
+        const delays = [0, 1, 2, 3, 20].map((count) => {
+            const next = afterExit(always, exit(1), Array<number>(count).fill(now), 1000, now);
+            return next.action === "restart" ? next.delayMs : undefined;
+        });
+        assert.deepEqual(delays, [0, 1000, 2000, 4000, 30_000]);
+    });
+});
+
+describe("image references", () => {
+    const cases: [string, string, string, string | undefined, string | undefined][] = [
+        ["127.0.0.1:4281/app:v1", "127.0.0.1:4281", "app", "v1", undefined],
+        ["127.0.0.1:4281/app@sha256:ab", "127.0.0.1:4281", "app", undefined, "sha256:ab"],
+        ["registry.fly.io/a:b@sha256:ab", "registry.fly.io", "a", "b", "sha256:ab"],
+        ["ubuntu", "registry-1.docker.io", "library/ubuntu", "latest", undefined],
+        ["flyio/hello:x", "registry-1.docker.io", "flyio/hello", "x", undefined],
+        ["localhost/a/b", "localhost", "a/b", "latest", undefined],
+    ];
+    for (const [text, registry, repository, tag, digest] of cases) {
+        it(`reads ${text}`, () => {
+            const ref = parseImage(text);
+            assert.deepEqual(
+                [ref.registry, ref.repository, ref.tag, ref.digest],
+                [registry, repository, tag, digest],
+            );
+        });
+    }
+});
+
+describe("identifiers and addresses", () => {
+    it("sorts ULIDs in the order they were made", () => {
+        const made = Array.from({ length: 500 }, () => ulid());
+        assert.deepEqual([...made].sort(), made);
+        assert.equal(new Set(made).size, made.length);
+        assert.match(made[0] ?? "", /^[0-9A-HJKMNP-TV-Z]{26}$/);
+    });
+
+    it("gives the same address to the same seed, another when it is taken", () => {
+        const first = loopbackAddress("a", new Set());
+        assert.equal(loopbackAddress("a", new Set()), first);
+        assert.notEqual(loopbackAddress("a", new Set([first])), first);
+        assert.match(first, /^127\.(6[4-9]|[7-9]\d|1[0-8]\d|19[01])\.\d+\.\d+$/);
+        assert.match(privateAddress("a"), /^fdaa:0(:[0-9a-f]{1,4}){5}:2$|^fdaa:0:[0-9a-f:]+:2$/);
+    });
+});
+
+describe("tokens", () => {
+    const state = {
+        token: "fo1_right",
+        deployTokens: [
+            { token: "fm2_deploy", app: "one", expiresAt: Date.now() + 60_000 },
+            { token: "fm2_late", app: "one", expiresAt: Date.now() - 1 },
+        ],
+    } as unknown as LocalState;
+
+    it("are read from Bearer and FlyV1 headers", () => {
+        assert.deepEqual(authenticate(state, "Bearer fo1_right"), {});
+        assert.deepEqual(authenticate(state, "FlyV1 fm2_x,fo1_right"), {});
+        assert.deepEqual(authenticate(state, "FlyV1 fm2_deploy"), { app: "one" });
+        for (const header of [undefined, "", "Bearer", "Bearer fm2_late", "Basic fo1_right"]) {
+            assert.equal(authenticate(state, header), undefined, header);
+        }
+    });
+
+    it("are the password of Basic authorization, whatever the user", () => {
+        const header = `Basic ${Buffer.from("x:to:ken").toString("base64")}`;
+        assert.equal(basicPassword(header), "to:ken");
+        assert.equal(basicPassword("Basic !!"), undefined);
+    });
+});
+
+describe("fault rules", () => {
+    it("hit the nth matching request, as often as they say", () => {
+        const faults = new Faults();
+        faults.add([
+            {
+                method: "POST",
+                path: "/v1/apps/*/machines",
+                nth: 2,
+                times: 2,
+                action: { type: "drop-after" },
+            },
+        ]);
+        const hits = ["POST", "GET", "POST", "POST", "POST"].map(
+            (method) => faults.match(method, "/v1/apps/one/machines") !== undefined,
+        );
+        assert.deepEqual(hits, [false, false, true, true, false]);
+        assert.equal(faults.match("POST", "/v1/apps/one/machines/extra"), undefined);
+    });
+
+    it("match one segment with * and any number with **", () => {
+        const faults = new Faults();
+        faults.add([{ path: "/v1/**", times: 0, action: { type: "delay", ms: 1 } }]);
+        assert.ok(faults.match("GET", "/v1/apps/a/machines/b"));
+        assert.ok(faults.match("DELETE", "/v1/x"));
+        assert.equal(faults.match("GET", "/_local/faults"), undefined);
+        faults.clear();
+        assert.equal(faults.match("GET", "/v1/x"), undefined);
+        assert.throws(() => faults.add([{ path: "/x" } as never]), /action.type/);
+    });
+});
+
+describe("rate limits", () => {
+    it("allow a burst of three and one a second, reads of a machine more", () => {
+        const limits = new RateLimits();
+        const take = (action: string, at: number) => limits.take(action, "m", at);
+        const writes = [0, 0, 0, 0, 1000, 1000].map((at) => take("POST stop", at));
+        assert.deepEqual(writes, [true, true, true, false, true, false]);
+        const reads = Array.from({ length: 11 }, () => take("GET machine", 0));
+        assert.equal(reads.filter(Boolean).length, 10);
+        assert.ok(limits.take("POST stop", "other", 0));
+    });
+});
+
+describe("settings", () => {
+    it("refuse names and values they do not know", () => {
+        const settings = { ...DEFAULT_SETTINGS };
+        changeSettings(settings, { rateLimit: true, secretsOnRestart: "pinned" });
+        assert.equal(settings.rateLimit, true);
+        assert.throws(() => changeSettings(settings, { nothing: 1 }), /nothing/);
+        assert.throws(() => changeSettings(settings, { appDeleteMs: -1 }), /appDeleteMs/);
+        assert.throws(() => changeSettings(settings, { secretsOnRestart: "x" }), /secretsOnRe/);
+    });
+});

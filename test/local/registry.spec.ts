@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { startLocalFly } from "../../local/index.ts";
+import type { LocalFly } from "../../local/index.ts";
+import { Api } from "./support/api.ts";
+import { pushImage } from "./support/image.ts";
+
+describe("local Fly: the registry", function () {
+    this.timeout(60_000);
+    let fly: LocalFly;
+    let api: Api;
+
+    const ask = async (path: string, token?: string, method = "GET") => {
+        const basic = Buffer.from(`x:${token ?? ""}`).toString("base64");
+        const response = await fetch(`http://${fly.registry}${path}`, {
+            method,
+            headers: token === undefined ? {} : { authorization: `Basic ${basic}` },
+        });
+        const text = await response.text();
+        return {
+            status: response.status,
+            headers: response.headers,
+            body: (text === "" ? {} : JSON.parse(text)) as {
+                errors?: { code: string; message: string }[];
+            },
+        };
+    };
+
+    before(async () => {
+        fly = await startLocalFly();
+        api = new Api(fly);
+        await api.app("mine");
+    });
+    after(() => fly?.close());
+
+    it("asks for the token as a password", async () => {
+        for (const token of [undefined, "wrong"]) {
+            const answer = await ask("/v2/", token);
+            assert.equal(answer.status, 401);
+            assert.match(answer.headers.get("www-authenticate") ?? "", /^Basic realm=/);
+            assert.equal(answer.body.errors?.[0]?.code, "UNAUTHORIZED");
+        }
+        assert.equal((await ask("/v2/", fly.token)).status, 200);
+    });
+
+    it("has a repository for an app that exists, and for no other", async () => {
+        await assert.rejects(pushImage(fly, "nobodys"), /app repository not found/);
+        const image = await pushImage(fly, "mine");
+        const digest = image.split("@")[1] ?? "";
+        const pulled = await ask("/v2/mine/tags/list", fly.token);
+        assert.deepEqual(pulled.body, { name: "mine", tags: ["test"] });
+        const manifest = await ask(`/v2/mine/manifests/${digest}`, fly.token, "HEAD");
+        assert.equal(manifest.status, 200);
+    });
+
+    it("refuses other organisations' apps and other apps' tokens", async () => {
+        await api.ok("POST", "/_local/apps", { name: "theirs", organization: "someone-else" });
+        const denied = await ask("/v2/theirs/tags/list", fly.token);
+        assert.equal(denied.status, 403);
+        assert.equal(denied.body.errors?.[0]?.code, "DENIED");
+        await api.app("other");
+        const { token } = await api.ok<{ token: string }>("POST", "/apps/other/deploy_token", {});
+        assert.equal((await ask("/v2/mine/tags/list", token)).status, 403);
+        assert.equal((await ask("/v2/mine/blobs/uploads/", "wrong", "POST")).status, 401);
+    });
+});

@@ -1,0 +1,181 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import type { ValidateFunction } from "ajv/dist/2020.js";
+
+const FILE = fileURLToPath(
+    new URL("../../../../shared/data/fly-machines-openapi.json", import.meta.url),
+);
+
+type Schema = Record<string, unknown> & {
+    properties?: Record<string, unknown>;
+    additionalProperties?: unknown;
+};
+
+interface Document {
+    paths: Record<
+        string,
+        Record<
+            string,
+            {
+                responses?: Record<
+                    string,
+                    { content?: Record<string, { schema?: Schema }> } | undefined
+                >;
+            }
+        >
+    >;
+    components: { schemas: Record<string, Schema> };
+}
+
+const text = { type: "string" };
+const orNull = (type: string) => ({ type: [type, "null"] });
+const ok = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] };
+
+/** Where the live service is known to differ from its document: properties, with the source. */
+const PROPERTIES: Record<string, Record<string, unknown>> = {
+    // Seen live: an app carries its host name and role; a create adds the time in milliseconds.
+    App: { cname_target: text, app_role: text, created_at: { type: "integer" } },
+    // fly-go's Machine type has both; the lease comes with include_leases.
+    Machine: { version: text, cordoned: { type: "boolean" }, lease: { type: "object" } },
+    // Fly's documentation shows null for a volume that is attached to nothing, and the host key.
+    Volume: {
+        attached_machine_id: orNull("string"),
+        attached_alloc_id: orNull("string"),
+        host_dedication_key: text,
+    },
+    OrgVolume: {
+        attached_machine_id: orNull("string"),
+        attached_alloc_id: orNull("string"),
+        host_dedication_key: text,
+    },
+    // fly-go decodes the 6PN network an address belongs to.
+    IPAssignment: { network: orNull("string") },
+    // Responses still carry the old form of autostop: false, true or "suspend".
+    "fly.MachineService": { autostop: { type: ["boolean", "string"] } },
+    // The short codes have grown since.
+    ErrorResponse: { status: text },
+};
+
+/** Answers whose whole shape the document has wrong or lacks. */
+const ANSWERS: Record<string, unknown> = {
+    // The document says {token}; the live service sends the app.
+    "POST /apps 201": { $ref: "#/components/schemas/App" },
+    // A lease comes in an envelope.
+    "POST /apps/{app_name}/machines/{machine_id}/lease 201": envelope(),
+    "GET /apps/{app_name}/machines/{machine_id}/lease 200": envelope(),
+    // The live service writes these keys in PascalCase.
+    "GET /platform/regions 200": {
+        type: "object",
+        required: ["Regions", "Nearest"],
+        properties: {
+            Regions: { type: "array", items: { $ref: "#/components/schemas/main.regionRow" } },
+            Nearest: text,
+        },
+        additionalProperties: false,
+    },
+    // Documented with an example, though the document has no body for them.
+    "DELETE /apps/{app_name}/machines/{machine_id} 200": ok,
+    "DELETE /apps/{app_name}/machines/{machine_id}/lease 200": {
+        type: "object",
+        required: ["status", "data"],
+        properties: { status: text, data: ok },
+        additionalProperties: false,
+    },
+    "POST /apps/{app_name}/machines/{machine_id}/stop 200": ok,
+    "POST /apps/{app_name}/machines/{machine_id}/restart 200": ok,
+    "POST /apps/{app_name}/machines/{machine_id}/signal 200": ok,
+    "POST /apps/{app_name}/machines/{machine_id}/cordon 200": ok,
+    "POST /apps/{app_name}/machines/{machine_id}/uncordon 200": ok,
+    "POST /apps/{app_name}/machines/{machine_id}/start 200": {
+        type: "object",
+        required: ["previous_state"],
+        properties: { previous_state: text, migrated: { type: "boolean" }, new_host: text },
+        additionalProperties: false,
+    },
+    "POST /apps/{app_name}/volumes/{volume_id}/snapshots 200": {
+        $ref: "#/components/schemas/VolumeSnapshot",
+    },
+};
+
+function envelope(): unknown {
+    return {
+        type: "object",
+        required: ["status", "data"],
+        properties: { status: text, data: { $ref: "#/components/schemas/Lease" } },
+        additionalProperties: false,
+    };
+}
+
+export const hasDocument = existsSync(FILE);
+
+/** Fly's OpenAPI document, corrected, with every object closed: an unknown property is an error. */
+export class OpenApi {
+    readonly #document: Document;
+    readonly #ajv: Ajv2020;
+    readonly #compiled = new Map<string, ValidateFunction>();
+    readonly used = new Set<string>();
+
+    constructor() {
+        this.#document = JSON.parse(readFileSync(FILE, "utf8")) as Document;
+        const { schemas } = this.#document.components;
+        for (const [name, properties] of Object.entries(PROPERTIES)) {
+            const schema = schemas[name];
+            if (schema !== undefined) schema.properties = { ...schema.properties, ...properties };
+        }
+        for (const schema of Object.values(schemas)) {
+            if (schema.properties !== undefined) schema.additionalProperties ??= false;
+        }
+        this.#ajv = new Ajv2020({ strict: false, allErrors: true });
+        this.#ajv.addSchema({ $id: "fly", components: this.#document.components });
+    }
+
+    static get corrected(): string[] {
+        return Object.keys(ANSWERS);
+    }
+
+    /** What is wrong with an answer; undefined when nothing is. */
+    problem(method: string, path: string, status: number, body: unknown): string | undefined {
+        const template = this.#template(method, path);
+        if (template === undefined) return `the document has no ${method} ${path}`;
+        const key = `${method} ${template} ${status}`;
+        const schema = ANSWERS[key] ?? this.#schemaOf(method, template, status);
+        if (ANSWERS[key] !== undefined) this.used.add(key);
+        if (schema === undefined) {
+            return body === undefined ? undefined : `${key}: the document has no body for it`;
+        }
+        let validate = this.#compiled.get(key);
+        if (validate === undefined) {
+            const text = JSON.stringify(schema).replaceAll('"#/', '"fly#/');
+            validate = this.#ajv.compile(JSON.parse(text) as object);
+            this.#compiled.set(key, validate);
+        }
+        if (validate(body) === true) return undefined;
+        return `${key}: ${this.#ajv.errorsText(validate.errors)} ${JSON.stringify(
+            validate.errors?.map((error) => error.params),
+        )}`;
+    }
+
+    #schemaOf(method: string, template: string, status: number): unknown {
+        const { responses } = this.#document.paths[template]?.[method.toLowerCase()] ?? {};
+        const response = responses?.[String(status)];
+        // Errors have one shape, whether the document lists the status or not.
+        if (response === undefined && status >= 400) {
+            return { $ref: "#/components/schemas/ErrorResponse" };
+        }
+        if (response === undefined) return { not: {} };
+        return Object.values(response.content ?? {})[0]?.schema;
+    }
+
+    #template(method: string, path: string): string | undefined {
+        const parts = (path.split("?")[0] ?? "").split("/");
+        return Object.keys(this.#document.paths).find((template) => {
+            const wanted = template.split("/");
+            if (this.#document.paths[template]?.[method.toLowerCase()] === undefined) return false;
+            return (
+                wanted.length === parts.length &&
+                wanted.every((part, at) => part.startsWith("{") || part === parts[at])
+            );
+        });
+    }
+}
