@@ -72,7 +72,10 @@ async function emptyProgram(dir: string): Promise<() => Promise<void>> {
         path.join(dir, "package.json"),
         '{"name":"empty","type":"module","exports":"./index.ts","dependencies":{"@pulumi/pulumi":"*"}}',
     );
-    writeFileSync(path.join(dir, "index.ts"), 'import "@pulumi/pulumi";\n');
+    writeFileSync(
+        path.join(dir, "index.ts"),
+        'import * as pulumi from "@pulumi/pulumi";\nvoid pulumi;\n',
+    );
     symlinkSync(path.join(ROOT, "node_modules"), path.join(dir, "node_modules"));
     const cli = pulumiCli();
     const env = {

@@ -38,10 +38,18 @@ export class Broker extends pulumi.ComponentResource {
         const { settings } = args;
         const { endpoint, region, guest } = settings;
         const app = args.appName;
+        const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
 
         const volume = new Volume(
             "data",
-            { endpoint, app, name: "mosquitto_data", region, sizeGb: settings.volumeSizeGb },
+            {
+                endpoint,
+                app,
+                name: "mosquitto_data",
+                region,
+                sizeGb: settings.volumeSizeGb,
+                owner,
+            },
             { ...parent, protect: settings.protectVolume },
         );
 
@@ -66,7 +74,7 @@ export class Broker extends pulumi.ComponentResource {
                 app,
                 name: "mosquitto",
                 region,
-                owner: { project: pulumi.getProject(), stack: pulumi.getStack() },
+                owner,
                 secretsVersion: secrets.version,
                 config: {
                     image: args.image,

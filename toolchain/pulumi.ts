@@ -166,8 +166,9 @@ async function builtHosts(): Promise<void> {
         [BIN, `./cmd/${host}`],
         "replacement for Pulumi's language host",
     );
-    const script = "pulumi-resource-pulumi-nodejs";
-    copyFileSync(path.join(import.meta.dirname, script), path.join(BIN, script));
+    for (const script of ["pulumi-resource-pulumi-nodejs", "lateModules.cjs"]) {
+        copyFileSync(path.join(import.meta.dirname, script), path.join(BIN, script));
+    }
 }
 
 function goBuilt(

@@ -57,7 +57,7 @@ describe("node verification/main.ts", () => {
             MQTT_PASSWORD: undefined,
         });
         assert.equal(ended.code, 1);
-        assert.match(ended.stderr, /^FAILED +\d+ ms {2}login: expected grace to be let in, saw: /);
+        assert.match(ended.stderr, /^FAILED +\d+ ms {2}login - expected grace to be let in, saw: /);
     });
 
     it("ends with 1 and says what was expected and seen", async () => {
@@ -65,7 +65,7 @@ describe("node verification/main.ts", () => {
         assert.equal(ended.code, 1);
         assert.match(
             ended.stderr,
-            /^FAILED +\d+ ms {2}round trip: expected ada to be let in, saw: refused: not authorized$/m,
+            /^FAILED +\d+ ms {2}round trip - expected ada to be let in, saw: refused: not authorized$/m,
         );
     });
 

@@ -13,6 +13,19 @@ const OWN_FILES: [name: string, to: string, mode: number][] = [
     ["mosquitto-no-auth.conf", "mosquitto-no-auth.conf", 0o644],
 ];
 
+/** Folders of the image with their modes, whatever the umask here is; a parent before its children. */
+const FOLDERS: [path: string, mode: number][] = [
+    ...[".", "usr", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc", "dev", "proc", "sys"],
+    ...["run", "var", "var/empty", "mosquitto"],
+    ...["mosquitto/config", "mosquitto/data", "mosquitto/log"],
+]
+    .map((path): [string, number] => [path, 0o755])
+    .concat([
+        ["root", 0o700],
+        ["tmp", 0o1777],
+        ["var/tmp", 0o1777],
+    ]);
+
 /** What Debian ships and a container does not use. Copyright files in usr/share/doc stay. */
 const UNUSED = [
     "etc/init.d",
@@ -45,7 +58,6 @@ export async function makeRootfs(
     root: string,
     tarFile: string,
 ): Promise<void> {
-    await mkdir(root, { recursive: true });
     for (const dir of ["bin", "sbin", "lib", "lib64"]) {
         await mkdir(join(root, "usr", dir), { recursive: true });
         await symlink(`usr/${dir}`, join(root, dir));
@@ -55,18 +67,13 @@ export async function makeRootfs(
     await placePlugins(root);
     await addShell(root);
     await addUsers(root);
-    for (const dir of ["dev", "proc", "sys", "run", "root", "tmp", "var/tmp", "var/empty"]) {
+    for (const [dir, mode] of FOLDERS) {
         await mkdir(join(root, dir), { recursive: true });
+        await chmod(join(root, dir), mode);
     }
-    await chmod(join(root, "tmp"), 0o1777);
-    await chmod(join(root, "var/tmp"), 0o1777);
-    await chmod(join(root, "root"), 0o700);
     for (const [name, to, mode] of OWN_FILES) {
         await copyFile(join(ownFiles, name), join(root, to));
         await chmod(join(root, to), mode);
-    }
-    for (const dir of ["config", "data", "log"]) {
-        await mkdir(join(root, "mosquitto", dir), { recursive: true });
     }
     const configuration = join(root, "mosquitto/config/mosquitto.conf");
     await copyFile(join(ownFiles, `mosquitto-${recipe.series}.conf`), configuration);
