@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import Docker from "dockerode";
+import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
+import { debianMirror } from "../../toolchain/base-image/packages.ts";
+import { recipeFor } from "../../toolchain/base-image/recipe.ts";
+import { capture } from "../../toolchain/process.ts";
+import { BASE_IMAGES } from "../support/brokerContainer.ts";
+
+const docker = new Docker();
+
+describe("base image", function () {
+    this.timeout(120_000);
+
+    it("is made from the suite whose Mosquitto the tag names", () => {
+        const suites = (tag: string) => {
+            const { suite, series, version } = recipeFor(`eclipse-mosquitto:${tag}`);
+            return [suite, series, version];
+        };
+        assert.deepEqual(suites("2.1.2-alpine"), ["sid", "2.1", "2.1.2"]);
+        assert.deepEqual(suites("latest"), ["sid", "2.1", undefined]);
+        assert.deepEqual(suites("2.1-alpine"), ["sid", "2.1", undefined]);
+        assert.deepEqual(suites("openssl"), ["trixie", "2.0", undefined]);
+        assert.deepEqual(suites("2.0.22"), ["trixie", "2.0", "2.0.22"]);
+        const bare = recipeFor("docker.io/library/eclipse-mosquitto");
+        assert.equal(bare.series, "2.1");
+    });
+
+    it("is not made for a name that it would belie", () => {
+        assert.throws(() => recipeFor("eclipse-mosquitto:1.6"), /known tags are 2\.1\.2-alpine/);
+        assert.throws(() => recipeFor("redis:8"), /only eclipse-mosquitto can be made/);
+        const digest = `eclipse-mosquitto@sha256:${"0".repeat(64)}`;
+        assert.throws(() => recipeFor(digest), /named by digest can only be pulled/);
+    });
+
+    it("is refused with the way out on a machine that is not a Debian", async () => {
+        const dir = await mkdtemp(path.join(tmpdir(), "os-release-"));
+        try {
+            const file = path.join(dir, "os-release");
+            await writeFile(file, 'ID=fedora\nPRETTY_NAME="Fedora Linux 44"\n');
+            await assert.rejects(
+                debianMirror(file),
+                /not a Debian \(Fedora Linux 44\).*docker save.*docker load/,
+            );
+        } finally {
+            await rm(dir, { recursive: true });
+        }
+    });
+
+    it("is left as it is when it is there", async () => {
+        const image = BASE_IMAGES["2.1"];
+        await ensureBaseImage(image, () => undefined);
+        const before = await docker.getImage(image).inspect();
+        const lines: string[] = [];
+        const again = await ensureBaseImage(image, (line) => lines.push(line));
+        assert.equal(again.origin, "present");
+        assert.equal(lines.length, 1);
+        assert.equal((await docker.getImage(image).inspect()).Id, before.Id);
+    });
+
+    for (const [series, image] of Object.entries(BASE_IMAGES)) {
+        describe(`of Mosquitto ${series}`, () => {
+            before(() => ensureBaseImage(image, () => undefined));
+
+            async function run(script: string): Promise<string> {
+                const shell = ["--network", "none", "--entrypoint", "sh", image, "-c", script];
+                const ended = await capture(["docker", "run", "--rm", ...shell]);
+                assert.equal(ended.code, 0, ended.stderr);
+                return ended.stdout;
+            }
+
+            it("is set up as the official one", async () => {
+                const { Config } = await docker.getImage(image).inspect();
+                assert.deepEqual(Config.Entrypoint, ["/docker-entrypoint.sh"]);
+                const program = ["/usr/sbin/mosquitto", "-c", "/mosquitto/config/mosquitto.conf"];
+                assert.deepEqual(Config.Cmd, program);
+                assert.deepEqual(Object.keys(Config.ExposedPorts), ["1883/tcp"]);
+                assert.deepEqual(Object.keys(Config.Volumes).sort(), [
+                    "/mosquitto/data",
+                    "/mosquitto/log",
+                ]);
+            });
+
+            it("has the user, the programs and the plugins where the official one has them", async () => {
+                assert.equal(await run("id -u mosquitto; id -g mosquitto"), "1883\n1883\n");
+                const owners = await run("stat -c '%u:%g' /mosquitto /mosquitto/*");
+                assert.equal(owners, "1883:1883\n".repeat(4));
+                const plugins =
+                    series === "2.1"
+                        ? ["acl_file", "dynamic_security", "password_file", "persist_sqlite"]
+                        : ["dynamic_security"];
+                for (const name of plugins) await run(`test -f /usr/lib/mosquitto_${name}.so`);
+                for (const name of ["mosquitto_passwd", "mosquitto_pub", "mosquitto_sub"]) {
+                    // Each says something about itself; a missing library would be said otherwise.
+                    assert.match(await run(`/usr/bin/${name} --help 2>&1 || true`), /^mosquitto_/);
+                }
+                await run("test ! -e /etc/mosquitto");
+                await run("test $(stat -c %a /tmp) = 1777 && test $(stat -c %a /) = 755");
+            });
+
+            it("runs a broker as mosquitto", async () => {
+                const container = await docker.createContainer({ Image: image });
+                try {
+                    await container.start();
+                    let log = "";
+                    while (!/version \S+ running/.test(log)) {
+                        assert.ok((await container.inspect()).State.Running, log);
+                        const raw = await container.logs({ stdout: true, stderr: true });
+                        log = raw.toString("latin1");
+                    }
+                    const { Processes } = (await container.top({ ps_args: "-o pid,uid,comm" })) as {
+                        Processes: string[][];
+                    };
+                    const [, ...others] = Processes[0]!;
+                    assert.deepEqual([Processes.length, ...others], [1, "1883", "mosquitto"]);
+                } finally {
+                    await container.remove({ force: true, v: true });
+                }
+            });
+        });
+    }
+});
