@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../config/settings.ts";
 import { App, IpAddress, Name } from "../providers/index.ts";
+import { MAX_PREFIX } from "../providers/kept/name.ts";
 
 /** Fly's app with its name and its addresses: all that must exist before a certificate names it. */
 export class FlyApp extends pulumi.ComponentResource {
@@ -17,8 +18,7 @@ export class FlyApp extends pulumi.ComponentResource {
 
         // In the state before Fly is asked, so that a killed `up` makes no second app.
         const wantedName =
-            settings.appName ??
-            new Name("app", { prefix: `${pulumi.getProject()}-${pulumi.getStack()}` }, parent).name;
+            settings.appName ?? new Name("app", { prefix: namePrefix() }, parent).name;
 
         const app = new App(
             "app",
@@ -42,4 +42,13 @@ export class FlyApp extends pulumi.ComponentResource {
         );
         this.registerOutputs({ appName: this.appName, hostname: this.hostname });
     }
+}
+
+/** Of project and stack, whose names may have what an app's may not. */
+function namePrefix(): string {
+    const name = `${pulumi.getProject()}-${pulumi.getStack()}`.toLowerCase();
+    return name
+        .replaceAll(/[^a-z0-9]+/g, "-")
+        .slice(0, MAX_PREFIX)
+        .replace(/-$/, "");
 }

@@ -3,7 +3,8 @@
  * all of them are listed at once, each with its key, the rule and the value seen.
  */
 import { z } from "zod";
-import { appNameProblem, guestProblem, hostnameProblem, userNameProblem } from "./rules.ts";
+import { appNameProblem, guestProblems } from "../providers/fly/rules.ts";
+import { passwordProblem, userNameProblem } from "../providers/kept/password.ts";
 
 export interface Settings {
     /** Fly app name; undefined: one is made from project and stack and kept in the state. */
@@ -54,7 +55,6 @@ export class SettingsError extends Error {
     }
 }
 
-export const MIN_PASSWORD_LENGTH = 8;
 export const DEFAULT_BASE_IMAGE = "eclipse-mosquitto:2.1.2-alpine";
 
 const integer = (min: number, max: number) =>
@@ -68,11 +68,14 @@ const flag = z
     .enum(["true", "false"], { error: "must be true or false" })
     .transform((value) => value === "true");
 
+/** A rule that the providers check too: its problem names the value by itself. */
 const rule = (problem: (value: string) => string | undefined) =>
     z.string({ error: "must be a string" }).superRefine((value, context) => {
         const message = problem(value);
-        if (message !== undefined) context.addIssue({ code: "custom", message });
+        if (message !== undefined) context.addIssue({ code: "custom", message, params: SAYS_ALL });
     });
+
+const SAYS_ALL = { saysAll: true };
 
 /** A structured setting arrives as JSON text. */
 const json = <T extends z.ZodType>(schema: T, shape: string) =>
@@ -86,11 +89,12 @@ const json = <T extends z.ZodType>(schema: T, shape: string) =>
         const parsed = schema.safeParse(value);
         if (parsed.success) return parsed.data;
         for (const issue of parsed.error.issues) {
-            const own = issue.code === "custom" || issue.code === "too_small";
+            const own = issue.code !== "invalid_type";
             context.addIssue({
                 code: "custom",
                 path: issue.path,
                 message: own ? issue.message : `must be ${shape}`,
+                ...(issue.code === "custom" && { params: issue.params }),
             });
         }
         return z.NEVER;
@@ -104,10 +108,12 @@ const unique = (values: string[], context: z.RefinementCtx) => {
     });
 };
 
-const url = (value: string) =>
-    URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
-        ? undefined
-        : "must be an http or https URL";
+const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+
+const label = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
+const hostname = z
+    .string()
+    .regex(new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`), "must be a host name");
 
 const schema = z.object({
     appName: rule(appNameProblem).optional(),
@@ -139,17 +145,14 @@ const schema = z.object({
     connectBy: z
         .enum(["hostname", "address"], { error: "must be hostname or address" })
         .default("hostname"),
-    hostnames: json(
-        z.array(rule(hostnameProblem)).superRefine(unique),
-        "a list of host names",
-    ).default([]),
+    hostnames: json(z.array(hostname).superRefine(unique), "a list of host names").default([]),
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
     baseImage: z
         .string()
         .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
         .default(DEFAULT_BASE_IMAGE),
-    endpoint: rule(url).default("https://api.machines.dev"),
+    endpoint: url.default("https://api.machines.dev"),
     registry: z
         .string()
         .regex(/^[a-z0-9.-]+(:\d+)?$/i, "must be a host, or host:port, without scheme or path")
@@ -179,7 +182,9 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         for (const issue of parsed.error.issues) {
             const [key, ...inner] = issue.path.map(String);
             const place = [key, ...inner].join(".");
-            problems.push(`${place}: ${issue.message}; it is ${seen(raw[key ?? ""], inner)}`);
+            const saysAll = issue.code === "custom" && issue.params === SAYS_ALL;
+            const value = saysAll ? "" : `; it is ${seen(raw[key ?? ""], inner)}`;
+            problems.push(`${place}: ${issue.message}${value}`);
         }
     }
     const names = parsed.success ? parsed.data.users : [];
@@ -211,8 +216,9 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
 /** Rules that need more than one setting. */
 function acrossSettings(data: z.output<typeof schema>): string[] {
     const problems: string[] = [];
-    const guest = guestProblem(data);
-    if (guest !== undefined) problems.push(guest);
+    const { cpuKind: cpu_kind, cpus, memoryMb: memory_mb } = data;
+    const guest = guestProblems({ cpu_kind, cpus, memory_mb });
+    problems.push(...guest.map((problem) => `cpuKind, cpus, memoryMb: ${problem}`));
     if (!data.ipv6 && !data.ipv4) {
         problems.push("ipv6, ipv4: both are false, so no client could reach the broker");
     }
@@ -243,14 +249,8 @@ function parsePasswords(
                 `passwords.${user}: is for a user that is not in users (${users.join(", ")})`,
             );
         }
-        if (password.length < MIN_PASSWORD_LENGTH) {
-            const length = password === "" ? "empty" : `${password.length} characters long`;
-            problems.push(
-                `passwords.${user}: must have at least ${MIN_PASSWORD_LENGTH} characters; it is ${length}`,
-            );
-        } else if (/[\0-\x1f\x7f]/.test(password)) {
-            problems.push(`passwords.${user}: must not have control characters`);
-        }
+        const problem = passwordProblem(password);
+        if (problem !== undefined) problems.push(`passwords.${user}: ${problem}`);
     }
     return parsed.data;
 }
