@@ -17,6 +17,8 @@ export interface ServerNote extends ProcessNote {
 const STOP_PATIENCE_MS = 60_000;
 /** A small young generation and one helper thread: the server's size is promised, not its speed. */
 const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1"];
+/** One malloc arena that gives memory back: saves a fifth after the edge has carried much. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "131072" };
 
 /** The server that runs in a directory, if one does. */
 export function running(dir: string): ServerNote | undefined {
@@ -45,6 +47,7 @@ export async function startInBackground(dir: string, args: string[]): Promise<Se
     const child = fork(main, ["start", "--foreground", ...args], {
         detached: true,
         execArgv: NODE_FLAGS,
+        env: { ...ENVIRONMENT, ...process.env },
         stdio: ["ignore", output, output, "ipc"],
     });
     const message = await new Promise<Message>((resolve) => {

@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import { posix } from "node:path";
+import type { Readable } from "node:stream";
 import { pack } from "tar-stream";
 import type { GuestFile } from "../model/config.ts";
 import { dockerStatus } from "./docker.ts";
@@ -49,7 +50,8 @@ export function resolveFiles(
 async function exists(container: Docker.Container, path: string): Promise<boolean> {
     try {
         // The answer is a stream, though it has no body; left unread it would hold its connection.
-        (await container.infoArchive({ path })).resume();
+        const answer = (await container.infoArchive({ path })) as unknown as Readable;
+        answer.resume();
         return true;
     } catch (error) {
         if (dockerStatus(error) === 404) return false;

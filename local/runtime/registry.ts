@@ -67,7 +67,7 @@ export class Registry {
         writeFileSync(config, configuration(storage, this.socket), { mode: 0o600 });
         const child = spawn("sh", ["-c", GUARD, "sh", this.#program, "serve", config], {
             stdio: ["pipe", "pipe", "pipe"],
-            env: { PATH: process.env.PATH, HOME: this.#dir, GOGC: "40", GOMAXPROCS: "2" },
+            env: { PATH: process.env.PATH, HOME: this.#dir, GOGC: "25", GOMAXPROCS: "2" },
             // A group of its own: Ctrl-C in the terminal is for the server, which ends the registry.
             detached: true,
         });

@@ -60,7 +60,7 @@ export class Api {
         const isJson = response.headers.get("content-type")?.includes("json") ?? false;
         const parsed = (isJson && text !== "" ? JSON.parse(text) : undefined) as T;
         const answer = { status: response.status, headers: response.headers, body: parsed, text };
-        Api.observe?.(method, path, answer as Answer);
+        Api.observe?.(method, path, answer);
         return answer;
     }
 
