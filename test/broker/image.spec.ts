@@ -4,6 +4,7 @@ import { chmod, cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
+import { gunzipSync } from "node:zlib";
 import Docker from "dockerode";
 import tar from "tar-stream";
 import { capture } from "../../toolchain/process.ts";
@@ -103,6 +104,8 @@ describe("broker image", function () {
     });
 });
 
+const GZIP = Buffer.from([0x1f, 0x8b]);
+
 /** PEM keys, and lines of Mosquitto's password files. */
 const SECRET = /-----BEGIN [A-Z ]*PRIVATE KEY-----\s|^\w+:\$[67]\$\d+\$/m;
 
@@ -123,10 +126,12 @@ async function searchLayers(
     const outer = tar.extract();
     const saving = pipeline(await docker.getImage(image).get(), outer);
     for await (const entry of outer) {
-        const content = await contentOf(entry);
+        const saved = await contentOf(entry);
+        const zipped = saved.subarray(0, 2).equals(GZIP);
+        const content = zipped ? gunzipSync(saved) : saved;
         const digest = createHash("sha256").update(content).digest("hex");
         if (base.has(`sha256:${digest}`)) continue;
-        if (!entry.header.name.endsWith("layer.tar")) {
+        if (content.subarray(257, 262).toString() !== "ustar") {
             search(content, entry.header.name);
             continue;
         }

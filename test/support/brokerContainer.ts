@@ -38,9 +38,7 @@ export async function buildBroker(
     const base = BASE_IMAGES[series];
     await ensureBaseImage(base, () => undefined);
     const build = ["build", "-q", "--build-arg", `BASE_IMAGE=${base}`, "-t", tag, context];
-    const ended = await capture(["docker", ...build], {
-        env: { ...process.env, DOCKER_BUILDKIT: "0" },
-    });
+    const ended = await capture(["docker", ...build]);
     if (ended.code !== 0) throw new Error(`docker build: ${ended.stderr}`);
     return tag;
 }

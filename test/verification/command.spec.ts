@@ -103,6 +103,6 @@ describe("node verification/main.ts", () => {
     it("says so when the CA is not a certificate", async () => {
         const ended = await runWith({ MQTT_CA_PEM: "not a certificate" });
         assert.equal(ended.code, 1);
-        assert.match(ended.stderr, /tls: expected .* saw: /);
+        assert.match(ended.stderr, /tls - expected .* saw: /);
     });
 });
