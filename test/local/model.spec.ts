@@ -247,7 +247,7 @@ describe("tokens", () => {
     const state = {
         token: "fo1_right",
         deployTokens: [
-            { token: "fm2_deploy", app: "one", expiresAt: Date.now() + 60_000 },
+            { token: "fm2_deploy", app: "one", expiresAt: Infinity },
             { token: "fm2_late", app: "one", expiresAt: Date.now() - 1 },
         ],
     } as unknown as LocalState;
