@@ -6,11 +6,13 @@ import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { ensureToolchain } from "../toolchain/index.ts";
 import { onPath, say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
+import { shellQuote } from "../components/clients.ts";
 import {
     DEV,
     DEV_OPTIONS,
     devEnvironment,
     ensureDevStack,
+    releaseDeadLock,
     runPulumi,
     stackOutputs,
 } from "./stack.ts";
@@ -22,6 +24,7 @@ try {
     say(`Fly on this machine: ${fly.endpoint}, registry ${fly.registry}.`);
     const env = devEnvironment(fly.token);
     await ensureDevStack(cli, env);
+    await releaseDeadLock(cli, env);
     const code = await runPulumi(cli, ["up", "--yes", "--skip-preview", ...DEV_OPTIONS], env);
     if (code !== 0) process.exit(code);
     await showClients();
@@ -36,13 +39,16 @@ async function showClients(): Promise<void> {
     const outputs = JSON.parse(stdout) as Record<string, string> & {
         users: Record<string, string>;
     };
-    const user = Object.keys(outputs.users)[0]!;
-    const password = `$(npm --prefix '${ROOT}' run --silent outputs -- --show-secrets users.${user})`;
+    const [user, password] = Object.entries(outputs.users)[0]!;
+    const fetched = `$(npm --prefix '${ROOT}' run --silent outputs -- --show-secrets users '${user}')`;
     const shown = (command: string) =>
         command
-            .replace(`:${outputs.users[user]}@`, `:${password}@`)
-            .replace(/-L (\S*\$\(.*\)\S*)/, '-L "$1"')
-            .replace("--cafile ", `--cafile ${ROOT}/`);
+            .replace(
+                /-L (\S+)/,
+                (_, url: string) => `-L "${url.replace(`:${password}@`, `:${fetched}@`)}"`,
+            )
+            .replace(`-P ${shellQuote(password)}`, `-P "${fetched}"`)
+            .replace("--cafile ", `--cafile '${ROOT}'/`);
     if ((await onPath("mosquitto_sub")) === undefined) {
         say(
             "\nmosquitto_sub and mosquitto_pub are not here; Debian has them in mosquitto-clients.",

@@ -5,13 +5,17 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
-import { stopOwnDocker } from "../toolchain/docker.ts";
+import { ensureDocker, stopOwnDocker } from "../toolchain/docker.ts";
 import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { resetFly } from "./fly.ts";
 
 try {
-    if (existsSync(LOCAL_FLY)) await resetFly(LOCAL_FLY);
+    if (existsSync(LOCAL_FLY)) {
+        // Containers and volumes can only be removed by a daemon that runs; it stops again below.
+        await ensureDocker();
+        await resetFly(LOCAL_FLY);
+    }
     await stopOwnDocker();
     rmSync(LOCAL, { recursive: true, force: true });
     rmSync(path.join(ROOT, "certs", "dev"), { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
- * `npm run --silent outputs [-- [--stack STACK] [--show-secrets] [PATH]]`: a stack's outputs as JSON;
- * with a PATH such as `users.tester`, that value alone.
+ * `npm run --silent outputs [-- [--stack STACK] [--show-secrets] [KEY…]]`: a stack's outputs as JSON;
+ * with keys such as `users tester`, that value alone.
  */
 import { parseArgs } from "node:util";
 import { say } from "../toolchain/process.ts";
@@ -20,9 +20,9 @@ if (positionals[0] === undefined) {
     process.stdout.write(result.stdout);
 } else {
     let value: unknown = JSON.parse(result.stdout);
-    for (const key of positionals[0].split(".")) value = (value as Record<string, unknown>)?.[key];
+    for (const key of positionals) value = (value as Record<string, unknown>)?.[key];
     if (value === undefined) {
-        say(`There is no output ${positionals[0]}.`);
+        say(`There is no output ${positionals.join(" ")}.`);
         process.exit(1);
     }
     console.log(typeof value === "string" ? value : JSON.stringify(value));

@@ -6,7 +6,14 @@ import { ensureToolchain } from "../toolchain/index.ts";
 import { LOCAL_FLY } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
-import { DEV, DEV_OPTIONS, devEnvironment, ensureDevStack, runPulumi } from "./stack.ts";
+import {
+    DEV,
+    DEV_OPTIONS,
+    devEnvironment,
+    ensureDevStack,
+    releaseDeadLock,
+    runPulumi,
+} from "./stack.ts";
 
 const NEEDS_CONFIG = ["up", "preview", "refresh", "destroy", "import"];
 
@@ -15,6 +22,7 @@ try {
     const { token } = await startFly(LOCAL_FLY);
     const env = devEnvironment(token);
     await ensureDevStack(cli, env);
+    await releaseDeadLock(cli, env);
     const args = process.argv.slice(2);
     if (NEEDS_CONFIG.includes(args[0] ?? "")) args.push(...DEV_OPTIONS);
     process.exit(await runPulumi(cli, args, env));

@@ -4,13 +4,23 @@
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+    existsSync,
+    linkSync,
+    mkdirSync,
+    readdirSync,
+    readFileSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
 import path from "node:path";
 import { BIN, LOCAL, PULUMI_HOME, ROOT } from "../toolchain/paths.ts";
-import { capture, type Captured } from "../toolchain/process.ts";
+import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 
 export const DEV = "dev";
+const PROJECT = "appkata-mqtt";
 
 const BACKEND = path.join(LOCAL, "pulumi");
 const PASSPHRASE_FILE = path.join(LOCAL, "passphrase");
@@ -22,45 +32,103 @@ const SALT = /^encryptionsalt: .*\n?/m;
 
 /** @param flyToken for the commands that talk to Fly */
 export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
+    mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
     if (!existsSync(PASSPHRASE_FILE)) {
-        mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
-        writeFileSync(PASSPHRASE_FILE, randomBytes(32).toString("hex"), { mode: 0o600 });
+        // Of two commands started at once, one makes it.
+        const made = `${PASSPHRASE_FILE}.${process.pid}`;
+        writeFileSync(made, randomBytes(32).toString("hex"), { mode: 0o600 });
+        try {
+            linkSync(made, PASSPHRASE_FILE);
+        } catch (error) {
+            if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        } finally {
+            rmSync(made);
+        }
     }
     mkdirSync(BACKEND, { recursive: true });
+    // The user's own passphrase would win over the file, and make a state that only it can open.
+    const inherited = { ...process.env };
+    delete inherited.PULUMI_CONFIG_PASSPHRASE;
     return {
-        ...process.env,
+        ...inherited,
         PATH: [BIN, process.env.PATH].join(path.delimiter),
         PULUMI_HOME,
         PULUMI_BACKEND_URL: `file://${BACKEND}`,
         PULUMI_CONFIG_PASSPHRASE_FILE: PASSPHRASE_FILE,
         PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_STACK: DEV,
         ...(flyToken !== undefined && { FLY_API_TOKEN: flyToken }),
     };
 }
 
 export function devStackExists(): boolean {
-    return existsSync(path.join(BACKEND, ".pulumi", "stacks", "appkata-mqtt", `${DEV}.json`));
+    return existsSync(path.join(BACKEND, ".pulumi", "stacks", PROJECT, `${DEV}.json`));
 }
 
-/** Makes the stack if there is none, and this machine's copy of its file, always. */
+/**
+ * Makes the stack if there is none, and this machine's copy of its file, always. A run that was
+ * killed here may have left the salt in the committed file: it is taken from there, and put right.
+ */
 export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
-    const committed = readFileSync(STACK_FILE, "utf8");
-    let salt = existsSync(LOCAL_STACK_FILE)
-        ? SALT.exec(readFileSync(LOCAL_STACK_FILE, "utf8"))?.[0]
-        : undefined;
-    if (!devStackExists() || salt === undefined) {
+    const found = readFileSync(STACK_FILE, "utf8");
+    const kept = [LOCAL_STACK_FILE, STACK_FILE].filter((file) => existsSync(file)).map(saltIn);
+    let salt = kept.find((line) => line !== undefined);
+    if (!devStackExists()) {
         const made = await capture([cli, "stack", "init", DEV, "--non-interactive"], {
             env,
             cwd: ROOT,
         });
-        salt = SALT.exec(readFileSync(STACK_FILE, "utf8"))?.[0];
-        writeFileSync(STACK_FILE, committed);
-        if (made.code !== 0 || salt === undefined) {
-            throw new Error(`pulumi stack init ${DEV} failed:\n${made.stderr}`);
-        }
+        salt = saltIn(STACK_FILE);
+        if (made.code !== 0) writeFileSync(STACK_FILE, found.replace(SALT, ""));
+        if (made.code !== 0) throw new Error(`pulumi stack init ${DEV} failed:\n${made.stderr}`);
     }
-    const kept = SALT.test(committed) ? committed : `${salt.trimEnd()}\n${committed}`;
-    writeFileSync(LOCAL_STACK_FILE, kept, { mode: 0o600 });
+    if (salt === undefined) {
+        throw new Error(
+            `The salt of the stack ${DEV} is lost, and with it its secrets: run npm run local:down.`,
+        );
+    }
+    // `stack init` reformats the file, so without a salt it is as it was found.
+    const committed = found.replace(SALT, "");
+    writeFileSync(LOCAL_STACK_FILE, `${salt}\n${committed}`, { mode: 0o600 });
+    if (readFileSync(STACK_FILE, "utf8") !== committed) writeFileSync(STACK_FILE, committed);
+}
+
+function saltIn(file: string): string | undefined {
+    return SALT.exec(readFileSync(file, "utf8"))?.[0].trimEnd();
+}
+
+/**
+ * A killed `up` leaves its lock behind, which Pulumi honours for ever. If the process that took it is
+ * gone, nobody is working on the stack.
+ */
+export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
+    const folder = path.join(BACKEND, ".pulumi", "locks", "organization", PROJECT, DEV);
+    if (!existsSync(folder)) return;
+    const locks = readdirSync(folder).map(
+        (name) => JSON.parse(readFileSync(path.join(folder, name), "utf8")) as Lock,
+    );
+    const dead = ({ pid, hostname: host }: Lock) => host === hostname() && !isRunning(pid);
+    if (locks.length === 0 || !locks.every(dead)) return;
+    say(`The last run was cut short (process ${locks[0]!.pid}): going on from where it ended.`);
+    const { code, stderr } = await capture([cli, "cancel", "--yes", "--stack", DEV], {
+        env,
+        cwd: ROOT,
+    });
+    if (code !== 0) throw new Error(`pulumi cancel failed:\n${stderr}`);
+}
+
+interface Lock {
+    pid: number;
+    hostname: string;
+}
+
+function isRunning(pid: number): boolean {
+    try {
+        process.kill(pid, 0);
+        return true;
+    } catch {
+        return false;
+    }
 }
 
 /** Arguments that select the stack, for commands that read its configuration. */
@@ -84,6 +152,7 @@ export async function stackOutputs(
     showSecrets: boolean,
 ): Promise<Captured> {
     const useDev = stack === DEV || (stack === undefined && devStackExists());
+    say(`Stack ${useDev ? `${DEV}, on this machine` : (stack ?? "as selected in your Pulumi")}.`);
     const args = ["stack", "output", "--json", "--non-interactive"];
     if (showSecrets) args.push("--show-secrets");
     if (useDev) args.push("--stack", DEV);

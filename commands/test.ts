@@ -7,7 +7,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ensureTestTools } from "../toolchain/testTools.ts";
 import { BIN, LOGS, PLUGIN_BIN, ROOT } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
+import { onPath, say } from "../toolchain/process.ts";
 
 interface Count {
     passed: number;
@@ -18,13 +18,16 @@ interface Count {
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const started = Date.now();
 
-/** Suites in the order of the rooms they depend on. `needs` names what must be on the machine. */
-const SUITES: { name: string; fast?: boolean }[] = [
-    { name: "config", fast: true },
-    { name: "unit", fast: true },
+/** In the order of the rooms they depend on; `fast` are the specs that need nothing on the machine. */
+const SUITES: { name: string; fast?: string[] }[] = [
+    { name: "repo", fast: ["*"] },
+    { name: "config", fast: ["*"] },
     { name: "toolchain" },
     { name: "local" },
-    { name: "providers" },
+    {
+        name: "providers",
+        fast: ["client", "configDiff", "delegates", "diff", "kept", "preflight", "rules"],
+    },
     { name: "broker" },
     { name: "verification" },
     { name: "e2e" },
@@ -40,6 +43,17 @@ const GO_CHECKS = [
     { name: "go vet", command: ["go", "vet", "./..."] },
     { name: "go test", command: ["go", "test", "./..."] },
 ].map((check) => ({ ...check, cwd: path.join(ROOT, "toolchain", "go") }));
+
+/** Its own Go module, since it needs other versions than Pulumi's CLI. */
+const WORKFLOWS = {
+    name: "workflows",
+    command: ["go", "tool", "actionlint", ...workflows()],
+    cwd: path.join(ROOT, "toolchain", "lint"),
+};
+
+function workflows(): string[] {
+    return globSync(path.join(ROOT, ".github", "workflows", "*.yaml"));
+}
 
 const fast = process.argv[2] === "fast";
 const only = process.argv.slice(fast ? 3 : 2);
@@ -61,13 +75,33 @@ async function main(): Promise<void> {
     for (const check of CHECKS) if (wanted(check.name)) await runCheck(check);
     if (!fast && only.length !== 1) {
         say(`In use: ${await ensureTestTools()}.`);
-        // With official plugins there is no Go, and no need of it.
-        if (existsSync(path.join(PLUGIN_BIN, "pulumi-resource-tls"))) {
-            for (const check of GO_CHECKS) await runCheck(check);
-        }
+        // With official plugins there may be no Go, and there is no need of it.
+        if ((await onPath("go")) === undefined) skip("go vet", "go test", "workflows");
+        else for (const check of [...GO_CHECKS, WORKFLOWS]) await runCheck(check);
     }
     for (const suite of SUITES) {
-        if (wanted(suite.name) && (suite.fast === true || !fast)) await runSuite(suite.name);
+        if (!wanted(suite.name)) continue;
+        if (
+            suite.name === "toolchain" &&
+            !existsSync(path.join(PLUGIN_BIN, "pulumi-resource-tls"))
+        ) {
+            skip("test/toolchain (the replacements are not in use)");
+            continue;
+        }
+        const specs = fast ? (suite.fast ?? []) : ["*"];
+        await runSuite(suite.name, specs);
+    }
+}
+
+function fail(what: string): void {
+    say(`FAILED ${what}`);
+    total.failed++;
+}
+
+function skip(...names: string[]): void {
+    for (const name of names) {
+        say(`skipped ${name}`);
+        total.skipped++;
     }
 }
 
@@ -80,9 +114,13 @@ async function runCheck(check: { name: string; command: string[]; cwd?: string }
     say(`${code === 0 ? "ok    " : "FAILED"} ${check.name} (${seconds} s)`);
 }
 
-async function runSuite(name: string): Promise<void> {
-    const files = globSync(`test/${name}/**/*.spec.ts`, { cwd: ROOT }).toSorted();
-    if (files.length === 0) return;
+async function runSuite(name: string, specs: string[]): Promise<void> {
+    const patterns = specs.map((spec) => `test/${name}/${spec}.spec.ts`);
+    const files = globSync(patterns, { cwd: ROOT }).toSorted();
+    if (files.length < specs.length) {
+        if (specs.length > 0) fail(`test/${name}: not all of ${specs.join(", ")} are there`);
+        return;
+    }
     say(`\n== test/${name}`);
     const report = path.join(LOGS, `mocha-${name}.json`);
     rmSync(report, { force: true });
@@ -94,8 +132,7 @@ async function runSuite(name: string): Promise<void> {
     ];
     const code = await run(["mocha", ...options, ...files]);
     if (!existsSync(report)) {
-        say(`FAILED test/${name}: mocha ended with ${code} before its end`);
-        total.failed++;
+        fail(`test/${name}: mocha ended with ${code} before its end`);
         return;
     }
     const count = JSON.parse(readFileSync(report, "utf8")) as Count;
@@ -104,8 +141,7 @@ async function runSuite(name: string): Promise<void> {
     total.skipped += count.skipped;
     // A suite may also fail outside its tests, as by a process that it left running.
     if (code !== 0 && count.failed === 0) {
-        say(`FAILED test/${name}: mocha ended with ${code}`);
-        total.failed++;
+        fail(`test/${name}: mocha ended with ${code}`);
     }
 }
 

@@ -60,12 +60,13 @@ function connection({ host, port, user, password, topic }: Connection): string[]
     return [
         `-h ${host}`,
         `-p ${port}`,
-        `-u ${quote(user)}`,
-        `-P ${quote(password)}`,
+        `-u ${shellQuote(user)}`,
+        `-P ${shellQuote(password)}`,
         `-t '${topic}'`,
     ];
 }
 
-function quote(text: string): string {
+/** A word for the shell, whatever is in it. */
+export function shellQuote(text: string): string {
     return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { chooseToken } from "../providers/fly/token.ts";
 import { preflight } from "./preflight.ts";
 import { parseSettings, SettingsError, type Settings } from "./settings.ts";
 
@@ -14,7 +15,7 @@ export async function readSettings(): Promise<{ settings: Settings; token: strin
             .filter(([key]) => key.startsWith(namespace))
             .map(([key, value]) => [key.slice(namespace.length), value]),
     );
-    const token = pulumi.runtime.allConfig()["fly:token"] ?? process.env.FLY_API_TOKEN;
+    const token = chooseToken(pulumi.runtime.allConfig()["fly:token"]);
     try {
         const settings = parseSettings(raw, pulumi.getStack());
         await preflight(settings, token, pulumi.getStack());

@@ -13,12 +13,6 @@ export async function preflight(
     token: string | undefined,
     stack: string,
 ): Promise<void> {
-    if (token === undefined) {
-        throw new SettingsError(stack, [
-            "token: there is none; set FLY_API_TOKEN in the environment, " +
-                "or `pulumi config set --secret fly:token`",
-        ]);
-    }
     const problems = await Promise.all([
         flyPreflight({
             endpoint: settings.endpoint,
@@ -27,7 +21,7 @@ export async function preflight(
             region: settings.region,
             organization: settings.organization,
         }),
-        registryProblem(settings.registry, token),
+        token === undefined ? undefined : registryProblem(settings.registry, token),
         dockerProblem(process.env),
     ]);
     const found = problems.flat().filter((problem) => problem !== undefined);

@@ -4,18 +4,15 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { canInstall, install } from "./debian.ts";
+import { isAlive, noteOf, type ProcessNote } from "../local/processes.ts";
 import { LOCAL } from "./paths.ts";
 import { capture, onPath, say } from "./process.ts";
 
 /** Of the daemon that this project started; it ends with `npm run local:down`. */
-const PID_FILE = path.join(LOCAL, "dockerd.json");
+const NOTE_FILE = path.join(LOCAL, "dockerd.json");
+/** The daemon's own. */
+const PID_FILE = "/var/run/docker.pid";
 const START_SECONDS = 60;
-
-interface Started {
-    pid: number;
-    /** Clock ticks since boot, so that another process with the same id is not taken for ours. */
-    startTime: string;
-}
 
 /** @throws Error naming what a person has to do where this can't be done without asking */
 export async function ensureDocker(): Promise<void> {
@@ -26,7 +23,8 @@ export async function ensureDocker(): Promise<void> {
         );
     }
     const root = process.getuid?.() === 0;
-    if ((await onPath("dockerd")) === undefined) {
+    // A user's PATH may lack the folder that has it.
+    if ((await onPath("dockerd")) === undefined && !existsSync("/usr/sbin/dockerd")) {
         if (!(await canInstall())) {
             throw new Error(
                 "Docker is missing: install Docker Engine (or Docker Desktop) and start it, then run this again.",
@@ -66,16 +64,20 @@ async function answersWithin(seconds: number): Promise<boolean> {
 }
 
 async function startDaemon(): Promise<void> {
+    if (livesAsDaemon()) {
+        // It is busy or just starting; a second one over the same data would harm both.
+        if (await answersWithin(START_SECONDS)) return;
+        throw new Error(`Docker's daemon runs (${PID_FILE}), but doesn't answer: restart it.`);
+    }
     mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
     const logFile = path.join(LOCAL, "dockerd.log");
     const log = openSync(logFile, "w");
-    // A daemon that was killed leaves its pid file behind, and refuses to start if that pid lives.
-    rmSync("/var/run/docker.pid", { force: true });
+    // A daemon that was killed leaves it behind, and a new one refuses to start if that pid lives.
+    rmSync(PID_FILE, { force: true });
     const daemon = spawn("dockerd", [], { detached: true, stdio: ["ignore", log, log] });
     daemon.unref();
-    const pid = daemon.pid;
-    if (pid === undefined) throw new Error("dockerd can't be started.");
-    writeFileSync(PID_FILE, JSON.stringify({ pid, startTime: startTimeOf(pid) ?? "" }));
+    if (daemon.pid === undefined) throw new Error("dockerd can't be started.");
+    writeFileSync(NOTE_FILE, JSON.stringify(noteOf(daemon.pid) ?? {}));
     if (await answersWithin(START_SECONDS)) {
         say("Started Docker's daemon, which was not running; `npm run local:down` stops it.");
         return;
@@ -84,26 +86,24 @@ async function startDaemon(): Promise<void> {
     throw new Error(`dockerd doesn't answer after ${START_SECONDS} s; ${logFile} ends:\n${end}`);
 }
 
-/** Stops the daemon if it is the one that this project started. */
-export async function stopOwnDocker(): Promise<void> {
-    if (!existsSync(PID_FILE)) return;
-    const { pid, startTime } = JSON.parse(readFileSync(PID_FILE, "utf8")) as Started;
-    if (startTimeOf(pid) === startTime) {
-        process.kill(pid, "SIGTERM");
-        for (let tries = 0; tries < 200 && startTimeOf(pid) === startTime; tries++)
-            await sleep(100);
-        if (startTimeOf(pid) === startTime) process.kill(pid, "SIGKILL");
-        say("Stopped Docker's daemon.");
+function livesAsDaemon(): boolean {
+    try {
+        const pid = readFileSync(PID_FILE, "utf8").trim();
+        return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
+    } catch {
+        return false;
     }
-    rmSync(PID_FILE);
 }
 
-function startTimeOf(pid: number): string | undefined {
-    try {
-        const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-        // Field 22; the name in field 2 may hold spaces, so count from its closing bracket.
-        return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    } catch {
-        return undefined;
+/** Stops the daemon if it is the one that this project started. */
+export async function stopOwnDocker(): Promise<void> {
+    if (!existsSync(NOTE_FILE)) return;
+    const note = JSON.parse(readFileSync(NOTE_FILE, "utf8")) as ProcessNote;
+    if (isAlive(note)) {
+        process.kill(note.pid, "SIGTERM");
+        for (let tries = 0; tries < 200 && isAlive(note); tries++) await sleep(100);
+        if (isAlive(note)) process.kill(note.pid, "SIGKILL");
+        say("Stopped Docker's daemon.");
     }
+    rmSync(NOTE_FILE);
 }

@@ -31,8 +31,8 @@ export function sayNews(line: string): void {
 
 function baseImageOf(stack: string): string {
     const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
-    const file = parse(text) as { config?: Record<string, unknown> };
-    return String(file.config?.["appkata-mqtt:baseImage"] ?? DEFAULT_BASE_IMAGE);
+    const file = parse(text) as { config?: Record<string, string> };
+    return file.config?.["appkata-mqtt:baseImage"] ?? DEFAULT_BASE_IMAGE;
 }
 
 /** The OCI registry that the local Fly runs. */

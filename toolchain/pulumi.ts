@@ -135,11 +135,24 @@ async function builtCli(): Promise<string> {
     const sources = ["go.mod", "go.sum"].map((file) => path.join(GO_MODULE, file));
     await built("cli", digest(sources), [target], async () => {
         const flags = `-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`;
-        await step(["go", "build", "-trimpath", "-ldflags", flags, "-o", target, CLI_PACKAGE], {
-            title: "Building Pulumi's CLI from its Go module",
-            expect: "4 to 6 minutes, once",
-            cwd: GO_MODULE,
-        });
+        await step(
+            [
+                "go",
+                "build",
+                "-buildvcs=false",
+                "-trimpath",
+                "-ldflags",
+                flags,
+                "-o",
+                target,
+                CLI_PACKAGE,
+            ],
+            {
+                title: "Building Pulumi's CLI from its Go module",
+                expect: "4 to 6 minutes, once",
+                cwd: GO_MODULE,
+            },
+        );
     });
     return target;
 }
@@ -180,6 +193,7 @@ function goBuilt(
     const command = [
         "go",
         "build",
+        "-buildvcs=false",
         "-trimpath",
         "-ldflags",
         "-s -w",
