@@ -152,7 +152,6 @@ export async function stackOutputs(
     showSecrets: boolean,
 ): Promise<Captured> {
     const useDev = stack === DEV || (stack === undefined && devStackExists());
-    say(`Stack ${useDev ? `${DEV}, on this machine` : (stack ?? "as selected in your Pulumi")}.`);
     const args = ["stack", "output", "--json", "--non-interactive"];
     if (showSecrets) args.push("--show-secrets");
     if (useDev) args.push("--stack", DEV);

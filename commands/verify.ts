@@ -7,6 +7,7 @@ import { say } from "../toolchain/process.ts";
 import { stackOutputs } from "./stack.ts";
 
 interface Outputs {
+    url: string;
     address: string;
     port: number;
     hostname: string;
@@ -25,6 +26,7 @@ if (outputs.address === undefined) {
     say("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
     process.exit(1);
 }
+say(`Verifying ${outputs.url} …`);
 const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", "main.ts")], {
     stdio: "inherit",
     env: {
