@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { chmod, cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { pipeline } from "node:stream/promises";
-import { gunzipSync } from "node:zlib";
 import Docker from "dockerode";
-import tar from "tar-stream";
 import { capture } from "../../toolchain/process.ts";
 import { BASE_IMAGES, BROKER_CONTEXT, buildBroker } from "../support/brokerContainer.ts";
 import type { Series } from "../support/brokerContainer.ts";
+import { searchLayers } from "../support/imageLayers.ts";
 
 const docker = new Docker();
 const SERIES: Series[] = ["2.1", "2.0"];
+
+/** Of no one, and too short to be of anyone. */
+const KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n";
+const PASSWORD_FILE = "ada:$7$100$c2FsdHNhbHRzYWx0$aGFzaA==\n";
 
 describe("broker image", function () {
     this.timeout(60_000);
@@ -81,20 +82,43 @@ describe("broker image", function () {
 
     it("takes in nothing that lies beside its files by mistake", async () => {
         const copy = await copyWith(0o644);
-        const secret = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n";
-        await writeFile(path.join(copy, "server.key"), secret);
-        await writeFile(path.join(copy, "passwd"), "ada:$7$100$c2FsdHNhbHRzYWx0$aGFzaA==\n");
+        await writeFile(path.join(copy, "server.key"), KEY);
+        await writeFile(path.join(copy, "passwd"), PASSWORD_FILE);
         const tag = "appkata-mqtt-test-broker:stray";
         tags.push(tag);
         await buildBroker("2.1", copy, tag);
-        const { names, hits } = await searchLayers(tag, "2.1");
+        const { names, hits } = await searchLayers(tag, BASE_IMAGES["2.1"]);
         assert.deepEqual(hits, []);
         assert.ok(names.has("etc/mosquitto/mosquitto-2.1.conf"), "the layers were searched");
     });
 
+    it("is seen to have a key and a password file when it has them", async () => {
+        const tag = "appkata-mqtt-test-broker:planted";
+        tags.push(tag);
+        const folder = await mkdtemp(path.join(tmpdir(), "broker-context-"));
+        copies.push(folder);
+        const base = BASE_IMAGES["2.1"];
+        const files = "COPY server.key /etc/mosquitto/certs/\nCOPY passwd /etc/mosquitto/\n";
+        await writeFile(path.join(folder, "Dockerfile"), `FROM ${base}\n${files}`);
+        await writeFile(path.join(folder, "server.key"), KEY);
+        await writeFile(path.join(folder, "passwd"), PASSWORD_FILE);
+        const built = await capture(["docker", "build", "-q", "-t", tag, folder]);
+        assert.equal(built.code, 0, built.stderr);
+        const { hits } = await searchLayers(tag, base);
+        assert.deepEqual(hits.toSorted(), [
+            "etc/mosquitto/certs/server.key",
+            "etc/mosquitto/passwd",
+        ]);
+        const { hits: exact } = await searchLayers(tag, base, (text) => text.includes(KEY));
+        assert.deepEqual(exact, ["etc/mosquitto/certs/server.key"]);
+    });
+
     it("has no key and no password file in any layer", async () => {
         for (const series of SERIES) {
-            const { names, hits } = await searchLayers(await buildBroker(series), series);
+            const { names, hits } = await searchLayers(
+                await buildBroker(series),
+                BASE_IMAGES[series],
+            );
             assert.deepEqual(hits, []);
             assert.ok(names.has("usr/local/bin/broker-entrypoint"), "the layers were searched");
             for (const name of names) {
@@ -103,51 +127,3 @@ describe("broker image", function () {
         }
     });
 });
-
-const GZIP = Buffer.from([0x1f, 0x8b]);
-
-/** PEM keys, and lines of Mosquitto's password files. */
-const SECRET = /-----BEGIN [A-Z ]*PRIVATE KEY-----\s|^\w+:\$[67]\$\d+\$/m;
-
-/**
- * Looks into each file of the layers that an image has above its base, and into its metadata, as
- * `docker save` gives them.
- */
-async function searchLayers(
-    image: string,
-    series: Series,
-): Promise<{ names: Set<string>; hits: string[] }> {
-    const names = new Set<string>();
-    const hits: string[] = [];
-    const search = (content: Buffer, where: string) => {
-        if (SECRET.test(content.toString("latin1"))) hits.push(where);
-    };
-    const base = new Set((await docker.getImage(BASE_IMAGES[series]).inspect()).RootFS.Layers);
-    const outer = tar.extract();
-    const saving = pipeline(await docker.getImage(image).get(), outer);
-    for await (const entry of outer) {
-        const saved = await contentOf(entry);
-        const zipped = saved.subarray(0, 2).equals(GZIP);
-        const content = zipped ? gunzipSync(saved) : saved;
-        const digest = createHash("sha256").update(content).digest("hex");
-        if (base.has(`sha256:${digest}`)) continue;
-        if (content.subarray(257, 262).toString() !== "ustar") {
-            search(content, entry.header.name);
-            continue;
-        }
-        const inner = tar.extract();
-        inner.end(content);
-        for await (const file of inner) {
-            names.add(file.header.name);
-            search(await contentOf(file), file.header.name);
-        }
-    }
-    await saving;
-    return { names, hits };
-}
-
-async function contentOf(entry: unknown): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
-    return Buffer.concat(chunks);
-}
