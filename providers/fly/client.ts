@@ -4,7 +4,7 @@ import pRetry from "p-retry";
 import { errorText, NEVER_SENT, networkCause, parseJson, retryAfter } from "./answers.ts";
 import { FlyError, redact, shorten } from "./errors.ts";
 import { RateLimiter } from "./limits.ts";
-import { authorization, bareToken, flyToken } from "./token.ts";
+import { authorization, flyToken, normaliseToken } from "./token.ts";
 import { REAL_CLOCK, type Clock } from "./wait.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
@@ -65,7 +65,7 @@ export class FlyClient {
 
     constructor(options: ClientOptions) {
         this.#endpoint = options.endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
-        this.#token = options.token === undefined ? undefined : bareToken(options.token);
+        this.#token = normaliseToken(options.token);
         this.#retries = options.retries ?? 4;
         this.#minPauseMs = options.minPauseMs ?? 500;
         this.#clock = options.clock ?? REAL_CLOCK;

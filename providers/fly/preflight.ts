@@ -2,11 +2,13 @@
 import { FlyClient } from "./client.ts";
 import { FlyError } from "./errors.ts";
 import { messageOf } from "../provider.ts";
+import { normaliseToken } from "./token.ts";
 import type { WireApp } from "./types.ts";
 
 export interface PreflightArgs {
     /** Such as https://api.machines.dev, without /v1. */
     readonly endpoint: string;
+    /** As the program has it; normalised here. */
     readonly token: string | undefined;
     /** Left out when the name is yet to be made. */
     readonly appName?: string | undefined;
@@ -20,7 +22,8 @@ const DEADLINE_MS = 10_000;
 
 /** @returns every problem found: the setting, its value, what to do; none if all is well */
 export async function preflight(args: PreflightArgs): Promise<string[]> {
-    if (!args.token) {
+    const token = normaliseToken(args.token);
+    if (token === undefined) {
         return [
             "fly:token: there is no token; set FLY_API_TOKEN, or `pulumi config set --secret fly:token TOKEN`",
         ];
@@ -28,7 +31,7 @@ export async function preflight(args: PreflightArgs): Promise<string[]> {
     if (!URL.canParse(args.endpoint)) {
         return [`endpoint "${args.endpoint}": not a URL, such as https://api.machines.dev`];
     }
-    const client = new FlyClient({ endpoint: args.endpoint, token: args.token, retries: RETRIES });
+    const client = new FlyClient({ endpoint: args.endpoint, token, retries: RETRIES });
     const [region, account] = await Promise.all([
         regionProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
         accountProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),

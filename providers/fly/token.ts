@@ -11,8 +11,8 @@ export function configure(request: dynamic.ConfigureRequest): Promise<void> {
 
 /** @throws when there is none */
 export function flyToken(): string {
-    const token = configured || process.env.FLY_API_TOKEN;
-    if (!token) {
+    const token = chooseToken(configured);
+    if (token === undefined) {
         throw new Error(
             "No Fly token: set FLY_API_TOKEN, or `pulumi config set --secret fly:token TOKEN`.",
         );
@@ -20,15 +20,35 @@ export function flyToken(): string {
     return token;
 }
 
-const MACAROON = /^fm(1r|1a|2)_/;
-
-/** Macaroon tokens go by Fly's own scheme, all others as bearers (superfly/fly-go). */
-export function authorization(token: string): string {
-    const bare = bareToken(token);
-    return `${MACAROON.test(bare) ? "FlyV1" : "Bearer"} ${bare}`;
+/**
+ * Which token counts: the stack's `fly:token`, and only without one the environment's FLY_API_TOKEN.
+ * @returns it normalised, or `undefined` when there is none
+ */
+export function chooseToken(
+    fromConfig: string | undefined,
+    fromEnvironment: string | undefined = process.env.FLY_API_TOKEN,
+): string | undefined {
+    return normaliseToken(fromConfig) ?? normaliseToken(fromEnvironment);
 }
 
-/** Without the scheme that `fly tokens create` prints before it. */
-export function bareToken(token: string): string {
-    return token.trim().replace(/^(FlyV1|Bearer)\s+/i, "");
+/** With nothing after it too, so that a scheme alone is no token. */
+const SCHEMES = /^(?:(?:FlyV1|Bearer)(?:\s+|$))+/i;
+
+/**
+ * The token alone, as the registry's password is and as `authorization` takes it: without the scheme
+ * that `fly tokens create` prints before it, and without spaces around it.
+ * @returns `undefined` for an empty one
+ */
+export function normaliseToken(token: string | undefined): string | undefined {
+    return token?.trim().replace(SCHEMES, "") || undefined;
+}
+
+const MACAROON = /^fm(1r|1a|2)_/;
+
+/**
+ * The header's value: macaroon tokens go by Fly's own scheme, all others as bearers (superfly/fly-go).
+ * @param token a normalised one
+ */
+export function authorization(token: string): string {
+    return `${MACAROON.test(token) ? "FlyV1" : "Bearer"} ${token}`;
 }

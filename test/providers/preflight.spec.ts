@@ -70,6 +70,12 @@ describe("preflight", () => {
         ]);
     });
 
+    it("takes the token as `fly tokens create` prints it", async () => {
+        assert.deepEqual(await problems({ token: "FlyV1 fm2_aaaa\n" }), []);
+        const sent = server?.calls.find(({ path }) => path === "/v1/apps/my-app");
+        assert.equal(sent?.headers.authorization, "FlyV1 fm2_aaaa");
+    });
+
     it("asks for the organisation's apps where there is no name yet", async () => {
         const account = { body: { total_apps: 0, apps: [] } };
         assert.deepEqual(
@@ -160,6 +166,7 @@ describe("preflight", () => {
 
     for (const [change, expected] of [
         [{ token: undefined }, /^fly:token: there is no token/],
+        [{ token: "FlyV1 " }, /^fly:token: there is no token/],
         [{ endpoint: "nowhere" }, /^endpoint "nowhere": not a URL/],
     ] as const) {
         it(`asks nothing with ${JSON.stringify(change)}`, async () => {
