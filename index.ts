@@ -10,7 +10,7 @@ import { readSettings } from "./config/index.ts";
 
 // The SDK takes a stack trace for every resource, and its hook reads a source map for each file in it:
 // 0.2 s a preview. This code runs as it is written, so there is nothing to map.
-delete Error.prepareStackTrace;
+delete (Error as { prepareStackTrace?: unknown }).prepareStackTrace;
 
 const { settings, token } = await readSettings();
 
