@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { connect as connectTls, type PeerCertificate } from "node:tls";
+import { parse } from "yaml";
+import { parseSettings } from "../../config/settings.ts";
+import { ROOT } from "../../toolchain/paths.ts";
+import { capture } from "../../toolchain/process.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+/** How Pulumi tells that the verification's client ran. */
+const VERIFIED = /Command client (created|replaced|updated)/;
+
+/** Settings that nobody sees in the dev stack as it is committed, on one project, one after another. */
+describe("stack file's settings", function () {
+    this.timeout(180_000);
+    this.bail(true);
+    let project: Project;
+    let outputs: Outputs;
+
+    before(async () => {
+        project = await Project.make({
+            baseImage: "eclipse-mosquitto:2.0.22",
+            protectVolume: true,
+        });
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    /** What Fly has of the one app, without what changes by itself. */
+    async function onFly() {
+        const { apps } = await project.status();
+        return apps.map(({ name, addresses, machines, volumes }) => ({
+            name,
+            addresses,
+            machines: machines.map(({ id, state, container }) => ({ id, state, container })),
+            volumes: volumes.map(({ id, state }) => ({ id, state })),
+        }));
+    }
+
+    function servedCertificate(servername: string): Promise<PeerCertificate> {
+        return new Promise((resolve, reject) => {
+            const { address: host, port, caCertificatePem: ca } = outputs;
+            const socket = connectTls({ host, port, servername, ca }, () => {
+                resolve(socket.getPeerCertificate());
+                socket.destroy();
+            });
+            socket.on("error", reject);
+        });
+    }
+
+    it("deploy and verify another series of Mosquitto", async () => {
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        assert.match(up.output, VERIFIED);
+        outputs = await project.outputs();
+        assert.equal(outputs.verification.split("\n").filter((l) => l.startsWith("ok")).length, 6);
+        const [app] = await onFly();
+        const log = await capture(["docker", "logs", app!.machines[0]!.container!]);
+        assert.match(log.stdout + log.stderr, / mosquitto version 2\.0\.\d+ running$/m);
+    });
+
+    it("put further names into the served certificate, and have it verified", async () => {
+        await assert.rejects(servedCertificate("mqtt.example.com"), {
+            code: "ERR_TLS_CERT_ALTNAME_INVALID",
+        });
+        project.configure({ hostnames: ["mqtt.example.com"] });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        assert.match(up.output, VERIFIED);
+        const after = await project.outputs();
+        assert.notEqual(after.verification, outputs.verification);
+        assert.equal(after.caCertificatePem, outputs.caCertificatePem);
+        assert.equal(after.machineId, outputs.machineId);
+        outputs = after;
+        const { subjectaltname } = await servedCertificate("mqtt.example.com");
+        assert.deepEqual(
+            subjectaltname?.split(", ").filter((name) => name.startsWith("DNS:")),
+            [`DNS:${outputs.hostname}`, "DNS:mqtt.example.com"],
+        );
+        await servedCertificate(outputs.hostname);
+    });
+
+    it("do not rerun a verification that proves nothing about the change", async () => {
+        project.configure({ connectBy: "hostname" });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        assert.doesNotMatch(up.output, VERIFIED);
+        const after = await project.outputs();
+        assert.equal(after.verification, outputs.verification);
+        assert.ok(outputs.subscribeCommand.includes(`@${outputs.address}:`));
+        assert.ok(after.subscribeCommand.includes(`@${outputs.hostname}:`));
+    });
+
+    it("protect the volume: destroy is refused, and all of it goes on running", async () => {
+        const before = await onFly();
+        assert.deepEqual(
+            before[0]!.volumes.map(({ id }) => id),
+            [outputs.volumeId],
+        );
+        const destroy = await project.pulumi(["destroy", "--yes"]);
+        assert.notEqual(destroy.code, 0, destroy.output);
+        assert.match(destroy.output, /protect/);
+        assert.deepEqual(await onFly(), before);
+        await servedCertificate(outputs.hostname);
+    });
+
+    it("let go of the volume once it is not protected any more", async () => {
+        project.configure({ protectVolume: false });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        assert.equal((await project.outputs()).volumeId, outputs.volumeId);
+        const destroy = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
+        assert.equal(destroy.code, 0, destroy.output);
+        assert.deepEqual(await onFly(), []);
+    });
+});
+
+describe("committed stack files", () => {
+    const stacks = globSync("Pulumi.*.yaml", { cwd: ROOT }).map((file) => file.split(".")[1]!);
+
+    /** As Pulumi hands a stack file's settings to the program. */
+    function settingsOf(stack: string) {
+        const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
+        const { config } = parse(text) as { config: Record<string, unknown> };
+        const raw = Object.entries(config).map(([key, value]): [string, string] => {
+            const [namespace, name] = key.split(":");
+            assert.equal(namespace, "appkata-mqtt", key);
+            return [name!, typeof value === "string" ? value : JSON.stringify(value)];
+        });
+        return parseSettings(Object.fromEntries(raw), stack);
+    }
+
+    it("are dev, staging and one for each region", () => {
+        assert.deepEqual(stacks.toSorted(), ["dev", "prod-lhr", "staging"]);
+    });
+
+    it("hold settings without a mistake", () => {
+        for (const stack of stacks) assert.ok(settingsOf(stack).users.length > 0, stack);
+    });
+
+    it("send only dev to this machine", () => {
+        for (const stack of stacks) {
+            const { endpoint, registry } = settingsOf(stack);
+            const local = stack === "dev";
+            assert.equal(endpoint.startsWith("http://127.0.0.1:"), local, endpoint);
+            assert.equal(registry.startsWith("127.0.0.1:"), local, registry);
+        }
+    });
+
+    it("keep production's data from being deleted, and staging small", () => {
+        const production = settingsOf("prod-lhr");
+        assert.equal(production.protectVolume, true);
+        assert.equal(production.region, "lhr");
+        assert.deepEqual(production.addresses, { ipv4: true, ipv6: true });
+        const staging = settingsOf("staging");
+        assert.deepEqual(staging.guest, { cpuKind: "shared", cpus: 1, memoryMb: 256 });
+        assert.deepEqual(staging.addresses, { ipv4: false, ipv6: true });
+        assert.deepEqual(staging.users, [{ name: "tester", password: undefined }]);
+    });
+});
