@@ -4,6 +4,11 @@ import { capture } from "../../toolchain/process.ts";
 import { collect, connect } from "../support/mqtt.ts";
 import { Project, type Outputs } from "../support/project.ts";
 
+interface Entry {
+    method: string;
+    path: string;
+}
+
 /** What the broker was given stays, whatever happens to the machine; and a wrong broker fails `up`. */
 describe("a deployed broker", function () {
     this.timeout(240_000);
@@ -134,7 +139,7 @@ describe("a deployed broker", function () {
             await (await connect(outputs, { user })).endAsync();
     });
 
-    it("grows the volume in place, and refuses to shrink it", async () => {
+    it("grows the volume in place, and refuses to shrink it before anything is changed", async () => {
         project.configure({ volumeSizeGb: 2 });
         const grown = await project.up();
         assert.equal(grown.code, 0, grown.output);
@@ -143,6 +148,18 @@ describe("a deployed broker", function () {
         const shrunk = await project.pulumi(["preview"]);
         assert.notEqual(shrunk.code, 0, shrunk.output);
         assert.match(shrunk.output, /2 GB.*1 GB|1 GB.*2 GB/s);
+        await project.admin("DELETE", "journal");
+        const up = await project.up();
+        assert.notEqual(up.code, 0, up.output);
+        assert.match(up.output, /2 GB.*1 GB|1 GB.*2 GB/s);
+        const { entries } = await project.admin<{ entries: Entry[] }>("GET", "journal");
+        const requests = entries.filter((entry) => entry.path.startsWith("/v1/"));
+        assert.ok(requests.length > 0, "it did not even ask Fly");
+        assert.deepEqual(
+            requests.filter(({ method }) => method !== "GET"),
+            [],
+        );
+        assert.equal((await project.outputs()).volumeId, outputs.volumeId);
         project.configure({ volumeSizeGb: 2 });
     });
 
