@@ -3,15 +3,13 @@ import type { Guest } from "./config.ts";
 import { DEFAULT_GUEST } from "./config.ts";
 
 /** What Fly sells, per CPU kind. Memory bounds are per CPU, in MiB. */
-const KINDS: Record<string, { cpus: number[]; min: number; max: number; step: number }> = {
+const KINDS: Record<string, { cpus?: number[]; min: number; max: number; step: number }> = {
     shared: { cpus: [1, 2, 4, 6, 8], min: 256, max: 2048, step: 256 },
-    performance: {
-        cpus: [1, 2, 4, 6, 8, 10, 12, 14, 16, 32, 64, 128],
-        min: 2048,
-        max: 8192,
-        step: 1024,
-    },
+    performance: { min: 2048, max: 8192, step: 1024 },
 };
+
+/** Of a kind that has no list of its own. */
+const MAX_CPUS = 128;
 
 /**
  * Checks a guest against Fly's sizes and fills in what is left out.
@@ -25,8 +23,11 @@ export function checkGuest(guest: Guest | undefined): Guest {
         throw badRequest("invalid config.guest.cpu_kind, must be one of [shared performance]");
     }
     const cpus = guest.cpus ?? DEFAULT_GUEST.cpus;
-    if (!kind.cpus.includes(cpus)) {
+    if (kind.cpus !== undefined && !kind.cpus.includes(cpus)) {
         throw badRequest(`invalid config.guest.cpus, must be one of [${kind.cpus.join(" ")}]`);
+    }
+    if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_CPUS) {
+        throw badRequest(`invalid config.guest.cpus, must be a whole number from 1 to ${MAX_CPUS}`);
     }
     const memory = guest.memory_mb ?? kind.min * cpus;
     if (memory < kind.min * cpus) {
