@@ -1,15 +1,17 @@
-import { isIP } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import type { Target } from "./target.ts";
 
 /**
  * How a TLS handshake ended. `distrusted` is the client's own refusal of the certificate that it
- * was shown; `failed` is everything that says nothing about the certificate.
+ * was shown; `unroutable` says that this machine cannot get there at all; `failed` is everything else
+ * that says nothing about the certificate.
  */
 export type Handshake =
     | { kind: "trusted"; protocol: string; validUntil: Date }
     | { kind: "distrusted"; reason: Distrust; detail: string }
+    | { kind: "unroutable"; detail: string }
     | { kind: "failed"; detail: string };
 
 export type Distrust = "unknown CA" | "other name" | "not valid now" | "other";
@@ -53,7 +55,7 @@ export function handshake(target: Target, ca: string[], timeoutMs: number): Prom
                 validUntil: new Date(socket.getPeerCertificate().valid_to),
             });
         });
-        socket.on("error", (error: NodeJS.ErrnoException) => end(outcomeOf(error)));
+        socket.on("error", (error: NodeJS.ErrnoException) => end(outcomeOf(error, target)));
         socket.once("close", () =>
             end({ kind: "failed", detail: "the connection closed during the handshake" }),
         );
@@ -65,8 +67,22 @@ export function nameOf(target: Target) {
     return isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
 }
 
-function outcomeOf(error: NodeJS.ErrnoException): Handshake {
+/** EADDRNOTAVAIL is what a container without IPv6 gives. */
+const NO_ROUTE = new Set(["ENETUNREACH", "EHOSTUNREACH", "EAFNOSUPPORT", "EADDRNOTAVAIL"]);
+
+/** Whether it is this machine's lack of IPv6, which no waiting mends; mapped addresses are IPv4. */
+export function lacksIPv6(address: string, code: string | undefined): boolean {
+    return isIPv6(address) && !/^::ffff:/i.test(address) && NO_ROUTE.has(code ?? "");
+}
+
+function outcomeOf(error: NodeJS.ErrnoException, { address }: Target): Handshake {
     const code = error.code ?? "";
+    if (lacksIPv6(address, code)) {
+        const detail =
+            `this machine has no IPv6 route, so it cannot reach ${address} (${code}); verify from ` +
+            "a machine with IPv6, or give the app an IPv4 (`appkata-mqtt:ipv4: true`)";
+        return { kind: "unroutable", detail };
+    }
     if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
         return { kind: "distrusted", reason: "other name", detail: error.message };
     }

@@ -45,8 +45,8 @@ const PROGRESS_MS = 5000;
  * end with their connections, nothing is retained. No password is sent but over TLS to the server
  * that our CA vouches for, and none is in a result.
  *
- * The first step waits for the address to begin to answer; if it fails the rest is not tried. The
- * others are tried once each, and a failed one does not hide the next.
+ * The first step waits for the address to begin to answer, unless this machine has no route to it; if
+ * it fails the rest is not tried. The others are tried once each, and a failed one does not hide the next.
  *
  * @returns the steps in their order; all is well when each is `ok`
  */
@@ -112,6 +112,7 @@ async function answersWithOurCertificate(
         }
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
+    if (seen.kind === "unroutable") throw new Error(seen.detail);
     if (seen.kind !== "trusted") {
         const expected = `a certificate for ${target.hostname}, signed by our CA and valid`;
         throw new Unexpected(`TLS with ${expected}`, seen.detail);

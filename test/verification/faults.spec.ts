@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Step } from "../../verification/verify.ts";
+import { lacksIPv6 } from "../../verification/handshake.ts";
 import { verify } from "../../verification/verify.ts";
 import type { Target } from "../../verification/target.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
@@ -157,6 +158,21 @@ describe("verification of a broker", () => {
             expectFailure(steps, "tls", /saw: nothing listens there \(ECONNREFUSED\)/);
         });
 
+        // TCP has no multicast, so no machine has a route for it to this address (RFC 4291).
+        it("does not wait where this machine has no route to an IPv6 address", async () => {
+            const steps = await verify(
+                targetAt(8883, { address: "ff02::1", deadlineSeconds: 60 }),
+                {
+                    onWait: (line) => assert.fail(line),
+                },
+            );
+            expectFailure(
+                steps,
+                "tls",
+                /^this machine has no IPv6 route, so it cannot reach ff02::1 \(E\w+\); verify from a machine with IPv6, or give the app an IPv4 \(`appkata-mqtt:ipv4: true`\)$/,
+            );
+        });
+
         it("fails the round trip of a user who is not let in", async () => {
             const steps = await stepsOf({ users: { ...USERS, ada: "changed" } });
             expectFailure(steps, "round trip", /expected ada to be let in, saw: refused: not auth/);
@@ -206,6 +222,22 @@ describe("verification of a broker", () => {
             expectFailure(steps, "no TLS", /saw: neither an answer nor an end within 1 s/);
         });
     });
+
+    for (const [address, code, lacks] of [
+        ["2001:db8::1", "ENETUNREACH", true],
+        ["2001:db8::1", "EHOSTUNREACH", true],
+        ["2001:db8::1", "EAFNOSUPPORT", true],
+        ["2001:db8::1", "EADDRNOTAVAIL", true],
+        ["2001:db8::1", "ECONNREFUSED", false],
+        ["2001:db8::1", undefined, false],
+        ["192.0.2.1", "ENETUNREACH", false],
+        ["::ffff:127.1.2.3", "ENETUNREACH", false],
+        ["app.fly.dev", "ENETUNREACH", false],
+    ] as const) {
+        it(`takes ${code ?? "no code"} at ${address} for ${lacks ? "" : "anything but "}a lack of IPv6`, () => {
+            assert.equal(lacksIPv6(address, code), lacks);
+        });
+    }
 
     describe("that is dead or unwell", () => {
         const REFUSALS = ["round trip", "login", "no password", "wrong password"];
