@@ -47,6 +47,7 @@ describe("preflight", () => {
         change: Partial<PreflightArgs> = {},
         answers: { regions?: Answer; account?: Answer } = {},
     ): Promise<string[]> {
+        await server?.close();
         server = await startScriptedServer(({ path }) =>
             path === "/v1/platform/regions"
                 ? (answers.regions ?? { body: LOWERCASE })
