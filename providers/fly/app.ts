@@ -9,9 +9,10 @@ import {
     type Provider,
     type WithProvider,
 } from "../provider.ts";
+import { adoptApp } from "./app-adopt.ts";
 import { flyClient, type FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous, isGone } from "./errors.ts";
-import { describeOwner, isOwnedBy, type Owner } from "./ownership.ts";
+import { listMachines, othersMachines, type Owner } from "./ownership.ts";
 import { appNameProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireApp, WireMachine } from "./types.ts";
@@ -26,8 +27,6 @@ export interface AppInputs {
     organization: string;
     /** A change is recorded; nothing happens at Fly. */
     owner: Owner;
-    /** Take over an app that others' machines run in. A change does nothing. */
-    adopt?: boolean;
 }
 
 export interface AppOutputs extends AppInputs {
@@ -43,7 +42,6 @@ export const APP_RULES: PropertyRules<AppInputs> = {
     name: { effect: "replace" },
     organization: { effect: "replace" },
     owner: { effect: "update" },
-    adopt: { effect: "none" },
 };
 
 const PERSONAL = "personal";
@@ -159,8 +157,8 @@ async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise
     if (others.length > 0) {
         throw new Error(
             `App "${props.name}" is not deleted: it also holds ${listMachines(others)}.\n` +
-                "  Remove them first (`fly machine destroy ID`), or take the app out of the stack " +
-                "with `pulumi state delete`.",
+                `  Remove them first (\`fly machine destroy ID -a ${props.name}\`), or take the app out of ` +
+                "the stack with `pulumi state delete`.",
         );
     }
     return false;
@@ -183,9 +181,10 @@ async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<WireApp>
             if (!found) {
                 return undefined;
             }
-            const adopted = await adoptApp(client, inputs, found);
-            client.appCreated(inputs.name);
-            return adopted;
+            if (isAmbiguous(error)) {
+                client.appCreated(inputs.name);
+            }
+            return await adoptApp(client, inputs, found);
         }
     });
     if (!app) {
@@ -205,7 +204,7 @@ function isNameTaken(error: unknown): boolean {
 function nameTaken(name: string, cause?: unknown): Error {
     return new Error(
         `App name "${name}" is taken by someone else: names are unique across all of Fly.\n` +
-            "  Choose another one, or leave it out to have one made.",
+            "  Choose another app name, or leave it out to have one made.",
         { cause },
     );
 }
@@ -227,42 +226,6 @@ async function getApp(
         }
         throw error;
     }
-}
-
-/** Apps carry no labels, so their machines say whose they are. */
-async function adoptApp(client: FlyClient, inputs: AppInputs, found: WireApp): Promise<WireApp> {
-    const slug = found.organization?.slug ?? inputs.organization;
-    if (slug !== inputs.organization && inputs.organization !== PERSONAL) {
-        throw new Error(
-            `App "${inputs.name}" exists in your organisation "${slug}", not in "${inputs.organization}".\n` +
-                "  Choose another name, or the other organisation.",
-        );
-    }
-    if (inputs.adopt !== true) {
-        const machines = await client.get<WireMachine[]>(["apps", inputs.name, "machines"]);
-        const others = othersMachines(machines, inputs.owner);
-        const [first] = others;
-        if (first) {
-            throw new Error(
-                `App "${inputs.name}" exists and is run by ${describeOwner(first.config)}: ` +
-                    `it holds ${listMachines(others)}.\n` +
-                    "  Choose another name, or take the app over with `adopt: true`.",
-            );
-        }
-    }
-    return found;
-}
-
-function othersMachines(machines: readonly WireMachine[], owner: Owner): WireMachine[] {
-    return machines.filter(
-        (machine) => machine.state !== "destroyed" && !isOwnedBy(owner, machine.config),
-    );
-}
-
-function listMachines(machines: readonly WireMachine[]): string {
-    return machines
-        .map(({ id, name, config }) => `machine ${id} "${name ?? ""}" of ${describeOwner(config)}`)
-        .join(", ");
 }
 
 function toOutputs(

@@ -4,14 +4,9 @@ import { FlyError, isAmbiguous } from "./errors.ts";
 import { waitUntilHealthy } from "./health.ts";
 import { effectiveConfig } from "./machine-config.ts";
 import { convergeMachine, LAUNCH_DEADLINE_MS, type MachineTarget } from "./machine-converge.ts";
-import { getMachine } from "./machine-power.ts";
 import { describeOwner, isOwnedBy } from "./ownership.ts";
 import type { WireMachine } from "./types.ts";
 import { poll, Progress, type Deadline } from "./wait.ts";
-
-export interface NewMachine extends MachineTarget {
-    readonly adopt?: string;
-}
 
 /**
  * A leftover of the same name and owner is brought to the wanted state; another's is refused.
@@ -19,7 +14,7 @@ export interface NewMachine extends MachineTarget {
  */
 export async function createMachine(
     client: FlyClient,
-    inputs: NewMachine,
+    inputs: MachineTarget,
     deadline: Deadline,
     onKnown: (machine: WireMachine) => void,
 ): Promise<WireMachine> {
@@ -42,23 +37,9 @@ interface Known {
 
 async function findOrLaunch(
     client: FlyClient,
-    inputs: NewMachine,
+    inputs: MachineTarget,
     deadline: Deadline,
 ): Promise<Known> {
-    if (inputs.adopt) {
-        const machine = await getMachine(client, inputs.app, inputs.adopt);
-        if (!machine) {
-            throw new Error(`App "${inputs.app}" has no machine ${inputs.adopt} to take over.`);
-        }
-        if (machine.name !== inputs.name || machine.region !== inputs.region) {
-            throw new Error(
-                `Machine ${machine.id} is "${machine.name ?? ""}" in ${machine.region ?? "?"}; ` +
-                    `"${inputs.name}" in ${inputs.region} is wanted, and Fly can change neither.\n` +
-                    "  To take it over, give it the name and region that it has.",
-            );
-        }
-        return { machine, launched: false };
-    }
     const progress = new Progress(`machine "${inputs.name}"`);
     let failure: unknown;
     const known = await poll<Known>(deadline, async () => {
@@ -88,31 +69,34 @@ async function findOrLaunch(
     return known;
 }
 
-async function findByName(client: FlyClient, inputs: NewMachine): Promise<WireMachine | undefined> {
+async function findByName(
+    client: FlyClient,
+    inputs: MachineTarget,
+): Promise<WireMachine | undefined> {
     const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
     return machines.find(({ name, state }) => name === inputs.name && state !== "destroyed");
 }
 
-function ours(inputs: NewMachine, found: WireMachine): WireMachine {
+function ours(inputs: MachineTarget, found: WireMachine): WireMachine {
     if (!isOwnedBy(inputs.owner, found.config)) {
         throw new Error(
             `App "${inputs.app}" already has a machine "${inputs.name}" (${found.id}), ` +
                 `which belongs to ${describeOwner(found.config)}.\n` +
-                `  Take it over with \`adopt: "${found.id}"\` on fly.Machine, remove it with ` +
-                `\`fly machine destroy ${found.id} -a ${inputs.app}\`, or choose another name.`,
+                "  Choose another app name; or, if nobody needs the machine, remove it: " +
+                `\`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
         );
     }
     if (found.region !== undefined && found.region !== inputs.region) {
         throw new Error(
             `Machine ${found.id} "${inputs.name}" is in region ${found.region}, not ${inputs.region}, ` +
                 "and cannot be moved.\n" +
-                `  Remove it: fly machine destroy ${found.id} -a ${inputs.app}`,
+                `  Remove it: \`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
         );
     }
     return found;
 }
 
-async function launch(client: FlyClient, inputs: NewMachine): Promise<WireMachine> {
+async function launch(client: FlyClient, inputs: MachineTarget): Promise<WireMachine> {
     return await client.post<WireMachine>(["apps", inputs.app, "machines"], {
         deadlineMs: LAUNCH_DEADLINE_MS,
         body: {

@@ -43,8 +43,6 @@ export interface MachineInputs {
     secretsVersion?: number;
     /** Seconds. A change does nothing by itself. */
     timeouts?: MachineTimeouts;
-    /** The id of an existing machine to take over, instead of making one. A change does nothing. */
-    adopt?: string;
 }
 
 /** Seconds, for all waits of one operation together. */
@@ -78,7 +76,6 @@ export const MACHINE_RULES: PropertyRules<MachineInputs> = {
     config: { effect: "none" },
     secretsVersion: { effect: "update", optional: true },
     timeouts: { effect: "none" },
-    adopt: { effect: "none" },
 };
 
 const TIMEOUTS_S = { create: 300, update: 300, delete: 180 };

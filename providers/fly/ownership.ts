@@ -1,5 +1,5 @@
 /** Who a machine belongs to, as its metadata says; apps and volumes have none. */
-import type { MachineConfig } from "./types.ts";
+import type { MachineConfig, WireMachine } from "./types.ts";
 
 /** The Pulumi project and stack that own what they make. */
 export interface Owner {
@@ -38,4 +38,21 @@ export function describeOwner(config: Pick<MachineConfig, "metadata"> | null | u
         return "someone who deployed it with flyctl";
     }
     return "someone else (it carries no owner)";
+}
+
+/** Those that carry another owner or none; without a host's answer a machine shows none. */
+export function othersMachines(
+    machines: readonly WireMachine[],
+    owner: Owner | undefined,
+): WireMachine[] {
+    return machines.filter(
+        ({ state, config }) => state !== "destroyed" && !(owner && isOwnedBy(owner, config)),
+    );
+}
+
+/** For an error. */
+export function listMachines(machines: readonly WireMachine[]): string {
+    return machines
+        .map(({ id, name, config }) => `machine ${id} "${name ?? ""}" of ${describeOwner(config)}`)
+        .join(", ");
 }

@@ -2,7 +2,7 @@
 import { toState } from "../provider.ts";
 import type { FlyClient } from "./client.ts";
 import { isAmbiguous, isGone } from "./errors.ts";
-import { isOwnedBy } from "./ownership.ts";
+import { isOwnedBy, listMachines, othersMachines } from "./ownership.ts";
 import type { WireMachine, WireVolume } from "./types.ts";
 import type { VolumeInputs } from "./volume.ts";
 import { deadlineIn, poll } from "./wait.ts";
@@ -17,24 +17,14 @@ const OUTGOING = new Set([
     "destroyed",
 ]);
 
+export function isOutgoing({ state }: WireVolume): boolean {
+    return OUTGOING.has(state);
+}
+
 /** How long a volume is looked for whose making got no answer. */
 const AGAIN_WITHIN_S = 120;
 
 export async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume> {
-    if (inputs.adopt) {
-        const found = await getVolume(client, inputs.app, inputs.adopt);
-        if (!found) {
-            throw new Error(`App "${inputs.app}" has no volume ${inputs.adopt} to take over.`);
-        }
-        if (found.name !== inputs.name || found.region !== inputs.region) {
-            throw new Error(
-                `Volume ${found.id} is "${found.name}" in ${found.region}; ` +
-                    `"${inputs.name}" in ${inputs.region} is wanted, and Fly can change neither.\n` +
-                    "  To take it over, give it the name and region that it has.",
-            );
-        }
-        return found;
-    }
     const path = ["apps", inputs.app, "volumes"];
     let lost: unknown;
     const made = await poll(deadlineIn(AGAIN_WITHIN_S), async () => {
@@ -67,7 +57,10 @@ export async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Pro
     return made;
 }
 
-/** What an earlier run made but could not record: the name, the region, nobody else's machine. */
+/**
+ * What an earlier run made but could not record: the name, the region, and nobody else's machine on
+ * it. One that is attached to none is ours only where no machine of the app is another's.
+ */
 async function findLeftover(
     client: FlyClient,
     inputs: VolumeInputs,
@@ -75,44 +68,62 @@ async function findLeftover(
     const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
     const candidates = volumes
         .filter(
-            ({ name, region, state }) =>
-                name === inputs.name && region === inputs.region && !OUTGOING.has(state),
+            (volume) =>
+                volume.name === inputs.name &&
+                volume.region === inputs.region &&
+                !isOutgoing(volume),
         )
         .sort((a, b) => (a.created_at ?? "").localeCompare(b.created_at ?? ""));
     const free: WireVolume[] = [];
     for (const candidate of candidates) {
-        if (!candidate.attached_machine_id) {
+        const holder = await holderOf(client, inputs, candidate);
+        if (!holder) {
             free.push(candidate);
-        } else if (await isAttachedToOurs(client, inputs, candidate.attached_machine_id)) {
+        } else if (inputs.owner && isOwnedBy(inputs.owner, holder.config)) {
             return candidate;
         }
     }
-    const fits = free.find(({ size_gb }) => size_gb <= inputs.sizeGb);
-    const [tooLarge] = free;
-    if (!fits && tooLarge) {
+    const [first] = free;
+    if (!first) {
+        return undefined;
+    }
+    const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
+    const others = othersMachines(machines, inputs.owner);
+    if (others.length > 0) {
         throw new Error(
-            `Volume ${tooLarge.id} "${tooLarge.name}" is there already and has ${tooLarge.size_gb} GB; ` +
+            `Volume ${first.id} "${first.name}" is there already and may be another's: ` +
+                `app "${inputs.app}" also holds ${listMachines(others)}.\n` +
+                "  Choose another app name; or, if nobody needs the volume, remove it: " +
+                `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
+        );
+    }
+    const fits = free.find(({ size_gb }) => size_gb <= inputs.sizeGb);
+    if (!fits) {
+        throw new Error(
+            `Volume ${first.id} "${first.name}" is there already and has ${first.size_gb} GB; ` +
                 `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
-                `  Set the size to ${tooLarge.size_gb} GB, or remove it: fly volumes destroy ${tooLarge.id}`,
+                `  Set the size to ${first.size_gb} GB, or remove it: ` +
+                `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
         );
     }
     return fits;
 }
 
-async function isAttachedToOurs(
+/** The machine that a volume is attached to, if that still exists. */
+async function holderOf(
     client: FlyClient,
-    inputs: VolumeInputs,
-    machineId: string,
-): Promise<boolean> {
-    if (!inputs.owner) {
-        return false;
+    { app }: VolumeInputs,
+    { attached_machine_id: id }: WireVolume,
+): Promise<WireMachine | undefined> {
+    if (!id) {
+        return undefined;
     }
     try {
-        const machine = await client.get<WireMachine>(["apps", inputs.app, "machines", machineId]);
-        return machine.state === "destroyed" || isOwnedBy(inputs.owner, machine.config);
+        const machine = await client.get<WireMachine>(["apps", app, "machines", id]);
+        return machine.state === "destroyed" ? undefined : machine;
     } catch (error) {
         if (isGone(error)) {
-            return true;
+            return undefined;
         }
         throw error;
     }
@@ -126,7 +137,7 @@ export async function getVolume(
 ): Promise<WireVolume | undefined> {
     try {
         const found = await client.get<WireVolume>(["apps", app, "volumes", id]);
-        return OUTGOING.has(found.state) ? undefined : found;
+        return isOutgoing(found) ? undefined : found;
     } catch (error) {
         if (isGone(error)) {
             return undefined;

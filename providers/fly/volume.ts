@@ -34,10 +34,8 @@ export interface VolumeInputs {
     snapshotRetentionDays?: number;
     /** A snapshot each day. Changed in place. Left out: as Fly has it (on). */
     autoBackup?: boolean;
-    /** Whose machine may hold the volume when a leftover is looked for. A change is recorded. */
+    /** Whose machines the app may hold when a leftover is looked for. A change is recorded. */
     owner?: Owner;
-    /** The id of an existing volume to take over, instead of making one. A change does nothing. */
-    adopt?: string;
 }
 
 export interface VolumeOutputs extends VolumeInputs {
@@ -59,7 +57,6 @@ export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
     snapshotRetentionDays: { effect: "update", optional: true },
     autoBackup: { effect: "update", optional: true },
     owner: { effect: "update", optional: true },
-    adopt: { effect: "none" },
 };
 
 const READY_WITHIN_S = 120;
@@ -125,9 +122,6 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         }
         if (props.owner !== undefined) {
             inputs.owner = props.owner;
-        }
-        if (props.adopt !== undefined) {
-            inputs.adopt = props.adopt;
         }
         return {
             id,

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { App } from "../../providers/entry.ts";
 import type { AppInputs } from "../../providers/fly/app.ts";
-import { ownerMetadata } from "../../providers/fly/ownership.ts";
+import { ownerMetadata, type Owner } from "../../providers/fly/ownership.ts";
 import { pushImage } from "../local/support/image.ts";
-import { failureOf, FlyFixture, outsOf, OWNER, STRANGER } from "./support/flyFixture.ts";
+import { failureOf, FlyFixture, OWNER, STRANGER } from "./support/flyFixture.ts";
 
 describe("fly app", function () {
     this.timeout(60_000);
@@ -50,40 +50,96 @@ describe("fly app", function () {
         assert.equal(again.outs?.hostname, `${wanted.name}.fly.dev`);
     });
 
-    it("is adopted with machines of ours, refused with another stack's", async () => {
+    async function machineIn(app: string, name: string, owner?: Owner): Promise<string> {
+        const image = await pushImage(fixture.fly, app);
+        const config = { image, ...(owner && { metadata: ownerMetadata(owner) }) };
+        const body = { name, config, skip_launch: true };
+        const path = `/apps/${app}/machines`;
+        return (await fixture.api.ok<{ id: string }>("POST", path, body)).id;
+    }
+
+    async function volumeIn(app: string): Promise<string> {
+        const body = { name: "data", region: "lhr", size_gb: 1 };
+        return (await fixture.api.ok<{ id: string }>("POST", `/apps/${app}/volumes`, body)).id;
+    }
+
+    async function secretIn(app: string): Promise<void> {
+        await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { KEY: "dmFsdWU=" } });
+    }
+
+    const WAYS_OUT =
+        /\n {2}Choose another app name; or, .* `fly apps destroy (app-\d+)` \(DELETE \/v1\/apps\/\1\?force=true\)\.$/;
+
+    /** Each puts something into an app, and says how the refusal names it. */
+    const FOREIGN: Record<string, (app: string) => Promise<string>> = {
+        "a volume": async (app) => `volume ${await volumeIn(app)} "data"`,
+        "a secret": async (app) => {
+            await secretIn(app);
+            return "secret KEY";
+        },
+        "an address": async (app) => {
+            const path = `/apps/${app}/ip_assignments`;
+            const { ip } = await fixture.api.ok<{ ip: string }>("POST", path, { type: "v6" });
+            return `address ${ip}`;
+        },
+        "another stack's machine": async (app) => {
+            const id = await machineIn(app, "theirs", STRANGER);
+            return `machine ${id} "theirs" of Pulumi project appkata-mqtt, stack prod`;
+        },
+        "a machine without an owner": async (app) => {
+            const id = await machineIn(app, "by-hand");
+            return `machine ${id} "by-hand" of someone else`;
+        },
+        "a machine of ours and another's": async (app) => {
+            await machineIn(app, "ours", OWNER);
+            return `machine ${await machineIn(app, "theirs", STRANGER)} "theirs"`;
+        },
+    };
+    for (const [what, put] of Object.entries(FOREIGN)) {
+        it(`is refused, and left alone, when it is there and holds ${what}`, async () => {
+            const wanted = inputs();
+            await fixture.api.app(wanted.name);
+            const named = await put(wanted.name);
+            const { message } = await failureOf(App.create(wanted));
+            const start = `App "${wanted.name}" exists and is not this stack's: it holds ${named}`;
+            assert.equal(message.slice(0, start.length), start);
+            assert.match(message, WAYS_OUT);
+            assert.equal(await exists(wanted.name), true);
+        });
+    }
+
+    it("is adopted with machines of ours, and with what is beside them", async () => {
         const wanted = inputs();
         await App.create(wanted);
-        const image = await pushImage(fixture.fly, wanted.name);
-        const config = { image, metadata: ownerMetadata(OWNER) };
-        await fixture.api.ok("POST", `/apps/${wanted.name}/machines`, {
-            name: "ours",
-            config,
-            skip_launch: true,
-        });
+        await volumeIn(wanted.name);
+        await secretIn(wanted.name);
+        await machineIn(wanted.name, "ours", OWNER);
         assert.equal((await App.create(wanted)).id, wanted.name);
+    });
 
-        const theirs = { image, metadata: ownerMetadata(STRANGER) };
-        const { id } = await fixture.api.ok<{ id: string }>(
-            "POST",
-            `/apps/${wanted.name}/machines`,
-            { name: "theirs", config: theirs, skip_launch: true },
-        );
-        const error = await failureOf(App.create(wanted));
+    it("is adopted where only a volume on its way out is left", async () => {
+        const wanted = inputs();
+        await App.create(wanted);
+        const volume = await volumeIn(wanted.name);
+        await fixture.api.ok("DELETE", `/apps/${wanted.name}/volumes/${volume}`);
+        assert.equal((await App.create(wanted)).id, wanted.name);
+    });
+
+    it("is not deleted while it holds another's machine", async () => {
+        const { id, outs } = await App.create(inputs());
+        assert.ok(outs);
+        await machineIn(id, "ours", OWNER);
+        const theirs = await machineIn(id, "theirs", STRANGER);
+        const { message } = await failureOf(App.delete(id, outs));
         assert.match(
-            error.message,
-            new RegExp(
-                `^App "${wanted.name}" exists and is run by Pulumi project appkata-mqtt, stack prod: ` +
-                    `it holds machine ${id} "theirs"`,
-            ),
+            message,
+            new RegExp(`^App "${id}" is not deleted: it also holds machine ${theirs} "theirs" of`),
         );
-        assert.match(error.message, /adopt: true/);
-        assert.equal((await App.create({ ...wanted, adopt: true })).id, wanted.name);
-
-        const kept = await failureOf(
-            App.delete(wanted.name, outsOf(await App.create({ ...wanted, adopt: true }))),
-        );
-        assert.match(kept.message, new RegExp(`is not deleted: it also holds machine ${id}`));
-        assert.equal(await exists(wanted.name), true);
+        assert.match(message, new RegExp(`fly machine destroy ID -a ${id}`));
+        assert.equal(await exists(id), true);
+        await fixture.api.ok("DELETE", `/apps/${id}/machines/${theirs}?force=true`);
+        await App.delete(id, outs);
+        assert.equal(await exists(id), false);
     });
 
     it("is refused when the name is someone else's", async () => {

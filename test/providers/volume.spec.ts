@@ -93,16 +93,25 @@ describe("fly volume", function () {
         assert.match(error.message, new RegExp(`Volume ${id} .* has 5 GB; 2 GB are wanted`));
     });
 
-    it("is taken over by its id", async () => {
-        const { id } = await Volume.create(inputs({ name: "by_hand" }));
-        assert.equal((await Volume.create(inputs({ name: "by_hand", adopt: id }))).id, id);
-        const other = await failureOf(Volume.create(inputs({ adopt: id })));
-        assert.match(
-            other.message,
-            new RegExp(`Volume ${id} is "by_hand" in lhr; "mosquitto_data"`),
+    it("is not a free one beside another's machine, and the ways out are named", async () => {
+        const { id } = await Volume.create(inputs());
+        const machine = await machineOn((await Volume.create(inputs({ name: "other" }))).id);
+        assert.equal((await Volume.create(inputs())).id, id);
+        await fixture.api.destroy(app, machine);
+        const theirs = await machineOn(
+            (await Volume.create(inputs({ name: "third" }))).id,
+            STRANGER,
         );
-        const error = await failureOf(Volume.create(inputs({ adopt: "vol_0000000000000000" })));
-        assert.match(error.message, /has no volume vol_0000000000000000 to take over/);
+        const error = await failureOf(Volume.create(inputs()));
+        assert.match(
+            error.message,
+            new RegExp(
+                `^Volume ${id} "mosquitto_data" is there already and may be another's: ` +
+                    `app "${app}" also holds machine ${theirs} .* stack prod\\.\n` +
+                    `  Choose another app name; or, .* \`fly volumes destroy ${id} -a ${app}\`$`,
+            ),
+        );
+        assert.equal((await present()).filter(({ name }) => name === "mosquitto_data").length, 1);
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
