@@ -137,10 +137,10 @@ async function everything(fly: LocalFly, api: Api): Promise<void> {
     await call("DELETE", `${one}/metadata/a`);
     await call("POST", `${one}/exec`, { command: ["/bin/true"] });
     await call("POST", `${one}/exec`, {});
-    await call("POST", `${one}/signal`, { signal: "SIGUSR1" });
     await eventually("the lease is over", async () =>
         (await call("GET", `${one}/lease`)).status === 404 ? true : undefined,
     );
+    await call("POST", `${one}/signal`, { signal: "SIGUSR1" });
     const lease = await call("POST", `${one}/lease?ttl=30`);
     await call("GET", `${one}/lease`);
     await call("POST", `${one}/stop`, {});
