@@ -26,7 +26,7 @@ const SUITES: { name: string; fast?: string[] }[] = [
     { name: "local" },
     {
         name: "providers",
-        fast: ["client", "configDiff", "delegates", "diff", "kept", "preflight", "rules"],
+        fast: ["client", "configDiff", "delegates", "diff", "kept", "preflight", "rules", "token"],
     },
     { name: "broker" },
     { name: "verification" },
