@@ -130,7 +130,7 @@ async function runSuite(name: string, specs: string[]): Promise<void> {
         "--reporter-option",
         `file=${report}`,
     ];
-    const code = await run(["mocha", ...options, ...files]);
+    const code = await run(["mocha", ...options, ...files], ROOT, report);
     if (!existsSync(report)) {
         fail(`test/${name}: mocha ended with ${code} before its end`);
         return;
@@ -145,7 +145,11 @@ async function runSuite(name: string, specs: string[]): Promise<void> {
     }
 }
 
-function run(command: string[], cwd = ROOT): Promise<number> {
+/** What a suite may take to end by itself once its last test has: more means that it left something. */
+const LINGER_MS = 30_000;
+
+/** @param done a file that is there when the command's work is done: it must end soon after */
+function run(command: string[], cwd = ROOT, done?: string): Promise<number> {
     const PATH = [path.join(ROOT, "node_modules", ".bin"), BIN, process.env.PATH].join(
         path.delimiter,
     );
@@ -156,10 +160,21 @@ function run(command: string[], cwd = ROOT): Promise<number> {
             stdio: ["ignore", "inherit", "inherit"],
             env: { ...process.env, PATH, TOOLCHAIN_BIN: PLUGIN_BIN, GOFLAGS: "-buildvcs=false" },
         });
+        let doneAt: number | undefined;
+        const watch = setInterval(() => {
+            if (done === undefined || !existsSync(done)) return;
+            doneAt ??= Date.now();
+            if (Date.now() - doneAt > LINGER_MS) child.kill("SIGKILL");
+        }, 1000);
         child.on("error", (error) => {
+            clearInterval(watch);
             say(error.message);
             resolve(1);
         });
-        child.on("exit", (code) => resolve(code ?? 1));
+        child.on("exit", (code, signal) => {
+            clearInterval(watch);
+            if (signal === "SIGKILL") say("It did not end after its last test: it left something.");
+            resolve(code ?? 1);
+        });
     });
 }
