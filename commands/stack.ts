@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
+import { noteOf } from "../local/processes.ts";
 import { BIN, LOCAL, PULUMI_HOME, ROOT } from "../toolchain/paths.ts";
 import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
@@ -104,10 +105,13 @@ function saltIn(file: string): string | undefined {
 export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
     const folder = path.join(BACKEND, ".pulumi", "locks", "organization", PROJECT, DEV);
     if (!existsSync(folder)) return;
-    const locks = readdirSync(folder).map(
+    // Beside each lock the file backend keeps its attributes.
+    const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
+    const locks = files.map(
         (name) => JSON.parse(readFileSync(path.join(folder, name), "utf8")) as Lock,
     );
-    const dead = ({ pid, hostname: host }: Lock) => host === hostname() && !isRunning(pid);
+    const dead = ({ pid, hostname: host }: Lock) =>
+        host === hostname() && noteOf(pid) === undefined;
     if (locks.length === 0 || !locks.every(dead)) return;
     say(`The last run was cut short (process ${locks[0]!.pid}): going on from where it ended.`);
     const { code, stderr } = await capture([cli, "cancel", "--yes", "--stack", DEV], {
@@ -120,15 +124,6 @@ export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Prom
 interface Lock {
     pid: number;
     hostname: string;
-}
-
-function isRunning(pid: number): boolean {
-    try {
-        process.kill(pid, 0);
-        return true;
-    } catch {
-        return false;
-    }
 }
 
 /** Arguments that select the stack, for commands that read its configuration. */
