@@ -15,6 +15,9 @@ interface Count {
     skipped: number;
 }
 
+/** What a suite may take to end by itself once its last test has: more means that it left something. */
+const LINGER_MS = 30_000;
+
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const started = Date.now();
 
@@ -144,9 +147,6 @@ async function runSuite(name: string, specs: string[]): Promise<void> {
         fail(`test/${name}: mocha ended with ${code}`);
     }
 }
-
-/** What a suite may take to end by itself once its last test has: more means that it left something. */
-const LINGER_MS = 30_000;
 
 /** @param done a file that is there when the command's work is done: it must end soon after */
 function run(command: string[], cwd = ROOT, done?: string): Promise<number> {
