@@ -5,6 +5,7 @@ import type { Replicas } from "./replicas.ts";
 import type { Containers } from "./runtime/containers.ts";
 import type { Edge } from "./runtime/edge.ts";
 import type { Images } from "./runtime/images.ts";
+import type { Logs } from "./runtime/logs.ts";
 import type { Machines } from "./runtime/machines.ts";
 import type { VolumeStore } from "./runtime/volumes.ts";
 import type { Settings } from "./settings.ts";
@@ -21,6 +22,7 @@ export interface Fly {
     machines: Machines;
     containers: Containers;
     images: Images;
+    logs: Logs;
     volumes: VolumeStore;
     edge: Edge;
     /** Distinguishes this instance's addresses, containers and volumes from another's. */

@@ -18,6 +18,7 @@ import { Containers } from "./runtime/containers.ts";
 import { connectDocker } from "./runtime/docker.ts";
 import { Edge } from "./runtime/edge.ts";
 import { Images } from "./runtime/images.ts";
+import { Logs } from "./runtime/logs.ts";
 import { Machines } from "./runtime/machines.ts";
 import { Monitor } from "./runtime/monitor.ts";
 import { registryFront } from "./runtime/registry-front.ts";
@@ -132,7 +133,8 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
         const volumes = await openVolumes(kind, docker, dir, instance);
         data.volumeKind = volumes.kind;
         undo.push(() => volumes.close());
-        const containers = new Containers(docker, instance, volumes);
+        const logs = new Logs(docker);
+        const containers = new Containers(docker, instance, volumes, logs);
         const images = new Images(
             docker,
             registry.socket,
@@ -163,6 +165,7 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
             machines,
             containers,
             images,
+            logs,
             volumes,
             edge,
             instance,

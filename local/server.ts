@@ -15,6 +15,7 @@ import { certificateRoutes } from "./api/certificates.ts";
 import { ipRoutes } from "./api/ips.ts";
 import { leaseRoutes } from "./api/leases.ts";
 import { lifecycleRoutes } from "./api/lifecycle.ts";
+import { logRoutes } from "./api/logs.ts";
 import { machineRoutes } from "./api/machines.ts";
 import { metadataRoutes } from "./api/metadata.ts";
 import { organizationRoutes } from "./api/organizations.ts";
@@ -105,13 +106,18 @@ async function afterFault(
     return action?.type === "cut" ? cutInHalf(reply, payload) : payload;
 }
 
-/** Reads of one machine have a limit of their own; everything else counts per route and id. */
+/**
+ * Reads of one machine have a limit of their own; everything else counts per route and id, where the
+ * path has one.
+ */
 function withinLimit(fly: Fly, request: FastifyRequest): boolean {
     const params = request.params as { app?: string; machine?: string };
+    const id = params.machine ?? params.app;
+    if (id === undefined) return true;
     const route = request.routeOptions.url ?? "";
     const isRead = request.method === "GET" && route.endsWith("/machines/:machine");
     const action = isRead ? "GET machine" : `${request.method} ${route}`;
-    return fly.limits.take(action, params.machine ?? params.app ?? "");
+    return fly.limits.take(action, id);
 }
 
 function v1(app: FastifyInstance, fly: Fly): void {
@@ -156,6 +162,17 @@ function v1(app: FastifyInstance, fly: Fly): void {
     leaseRoutes(app, fly);
     metadataRoutes(app, fly);
     certificateRoutes(app, fly);
+}
+
+/** Fly's other API, at api.fly.io, of which only the machines' logs are here. */
+function logs(app: FastifyInstance, fly: Fly): void {
+    app.addHook("onRequest", (request, _reply, done) => {
+        const caller = authenticate(fly.store.data, request.headers.authorization);
+        request.caller = caller ?? {};
+        request.view = fly.store.data;
+        done(caller === undefined ? unauthorized() : undefined);
+    });
+    logRoutes(app, fly);
 }
 
 function local(app: FastifyInstance, fly: Fly): void {
@@ -214,6 +231,13 @@ export function buildServer(fly: Fly): FastifyInstance {
             done();
         },
         { prefix: "/v1" },
+    );
+    app.register(
+        (scope, _options, done) => {
+            logs(scope, fly);
+            done();
+        },
+        { prefix: "/api/v1" },
     );
     app.register(
         (scope, _options, done) => {

@@ -10,6 +10,8 @@ export interface Settings {
     appDeleteMs: number;
     /** Delay of the second restart by policy; it doubles from there up to 30 s. */
     restartBackoffMs: number;
+    /** The longest that a lease lasts, in seconds, whatever is asked for; 0: as asked. */
+    leaseMaxS: number;
     /** Whether a restarted machine sees new secrets, or those of its version. */
     secretsOnRestart: "fresh" | "pinned";
 }
@@ -20,6 +22,7 @@ export const DEFAULT_SETTINGS: Settings = {
     volumeReleaseMs: 1000,
     appDeleteMs: 300,
     restartBackoffMs: 1000,
+    leaseMaxS: 0,
     secretsOnRestart: "fresh",
 };
 

@@ -3,6 +3,7 @@ import { forbidden, leaseHeld, notFound } from "../errors.ts";
 import { OWN_ORGANIZATION } from "../state.ts";
 import type { AppRecord, LocalState, MachineRecord, VolumeRecord } from "../model/records.ts";
 import type { Fly } from "../fly.ts";
+import type { Settings } from "../settings.ts";
 
 export interface AppParams {
     app: string;
@@ -55,6 +56,12 @@ export function findMachine(state: LocalState, request: FastifyRequest): Machine
 }
 
 /** A lease that is still in force; one that ran out is dropped. */
+/** When a lease that is asked for now ends, in seconds since 1970. */
+export function leaseEnd(seconds: number, { leaseMaxS }: Settings): number {
+    const given = leaseMaxS === 0 ? seconds : Math.min(seconds, leaseMaxS);
+    return Math.floor(Date.now() / 1000) + given;
+}
+
 export function activeLease(machine: MachineRecord): MachineRecord["lease"] {
     if (machine.lease !== undefined && machine.lease.expires_at * 1000 <= Date.now()) {
         delete machine.lease;

@@ -9,27 +9,25 @@ import { changeApp, readApp } from "./access.ts";
 const HOSTNAME = /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/i;
 
 /**
- * What the API tells of a hostname. No certificate authority is asked here: one requested from it
- * stays pending, one that was uploaded is active.
+ * What the API tells of a hostname, which has a certificate requested from a certificate authority,
+ * an uploaded one, or both. No authority is asked here: that one stays pending, the other is active.
  */
-function detail(app: AppRecord, one: CertificateRecord): Record<string, unknown> {
-    const custom = one.source === "custom";
-    const status = custom ? "active" : "pending_validation";
+function detail(app: AppRecord, all: readonly CertificateRecord[]): Record<string, unknown> {
+    const hostname = all[0]?.hostname ?? "";
+    const custom = all.find((one) => one.source === "custom");
     const v4 = app.ips.filter((ip) => !ip.ip.includes(":")).map((ip) => ip.ip);
     const v6 = app.ips.filter((ip) => ip.ip.includes(":")).map((ip) => ip.ip);
     return {
-        hostname: one.hostname,
-        configured: custom,
-        acme_requested: !custom,
-        status,
+        hostname,
+        ...stateOf(all),
         dns_provider: "",
         certificates: custom
             ? [
                   {
                       source: "custom",
-                      status,
-                      created_at: one.created_at,
-                      expires_at: one.expires_at ?? "",
+                      status: "active",
+                      created_at: custom.created_at,
+                      expires_at: custom.expires_at ?? "",
                       issuer: "",
                       issued: [],
                   },
@@ -46,11 +44,11 @@ function detail(app: AppRecord, one: CertificateRecord): Record<string, unknown>
             aaaa: v6,
             cname: `${app.name}.fly.dev`,
             acme_challenge: {
-                name: `_acme-challenge.${one.hostname}`,
-                target: `${one.hostname}.${app.id}.flydns.net`,
+                name: `_acme-challenge.${hostname}`,
+                target: `${hostname}.${app.id}.flydns.net`,
             },
             ownership: {
-                name: `_fly-ownership.${one.hostname}`,
+                name: `_fly-ownership.${hostname}`,
                 app_value: `app-${app.id}`,
                 org_value: `org-${app.organization}`,
             },
@@ -59,22 +57,28 @@ function detail(app: AppRecord, one: CertificateRecord): Record<string, unknown>
     };
 }
 
-function summary(one: CertificateRecord): Record<string, unknown> {
-    const custom = one.source === "custom";
+function stateOf(all: readonly CertificateRecord[]) {
+    const custom = all.some((one) => one.source === "custom");
     return {
-        hostname: one.hostname,
         configured: custom,
-        acme_requested: !custom,
+        acme_requested: all.some((one) => one.source === "fly"),
+        status: custom ? "active" : "pending_validation",
+    };
+}
+
+function summary(all: readonly CertificateRecord[]): Record<string, unknown> {
+    return {
+        hostname: all[0]?.hostname ?? "",
+        ...stateOf(all),
         acme_dns_configured: false,
         acme_alpn_configured: false,
         acme_http_configured: false,
         ownership_txt_configured: false,
-        has_custom_certificate: custom,
+        has_custom_certificate: all.some((one) => one.source === "custom"),
         has_fly_certificate: false,
         dns_provider: "",
-        status: custom ? "active" : "pending_validation",
-        created_at: one.created_at,
-        updated_at: one.updated_at,
+        created_at: all[0]?.created_at ?? "",
+        updated_at: all.at(-1)?.updated_at ?? "",
     };
 }
 
@@ -82,10 +86,12 @@ export function certificateRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/certificates";
     const hostOf = (request: FastifyRequest) => (request.params as { host: string }).host;
 
-    const find = (found: AppRecord, request: FastifyRequest): CertificateRecord => {
-        const one = found.certificates.find((each) => each.hostname === hostOf(request));
-        if (one === undefined) throw notFound("certificate");
-        return one;
+    const of = (found: AppRecord, hostname: string) =>
+        found.certificates.filter((one) => one.hostname === hostname);
+    const find = (found: AppRecord, request: FastifyRequest): CertificateRecord[] => {
+        const all = of(found, hostOf(request));
+        if (all.length === 0) throw notFound("certificate");
+        return all;
     };
 
     const add = (
@@ -105,21 +111,22 @@ export function certificateRoutes(app: FastifyInstance, fly: Fly): void {
             ...(expires === undefined ? {} : { expires_at: expires }),
         };
         found.certificates = [
-            ...found.certificates.filter((one) => one.hostname !== hostname),
+            ...found.certificates.filter(
+                (one) => one.hostname !== hostname || one.source !== source,
+            ),
             made,
         ];
-        return detail(found, made);
+        return detail(found, of(found, hostname));
     };
 
     app.get(path, (request) => {
         const found = readApp(request);
         const query = request.query as { limit?: string; filter?: string };
         const limit = Math.min(queryNumber(query.limit, "limit") ?? 25, 500);
-        const matching = found.certificates.filter((one) =>
-            one.hostname.includes(query.filter ?? ""),
-        );
+        const hostnames = new Set(found.certificates.map((one) => one.hostname));
+        const matching = [...hostnames].filter((name) => name.includes(query.filter ?? ""));
         return {
-            certificates: matching.slice(0, limit).map(summary),
+            certificates: matching.slice(0, limit).map((name) => summary(of(found, name))),
             next_cursor: "",
             total_count: matching.length,
         };
@@ -150,20 +157,25 @@ export function certificateRoutes(app: FastifyInstance, fly: Fly): void {
         return { ...detail(found, find(found, request)), dns_records: {} };
     });
 
-    const remove = (request: FastifyRequest): AppRecord => {
-        const found = changeApp(fly, request);
-        const one = find(found, request);
-        found.certificates = found.certificates.filter((each) => each !== one);
-        return found;
-    };
     app.delete(`${path}/:host`, (request, reply) => {
-        remove(request);
+        const found = changeApp(fly, request);
+        const all = find(found, request);
+        found.certificates = found.certificates.filter((one) => !all.includes(one));
         return reply.code(204).send();
     });
-    for (const kind of ["acme", "custom"] as const) {
+    for (const [kind, source] of [
+        ["acme", "fly"],
+        ["custom", "custom"],
+    ] as const) {
         app.delete(`${path}/:host/${kind}`, (request) => {
-            const one = find(readApp(request), request);
-            return detail(remove(request), one);
+            const found = changeApp(fly, request);
+            const all = find(found, request);
+            const left = all.filter((one) => one.source !== source);
+            if (left.length === all.length) throw notFound("certificate");
+            found.certificates = found.certificates.filter(
+                (one) => !all.includes(one) || left.includes(one),
+            );
+            return detail(found, left.length > 0 ? left : all);
         });
     }
 }

@@ -4,7 +4,7 @@ import type { Fly } from "../fly.ts";
 import { leaseNonce } from "../ids.ts";
 import type { MachineRecord } from "../model/records.ts";
 import { bodyOf, optionalNumber, optionalString, queryNumber } from "../model/validate.ts";
-import { activeLease, findMachine, LEASE_OWNER, nonceOf } from "./access.ts";
+import { activeLease, findMachine, LEASE_OWNER, leaseEnd, nonceOf } from "./access.ts";
 
 /** How long a lease lasts that names no time. */
 const DEFAULT_TTL_S = 120;
@@ -52,7 +52,7 @@ export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
         }
         machine.lease = {
             nonce: machine.lease?.nonce ?? leaseNonce(),
-            expires_at: Math.floor(Date.now() / 1000) + ttl,
+            expires_at: leaseEnd(ttl, fly.settings),
             owner: LEASE_OWNER,
             description:
                 optionalString(bodyOf(request.body), "description") ??

@@ -26,7 +26,7 @@ import type { Body } from "../model/validate.ts";
 import { machineBody, machinesOf, volumesOf } from "../model/wire.ts";
 import { addEvent } from "../runtime/events.ts";
 import { boundTo } from "../runtime/attachments.ts";
-import { changeApp, changeMachine, findMachine, LEASE_OWNER, readApp } from "./access.ts";
+import { changeApp, changeMachine, findMachine, LEASE_OWNER, leaseEnd, readApp } from "./access.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 
@@ -69,11 +69,11 @@ function checkSecretsVersion(body: Body, app: AppRecord): void {
     }
 }
 
-function takeLease(machine: MachineRecord, ttl: number | undefined): void {
+function takeLease(fly: Fly, machine: MachineRecord, ttl: number | undefined): void {
     if (ttl === undefined || ttl <= 0) return;
     machine.lease = {
         nonce: leaseNonce(),
-        expires_at: Math.floor(Date.now() / 1000) + ttl,
+        expires_at: leaseEnd(ttl, fly.settings),
         owner: LEASE_OWNER,
         description: "",
     };
@@ -159,7 +159,7 @@ async function create(fly: Fly, request: FastifyRequest): Promise<object> {
         changedAt: now,
     };
     addEvent(machine, "launch", "created", "user");
-    takeLease(machine, optionalNumber(body, "lease_ttl"));
+    takeLease(fly, machine, optionalNumber(body, "lease_ttl"));
     data.machines[id] = machine;
     if (volume !== undefined) {
         volume.machine = id;
@@ -206,7 +206,7 @@ async function update(fly: Fly, request: FastifyRequest): Promise<object> {
     }
     if (optionalBoolean(body, "skip_service_registration") === true) machine.cordoned = true;
     machine.skipSecrets = optionalBoolean(body, "skip_secrets") ?? false;
-    takeLease(machine, optionalNumber(body, "lease_ttl"));
+    takeLease(fly, machine, optionalNumber(body, "lease_ttl"));
     const skip = optionalBoolean(body, "skip_launch") ?? false;
     machine.skipLaunch = skip;
     fly.machines.update(machine, config, image, !skip);

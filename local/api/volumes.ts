@@ -73,7 +73,8 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         if (!isRegion(region)) throw invalidArgument(`invalid region: ${region}`);
         const snapshot = optionalString(body, "snapshot_id");
         const source = snapshot === undefined ? undefined : data.snapshots[snapshot];
-        if (snapshot !== undefined && source?.app !== found.name) throw notFound("snapshot");
+        // Of any app: `fly postgres create --snapshot-id` makes a new app from another's.
+        if (snapshot !== undefined && source === undefined) throw notFound("snapshot");
         if (body.compute !== undefined) checkGuest(bodyOf(body.compute));
         const id = volumeId();
         const least = Math.ceil((source?.volume_size ?? 0) / 1024 ** 3);

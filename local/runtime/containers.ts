@@ -6,6 +6,7 @@ import type { MachineRecord } from "../model/records.ts";
 import { dockerStatus, ignoring, LABEL } from "./docker.ts";
 import { environment } from "./environment.ts";
 import { putFiles, resolveFiles } from "./files.ts";
+import type { Logs } from "./logs.ts";
 import type { VolumeStore } from "./volumes.ts";
 
 const MIB = 1024 * 1024;
@@ -51,11 +52,13 @@ export class Containers {
     readonly docker: Docker;
     readonly #instance: string;
     readonly #volumes: VolumeStore;
+    readonly #logs: Logs;
 
-    constructor(docker: Docker, instance: string, volumes: VolumeStore) {
+    constructor(docker: Docker, instance: string, volumes: VolumeStore, logs: Logs) {
         this.docker = docker;
         this.#instance = instance;
         this.#volumes = volumes;
+        this.#logs = logs;
     }
 
     /** The name a machine's container has while it is the machine's current one. */
@@ -120,7 +123,10 @@ export class Containers {
         const name = Containers.nameOf(machine);
         const holder = await ignoring([404], this.docker.getContainer(name).inspect());
         if (holder?.Id === id) return;
-        if (holder !== undefined) await this.remove(holder.Id);
+        if (holder !== undefined) {
+            await this.#logs.keep(machine.id, holder.Id);
+            await this.remove(holder.Id);
+        }
         await this.docker.getContainer(id).rename({ name });
     }
 

@@ -38,12 +38,15 @@ function appOf(path: string): string | undefined {
  * nothing through to a repository without an app, and hands the rest to the registry untouched.
  */
 export function registryFront(socket: string, hooks: FrontHooks): Server {
-    const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+    // Each on a connection of its own, since the registry may be closing one that looks free; and it
+    // is we who close it, since the registry would before it is written to its end (EPIPE).
+    const agent = new Agent({ keepAlive: false, maxSockets: 16 });
     const handle = (incoming: IncomingMessage, response: ServerResponse) => {
         const method = incoming.method ?? "GET";
         const path = incoming.url ?? "/";
+        let trouble = "";
         response.once("close", () => {
-            hooks.log(method, path.split("?")[0] ?? "", response.statusCode);
+            hooks.log(method, (path.split("?")[0] ?? "") + trouble, response.statusCode);
         });
         const token = basicPassword(incoming.headers.authorization);
         const refused =
@@ -55,14 +58,15 @@ export function registryFront(socket: string, hooks: FrontHooks): Server {
             deny(response, refused);
             return;
         }
-        const headers = { ...incoming.headers };
+        const headers = { ...incoming.headers, connection: "keep-alive" };
         delete headers.authorization;
         const upstream = request({ socketPath: socket, agent, method, path, headers }, (answer) => {
             response.writeHead(answer.statusCode ?? 502, answer.headers);
             answer.pipe(response);
             answer.on("error", () => response.destroy());
         });
-        upstream.on("error", () => {
+        upstream.on("error", (error) => {
+            trouble = ` (${error.message})`;
             if (response.headersSent) response.destroy();
             else deny(response, { status: 502, code: "UNKNOWN", message: "registry is gone" });
         });
