@@ -36,7 +36,8 @@ export class Broker extends pulumi.ComponentResource {
         super("appkata-mqtt:index:Broker", name, {}, opts);
         const parent = { parent: this };
         const { settings } = args;
-        const { endpoint, region, guest } = settings;
+        const { endpoint, region, guest, imports } = settings;
+        const { protect, retain, snapshotId, ...volumeArgs } = settings.volume;
         const app = args.appName;
         const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
 
@@ -45,12 +46,13 @@ export class Broker extends pulumi.ComponentResource {
             {
                 endpoint,
                 app,
-                name: "mosquitto_data",
                 region,
-                sizeGb: settings.volumeSizeGb,
                 owner,
+                ...volumeArgs,
+                ...(snapshotId !== undefined && { snapshotId }),
+                ...(imports.volume !== undefined && { importId: imports.volume }),
             },
-            { ...parent, protect: settings.protectVolume },
+            { ...parent, protect, retainOnDelete: retain },
         );
 
         const secrets = new Secrets(
@@ -72,9 +74,11 @@ export class Broker extends pulumi.ComponentResource {
             {
                 endpoint,
                 app,
-                name: "mosquitto",
+                name: settings.machineName,
                 region,
                 owner,
+                logsEndpoint: settings.logsEndpoint,
+                ...(imports.machine !== undefined && { importId: imports.machine }),
                 secretsVersion: secrets.version,
                 config: {
                     image: args.image,

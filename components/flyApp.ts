@@ -14,7 +14,7 @@ export class FlyApp extends pulumi.ComponentResource {
     constructor(name: string, settings: Settings, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:FlyApp", name, {}, opts);
         const parent = { parent: this };
-        const { endpoint } = settings;
+        const { endpoint, imports } = settings;
 
         // In the state before Fly is asked, so that a killed `up` makes no second app.
         const wantedName =
@@ -27,8 +27,11 @@ export class FlyApp extends pulumi.ComponentResource {
                 name: wantedName,
                 organization: settings.organization,
                 owner: { project: pulumi.getProject(), stack: pulumi.getStack() },
+                onReplace: settings.volume.onReplace === "discard" ? "discard" : "refuse",
+                ...(imports.app !== undefined && { importId: imports.app }),
             },
-            parent,
+            // The volume is gone with its app.
+            { ...parent, retainOnDelete: settings.volume.retain },
         );
         this.appName = app.name;
         this.hostname = app.hostname;
@@ -37,9 +40,11 @@ export class FlyApp extends pulumi.ComponentResource {
             ...(settings.addresses.ipv4 ? (["v4"] as const) : []),
             ...(settings.addresses.ipv6 ? (["v6"] as const) : []),
         ];
-        this.addresses = types.map(
-            (type) => new IpAddress(type, { endpoint, app: app.name, type }, parent).address,
-        );
+        this.addresses = types.map((type) => {
+            const importId = imports[type];
+            const args = { endpoint, app: app.name, type, ...(importId && { importId }) };
+            return new IpAddress(type, args, parent).address;
+        });
         this.registerOutputs({ appName: this.appName, hostname: this.hostname });
     }
 }

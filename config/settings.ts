@@ -2,9 +2,10 @@
  * Stack config → plain, validated settings. Every mistake is found before anything is declared, and
  * all of them are listed at once, each with its key, the rule and the value seen.
  */
-import { z } from "zod";
-import { appNameProblem, guestProblems } from "../providers/fly/rules.ts";
-import { passwordProblem, userNameProblem } from "../providers/kept/password.ts";
+import type { z } from "zod";
+import { guestProblems } from "../providers/fly/rules.ts";
+import { passwordProblem } from "../providers/kept/password.ts";
+import { FLY_LOGS, FLY_MACHINES, passwordsSchema, SAYS_ALL, schema } from "./schema.ts";
 
 export interface Settings {
     /** Fly app name; undefined: one is made from project and stack and kept in the state. */
@@ -16,10 +17,10 @@ export interface Settings {
     /** External TCP port of the broker. */
     port: number;
     users: User[];
-    /** Gigabytes; grows in place, never shrinks. */
-    volumeSizeGb: number;
-    /** Pulumi's `protect` on the volume: it can't be deleted until this is off. */
-    protectVolume: boolean;
+    volume: VolumeSettings;
+    machineName: string;
+    /** What is there already and is taken over instead of made: read when each is first made. */
+    imports: Imports;
     guest: { cpuKind: "shared" | "performance"; cpus: number; memoryMb: number };
     addresses: { ipv6: boolean; ipv4: boolean };
     /** What the commands for clients name: `APP.fly.dev`, or the address that Fly assigned. */
@@ -31,8 +32,35 @@ export interface Settings {
     baseImage: string;
     /** Base of the Machines API, without `/v1`. */
     endpoint: string;
+    /** Base of the API that has the machines' log, for errors. */
+    logsEndpoint: string;
     /** Host (and port) of the registry that the image is pushed to. */
     registry: string;
+}
+
+export interface VolumeSettings {
+    name: string;
+    /** Gigabytes; grows in place, never shrinks. */
+    sizeGb: number;
+    /** Pulumi's `protect`: it can't be deleted until this is off. */
+    protect: boolean;
+    /** Pulumi's `retainOnDelete`: `destroy` leaves it, and the app that it is in, on Fly. */
+    retain: boolean;
+    /** What happens to the data where a change replaces the volume. */
+    onReplace: "refuse" | "restore" | "discard";
+    /** ID of the snapshot that it is made from; read when it is made. */
+    snapshotId: string | undefined;
+    /** Days that Fly keeps a snapshot, 1 to 60. */
+    snapshotRetentionDays: number;
+}
+
+/** Fly's IDs: the app's name, an IP address, `vol_…`, a machine's ID. */
+export interface Imports {
+    app?: string | undefined;
+    v4?: string | undefined;
+    v6?: string | undefined;
+    volume?: string | undefined;
+    machine?: string | undefined;
 }
 
 export interface User {
@@ -54,112 +82,6 @@ export class SettingsError extends Error {
         this.problems = problems;
     }
 }
-
-export const DEFAULT_BASE_IMAGE = "eclipse-mosquitto:2.1.2-alpine";
-
-const integer = (min: number, max: number) =>
-    z.coerce
-        .number({ error: `must be a whole number from ${min} to ${max}` })
-        .int(`must be a whole number from ${min} to ${max}`)
-        .min(min, `must be a whole number from ${min} to ${max}`)
-        .max(max, `must be a whole number from ${min} to ${max}`);
-
-const flag = z
-    .enum(["true", "false"], { error: "must be true or false" })
-    .transform((value) => value === "true");
-
-/** A rule that the providers check too: its problem names the value by itself. */
-const rule = (problem: (value: string) => string | undefined) =>
-    z.string({ error: "must be a string" }).superRefine((value, context) => {
-        const message = problem(value);
-        if (message !== undefined) context.addIssue({ code: "custom", message, params: SAYS_ALL });
-    });
-
-const SAYS_ALL = { saysAll: true };
-
-/** A structured setting arrives as JSON text. */
-const json = <T extends z.ZodType>(schema: T, shape: string) =>
-    z.string().transform((text, context): z.output<T> => {
-        let value: unknown;
-        try {
-            value = JSON.parse(text);
-        } catch {
-            value = text;
-        }
-        const parsed = schema.safeParse(value);
-        if (parsed.success) return parsed.data;
-        for (const issue of parsed.error.issues) {
-            const own = issue.code !== "invalid_type";
-            context.addIssue({
-                code: "custom",
-                path: issue.path,
-                message: own ? issue.message : `must be ${shape}`,
-                ...(issue.code === "custom" && { params: issue.params }),
-            });
-        }
-        return z.NEVER;
-    });
-
-const unique = (values: string[], context: z.RefinementCtx) => {
-    values.forEach((value, at) => {
-        if (values.indexOf(value) !== at) {
-            context.addIssue({ code: "custom", path: [at], message: "is there twice" });
-        }
-    });
-};
-
-const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
-
-const label = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
-const hostname = z
-    .string()
-    .regex(new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`), "must be a host name");
-
-const schema = z.object({
-    appName: rule(appNameProblem).optional(),
-    organization: z
-        .string()
-        .regex(/^[a-z0-9-]+$/, "must be an organisation's slug")
-        .default("personal"),
-    region: z
-        .string()
-        .regex(/^[a-z]{3}$/, "must be a Fly region of three letters, as lhr")
-        .default("lhr"),
-    port: integer(1, 65535).default(10000),
-    users: json(
-        z
-            .array(rule(userNameProblem), { error: "must be a list of user names" })
-            .min(1, "must name at least one user: nobody could connect")
-            .superRefine(unique),
-        "a list of user names",
-    ),
-    volumeSizeGb: integer(1, 500).default(1),
-    protectVolume: flag.default(false),
-    cpuKind: z
-        .enum(["shared", "performance"], { error: "must be shared or performance" })
-        .default("shared"),
-    cpus: integer(1, 128).default(1),
-    memoryMb: integer(256, 128 * 8192).default(256),
-    ipv6: flag.default(true),
-    ipv4: flag.default(false),
-    connectBy: z
-        .enum(["hostname", "address"], { error: "must be hostname or address" })
-        .default("hostname"),
-    hostnames: json(z.array(hostname).superRefine(unique), "a list of host names").default([]),
-    certificateValidDays: integer(1, 825).default(365),
-    certificateRenewDays: integer(0, 824).default(30),
-    baseImage: z
-        .string()
-        .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
-        .default(DEFAULT_BASE_IMAGE),
-    endpoint: url.default("https://api.machines.dev"),
-    registry: z
-        .string()
-        .regex(/^[a-z0-9.-]+(:\d+)?$/i, "must be a host, or host:port, without scheme or path")
-        .default("registry.fly.io"),
-});
-
-const passwordsSchema = json(z.record(z.string(), z.string()), "a map of user name to password");
 
 const SECRET_KEYS = ["passwords"];
 
@@ -200,8 +122,17 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         region: parsed.data.region,
         port: parsed.data.port,
         users: names.map((name) => ({ name, password: passwords[name] })),
-        volumeSizeGb: parsed.data.volumeSizeGb,
-        protectVolume: parsed.data.protectVolume,
+        volume: {
+            name: parsed.data.volumeName,
+            sizeGb: parsed.data.volumeSizeGb,
+            protect: parsed.data.protectVolume,
+            retain: parsed.data.retainVolume,
+            onReplace: parsed.data.volumeReplacement,
+            snapshotId: parsed.data.volumeSnapshot,
+            snapshotRetentionDays: parsed.data.snapshotRetentionDays,
+        },
+        machineName: parsed.data.machineName,
+        imports: parsed.data.import,
         guest: { cpuKind, cpus, memoryMb },
         addresses: { ipv6, ipv4 },
         connectBy: parsed.data.connectBy,
@@ -209,8 +140,14 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         certificate: { validDays: certificateValidDays, renewDays: certificateRenewDays },
         baseImage: parsed.data.baseImage,
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
+        logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,
     };
+}
+
+/** Fly has its logs at another host than its machines; others have all in one place. */
+function logsEndpointOf(endpoint: string): string {
+    return new URL(endpoint).origin === FLY_MACHINES ? FLY_LOGS : endpoint;
 }
 
 /** Rules that need more than one setting. */
@@ -221,6 +158,17 @@ function acrossSettings(data: z.output<typeof schema>): string[] {
     problems.push(...guest.map((problem) => `cpuKind, cpus, memoryMb: ${problem}`));
     if (!data.ipv6 && !data.ipv4) {
         problems.push("ipv6, ipv4: both are false, so no client could reach the broker");
+    }
+    const { app } = data.import;
+    if (app !== undefined && app !== data.appName) {
+        problems.push(
+            `import.app: must be appName (${data.appName ?? "not set"}), which is the app that is used; it is "${app}"`,
+        );
+    }
+    for (const type of ["v4", "v6"] as const) {
+        if (data.import[type] !== undefined && !data[`ip${type}`]) {
+            problems.push(`import.${type}: is for an address, but ip${type} is false`);
+        }
     }
     if (data.certificateRenewDays >= data.certificateValidDays) {
         problems.push(

@@ -3,10 +3,21 @@
  * for each resource type. Nothing here is ever serialised, so a resource made by an older version
  * of this code is read, updated and deleted by the present one.
  */
-export { app as App } from "./fly/app.ts";
-export { ipAddress as IpAddress } from "./fly/ip.ts";
-export { machine as Machine } from "./fly/machine.ts";
-export { secrets as Secrets } from "./fly/secrets.ts";
-export { volume as Volume } from "./fly/volume.ts";
-export { name as Name } from "./kept/name.ts";
-export { password as Password } from "./kept/password.ts";
+import { withoutTraces } from "./provider.ts";
+import { app } from "./fly/app.ts";
+import { certificate } from "./fly/certificate.ts";
+import { ipAddress } from "./fly/ip.ts";
+import { machine } from "./fly/machine.ts";
+import { secrets } from "./fly/secrets.ts";
+import { volume } from "./fly/volume.ts";
+import { name } from "./kept/name.ts";
+import { password } from "./kept/password.ts";
+
+export const App = withoutTraces(app);
+export const Certificate = withoutTraces(certificate);
+export const IpAddress = withoutTraces(ipAddress);
+export const Machine = withoutTraces(machine);
+export const Secrets = withoutTraces(secrets);
+export const Volume = withoutTraces(volume);
+export const Name = withoutTraces(name);
+export const Password = withoutTraces(password);

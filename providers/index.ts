@@ -2,9 +2,10 @@
  * The resources that the Pulumi program declares: Fly's, over the Machines REST API, and what is
  * made once and kept in the state.
  */
-export { App, IpAddress, Machine, Secrets, Volume } from "./fly/resources.ts";
+export { App, Certificate, IpAddress, Machine, Secrets, Volume } from "./fly/resources.ts";
 export type {
     AppArgs,
+    CertificateArgs,
     IpAddressArgs,
     MachineArgs,
     SecretsArgs,

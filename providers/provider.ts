@@ -84,8 +84,8 @@ export interface PropertyRule {
 export type PropertyRules<Inputs> = { readonly [K in keyof Required<Inputs>]: PropertyRule };
 
 /**
- * Compares property by property. A value the preview does not know counts as an update, since
- * something made it new, but never as a replacement.
+ * Compares property by property. A value the preview does not know counts as a change, since
+ * something made it new; but not where a change replaces, for it mostly turns out to be the same.
  */
 export function diffProperties<Inputs extends object>(
     olds: Inputs,
@@ -131,4 +131,32 @@ export function failuresOf(
     rules: readonly (readonly [property: string, reason: string | undefined])[],
 ): CheckFailure[] {
     return rules.flatMap(([property, reason]) => (reason ? [{ property, reason }] : []));
+}
+
+/** Errors of the code itself, as opposed to what it has to say about Fly or its inputs. */
+const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
+
+/**
+ * The same provider, whose errors have no stack trace: the host prints it beside some of them, and it
+ * tells the person nothing.
+ */
+export function withoutTraces<P extends object>(provider: P): P {
+    const bare = (error: unknown): never => {
+        if (error instanceof Error && !MISTAKES.some((mistake) => error instanceof mistake)) {
+            error.stack = "";
+        }
+        throw error;
+    };
+    return Object.fromEntries(
+        Object.entries(provider).map(([name, method]) => [
+            name,
+            async (...args: unknown[]) => {
+                try {
+                    return await (method as (...a: unknown[]) => unknown)(...args);
+                } catch (error) {
+                    return bare(error);
+                }
+            },
+        ]),
+    ) as P;
 }

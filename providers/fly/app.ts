@@ -3,16 +3,23 @@ import {
     diffProperties,
     failuresOf,
     inputsOf,
+    isUnknown,
     toState,
     type DiffResult,
     type PropertyRules,
     type Provider,
     type WithProvider,
 } from "../provider.ts";
-import { adoptApp } from "./app-adopt.ts";
+import { adoptApp, PERSONAL, refuseOtherOrganization } from "./app-adopt.ts";
 import { flyClient, type FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous, isGone } from "./errors.ts";
-import { listMachines, othersMachines, type Owner } from "./ownership.ts";
+import {
+    IMPORTED_BEFORE,
+    importProblem,
+    listMachines,
+    othersMachines,
+    type Owner,
+} from "./ownership.ts";
 import { appNameProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireApp, WireMachine } from "./types.ts";
@@ -23,10 +30,17 @@ export interface AppInputs {
     endpoint: string;
     /** Unique across all of Fly. A change replaces the app and all that is in it. */
     name: string;
-    /** Slug, or `personal`. A change replaces the app: the API cannot move one. */
+    /** Slug, or `personal`. Changed together with the name, which replaces the app: the API cannot move one. */
     organization: string;
     /** A change is recorded; nothing happens at Fly. */
     owner: Owner;
+    /**
+     * Whether a change of name or organisation, which replaces the app with all its data, is meant.
+     * A change does nothing by itself. @default "refuse"
+     */
+    onReplace?: "refuse" | "discard";
+    /** Its own name: the app is there already and is taken with all it holds. A later change does nothing. */
+    importId?: string;
 }
 
 export interface AppOutputs extends AppInputs {
@@ -42,9 +56,10 @@ export const APP_RULES: PropertyRules<AppInputs> = {
     name: { effect: "replace" },
     organization: { effect: "replace" },
     owner: { effect: "update" },
+    onReplace: { effect: "none", optional: true },
+    importId: { effect: "none", optional: true },
 };
 
-const PERSONAL = "personal";
 const GONE_WITHIN_S = 120;
 
 /** A name that is taken may be that of an app on its way out. */
@@ -53,12 +68,15 @@ const NAME_FREE_WITHIN_S = 10;
 export const app: Provider<AppInputs, AppOutputs> = {
     configure,
 
-    check(_olds, news) {
+    async check(olds, news) {
         const failures = failuresOf([
             ["name", appNameProblem(news.name)],
+            ["onReplace", await replacementProblem(olds, news)],
+            ["importId", nameProblem(news)],
+            ["importId", importProblem(olds, news, isRenamed(olds, news))],
             ["organization", news.organization ? undefined : "an app needs an organisation"],
         ]);
-        return Promise.resolve({ inputs: news, failures });
+        return { inputs: news, failures };
     },
 
     diff(_id, olds, news): Promise<DiffResult> {
@@ -89,11 +107,10 @@ export const app: Provider<AppInputs, AppOutputs> = {
         if (!found) {
             return {};
         }
-        const moved = found.organization?.slug ?? props.organizationSlug;
-        const organization =
-            moved === props.organizationSlug || props.organizationSlug === PERSONAL
-                ? props.organization
-                : moved;
+        const slug = found.organization?.slug;
+        const known = realSlug(props);
+        const moved = slug !== undefined && known !== undefined && slug !== known;
+        const organization = moved ? slug : props.organization;
         const inputs = { ...inputsOf<AppInputs>(props, APP_RULES), organization };
         return {
             id,
@@ -142,6 +159,53 @@ export const app: Provider<AppInputs, AppOutputs> = {
     },
 };
 
+/** `undefined` where only the alias is known: before a first answer, or from an older version. */
+function realSlug({ organization, organizationSlug }: Partial<AppOutputs>): string | undefined {
+    const slug = organizationSlug ?? organization;
+    return slug === PERSONAL ? undefined : slug;
+}
+
+async function replacementProblem(
+    olds: Partial<AppInputs>,
+    news: AppInputs,
+): Promise<string | undefined> {
+    if (olds.name === undefined || isUnknown(news.name)) {
+        return undefined;
+    }
+    const renamed = olds.name !== news.name;
+    const moved = !isUnknown(news.organization) && olds.organization !== news.organization;
+    // Of the same name it would be another app, and what the state has of its contents untrue.
+    if (moved && !renamed && !(await isAlias(olds, news))) {
+        return (
+            `organization "${olds.organization}" → "${news.organization}": the API cannot move an app; ` +
+            "make another one there, of another name"
+        );
+    }
+    return renamed && news.onReplace !== "discard"
+        ? `name "${olds.name}" → "${news.name}" replaces the app with all it holds, its volume's data too: ` +
+              'if that is meant, say "discard"; to keep the data, take a snapshot first and make the new volume from it'
+        : undefined;
+}
+
+/** Whether `personal` is now called by its slug. Fly tells the slug of an app, not whose it is. */
+async function isAlias(olds: Partial<AppInputs>, news: AppInputs): Promise<boolean> {
+    if (olds.organization !== PERSONAL) {
+        return false;
+    }
+    const found = await getApp(flyClient(news.endpoint), news.name);
+    return found?.organization?.slug === news.organization;
+}
+
+function isRenamed(olds: Partial<AppInputs>, news: AppInputs): boolean {
+    return olds.name !== undefined && !isUnknown(news.name) && olds.name !== news.name;
+}
+
+function nameProblem({ importId, name }: AppInputs): string | undefined {
+    return importId === undefined || isUnknown(importId) || isUnknown(name) || importId === name
+        ? undefined
+        : `"${importId}" is to be imported, but the app's name is "${name}": they must be the same`;
+}
+
 /** Throws when someone else's machines run in it; true when the app itself is gone. */
 async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise<boolean> {
     let machines: WireMachine[];
@@ -166,6 +230,11 @@ async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise
 
 /** POST first: the usual case is a free name, and one request. */
 async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<WireApp> {
+    if (inputs.importId !== undefined) {
+        return await importApp(client, inputs);
+    }
+    let askedFor = false;
+    let refusal: unknown;
     const app = await poll(deadlineIn(NAME_FREE_WITHIN_S), async () => {
         try {
             const created = await client.post<WireApp>(["apps"], {
@@ -177,20 +246,32 @@ async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<WireApp>
             if (!isNameTaken(error) && !isAmbiguous(error)) {
                 throw error;
             }
+            refusal = error;
+            askedFor ||= isAmbiguous(error);
             const found = await getApp(client, inputs.name, error);
             if (!found) {
                 return undefined;
             }
-            if (isAmbiguous(error)) {
-                client.appCreated(inputs.name);
-            }
-            return await adoptApp(client, inputs, found);
+            // It may be new: a run that was killed made it a moment ago.
+            client.appCreated(inputs.name);
+            return await adoptApp(client, inputs, found, askedFor);
         }
     });
     if (!app) {
-        throw nameTaken(inputs.name);
+        throw isNameTaken(refusal) ? nameTaken(inputs.name) : refusal;
     }
     return app;
+}
+
+async function importApp(client: FlyClient, inputs: AppInputs): Promise<WireApp> {
+    const found = await getApp(client, inputs.name, new Error("to be imported"));
+    if (!found) {
+        throw new Error(
+            `App "${inputs.name}", which is to be imported, is not there.\n` + IMPORTED_BEFORE,
+        );
+    }
+    refuseOtherOrganization(inputs, found);
+    return found;
 }
 
 function isNameTaken(error: unknown): boolean {

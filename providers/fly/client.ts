@@ -1,6 +1,7 @@
 /** The Machines API over HTTP: deadlines, retries by the method's safety, errors that say all. */
 import { readFileSync } from "node:fs";
 import pRetry from "p-retry";
+import { cancelled } from "./cancel.ts";
 import { errorText, NEVER_SENT, networkCause, parseJson, retryAfter } from "./answers.ts";
 import { FlyError, redact, shorten } from "./errors.ts";
 import { RateLimiter } from "./limits.ts";
@@ -14,7 +15,10 @@ export interface RequestOptions {
     readonly body?: unknown;
     /** Sent with every change of a machine under lease. */
     readonly nonce?: string | undefined;
-    /** For a POST that may be sent twice, because it sets a state rather than adds something. */
+    /**
+     * Whether it may be sent twice though Fly may have carried it out: true for a POST that sets a
+     * state rather than adds something. @default all but POST
+     */
     readonly safe?: boolean;
     /** Until the whole answer is there. @default 30 s */
     readonly deadlineMs?: number;
@@ -22,6 +26,8 @@ export interface RequestOptions {
     readonly final?: readonly number[];
     /** What an error text must not show, beside the token. */
     readonly secrets?: readonly string[];
+    /** What tidies up is sent after Ctrl-C too; anything else is not, and a GET is cut short. */
+    readonly always?: boolean;
     /** @default true */
     readonly authenticate?: boolean;
 }
@@ -47,7 +53,8 @@ const NEW_APP_MS = 60_000;
 const NEW_APP_RETRIES = 12;
 
 /** What is asked of a whole app, as opposed to one machine or volume in it. */
-const APP_COLLECTION = /^\/v1\/apps\/([^/]+)\/(?:machines|volumes|ip_assignments|secrets)$/;
+const APP_COLLECTION =
+    /^\/v1\/apps\/([^/]+)\/(?:machines|volumes|ip_assignments|secrets|certificates\/acme)$/;
 
 const { version } = JSON.parse(
     readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
@@ -110,12 +117,14 @@ export class FlyClient {
     }
 
     #request(method: Method, segments: readonly string[], options: RequestOptions) {
-        const path = `/v1/${segments.map(encodeURIComponent).join("/")}`;
+        const path = `/v1/${segments.map(encoded).join("/")}`;
         return pRetry(() => this.#attempt(method, path, options), {
             retries: Math.max(this.#retries, NEW_APP_RETRIES),
             minTimeout: this.#minPauseMs,
             maxTimeout: MAX_PAUSE_MS,
             randomize: true,
+            // A change that is on its way is waited for: its answer tells what there now is.
+            signal: method === "GET" ? cancelled : undefined,
             shouldRetry: ({ error, retriesConsumed }) =>
                 this.#mayRetry(error, method, path, options, retriesConsumed),
             onFailedAttempt: async ({ error, retriesConsumed }) => {
@@ -137,7 +146,11 @@ export class FlyClient {
         options: RequestOptions,
         retried: number,
     ): boolean {
-        if (!(error instanceof FlyError) || options.final?.includes(error.status)) {
+        if (
+            !(error instanceof FlyError) ||
+            cancelled.aborted ||
+            options.final?.includes(error.status)
+        ) {
             return false;
         }
         if (this.#isNotKnownYet(error, path)) {
@@ -150,7 +163,7 @@ export class FlyClient {
             return true;
         }
         const transient = error.status === 0 || error.status === 408 || error.status >= 500;
-        return transient && error.status !== 501 && (method !== "POST" || options.safe === true);
+        return transient && error.status !== 501 && (options.safe ?? method !== "POST");
     }
 
     /** 404, 401 or a database's "no rows" about an app that was made a moment ago. */
@@ -165,7 +178,11 @@ export class FlyClient {
     }
 
     async #attempt(method: Method, path: string, options: RequestOptions): Promise<unknown> {
-        await this.#limiter.pass(`${method} ${path}`);
+        const action = `${method} ${path}`;
+        if (!(options.always && cancelled.aborted)) {
+            cancelled.throwIfAborted();
+            await this.#limiter.pass(action);
+        }
         const secrets = [...(options.secrets ?? []), ...(this.#token?.split(",") ?? [])];
         const fail = (
             status: number,
@@ -212,11 +229,17 @@ export class FlyClient {
                 method,
                 headers,
                 body: options.body === undefined ? null : JSON.stringify(options.body),
-                signal: AbortSignal.timeout(deadlineMs),
+                signal: AbortSignal.any([
+                    AbortSignal.timeout(deadlineMs),
+                    ...(method === "GET" ? [cancelled] : []),
+                ]),
                 redirect: "error",
             });
             body = await response.text();
         } catch (cause) {
+            if (method === "GET") {
+                cancelled.throwIfAborted();
+            }
             const { code, text } = networkCause(cause, deadlineMs);
             const ambiguous = method !== "GET" && !NEVER_SENT.has(code ?? "");
             throw fail(0, `${text} (${url.origin})`, { ambiguous, code });
@@ -232,10 +255,18 @@ export class FlyClient {
             }
             return json;
         }
+        if (response.status === 429) {
+            this.#limiter.refused(action);
+        }
         const { text, flyStatus } = errorText(json, body || response.statusText);
         const ambiguous = method !== "GET" && (response.status === 408 || response.status >= 500);
         throw fail(response.status, text, { ambiguous }, { flyStatus, headers: response.headers });
     }
+}
+
+/** `*` too, which a wildcard's host name has and Fly wants encoded. */
+function encoded(segment: string): string {
+    return encodeURIComponent(segment).replaceAll("*", "%2A");
 }
 
 const clients = new Map<string, FlyClient>();

@@ -63,7 +63,7 @@ function suggestionFor(parts: FlyErrorParts): string | undefined {
     const { status, flyStatus, text } = parts;
     if (status === 0) {
         return parts.code === "ETIMEDOUT"
-            ? "Fly did not answer in time: run `pulumi up` again."
+            ? "Fly did not answer in time: run it again."
             : "Check the endpoint, and that it can be reached from here (for the local Fly: that it runs).";
     }
     if (status === 401) {
@@ -85,10 +85,10 @@ function suggestionFor(parts: FlyErrorParts): string | undefined {
         return "Add a payment method to the organisation on fly.io.";
     }
     if (status === 429) {
-        return "Fly limits the rate of requests: run `pulumi up` again in a minute.";
+        return "Fly limits the rate of requests: run it again in a minute.";
     }
     if (status >= 500) {
-        return "Fly failed: see https://status.flyio.net, then run `pulumi up` again.";
+        return "Fly failed: see https://status.flyio.net, then run it again.";
     }
     return undefined;
 }
@@ -103,6 +103,20 @@ export function isGone(error: unknown): boolean {
 
 export function isAmbiguous(error: unknown): error is FlyError {
     return error instanceof FlyError && error.ambiguous;
+}
+
+/**
+ * How long Fly may still carry out what it was asked after it fell silent, and after its proxy gave up
+ * or the connection broke.
+ */
+const LATE_MS = { silent: 60_000, broken: 10_000 };
+
+/**
+ * From when on something that Fly does not make unique may be asked for again after this error, as
+ * `performance.now()` tells time: earlier, it might get made twice.
+ */
+export function askAgainAt(error: FlyError): number {
+    return performance.now() + (error.code === "ETIMEDOUT" ? LATE_MS.silent : LATE_MS.broken);
 }
 
 /** Someone has a lease on the machine: `aborted: machine ID … lease currently held by …`. */

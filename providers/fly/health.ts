@@ -1,10 +1,9 @@
 /** Waiting until a machine runs as its new instance and its health checks pass. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { FlyClient } from "./client.ts";
 import { durationNs } from "./config-diff.ts";
 import { FlyError, isGone } from "./errors.ts";
 import type { MachineConfig, WireMachine, WireMachineEvent } from "./types.ts";
-import { poll, Progress, remainingMs, type Deadline } from "./wait.ts";
+import { poll, Progress, remainingMs, sleep, type Deadline } from "./wait.ts";
 
 /** Fly's `wait` takes a minute at most; shorter, so that a failed machine is seen earlier. */
 const WAIT_S = 30;
@@ -19,12 +18,14 @@ const CHECK_PAUSES_MS = [1000, 2000, 3000, 4000, 5000];
 
 /** The instance failed, or did not get ready in time; carries what the machine says about it. */
 export class MachineNotReady extends Error {
+    readonly reason: string;
     readonly machine: WireMachine | undefined;
 
     constructor(reason: string, machine: WireMachine | undefined) {
         const events = describeEvents(machine?.events ?? []);
         super(events ? `${reason}\n  Its last events: ${events}` : reason);
         this.name = "MachineNotReady";
+        this.reason = reason;
         this.machine = machine;
     }
 }
@@ -82,7 +83,11 @@ export async function waitForState(
                 throw error;
             }
         }
-        const machine = await client.get<WireMachine>(path);
+        const machine = await getFresh(client, ref, knownBy);
+        if (!machine) {
+            await sleep(500);
+            continue;
+        }
         refuseOtherInstance(ref, machine);
         if (state === "started") {
             refuseFailed(machine);
@@ -118,10 +123,14 @@ async function waitForChecks(
     if (ref.fresh && expected > 0) {
         await sleep(Math.min(longestGraceMs(config), remainingMs(deadline)));
     }
+    const knownBy = performance.now() + NOT_KNOWN_YET_MS;
     const healthy = await poll(
         deadline,
         async () => {
-            const machine = await client.get<WireMachine>(["apps", ref.app, "machines", ref.id]);
+            const machine = await getFresh(client, ref, knownBy);
+            if (!machine) {
+                return undefined;
+            }
             last = machine;
             refuseOtherInstance(ref, machine);
             refuseFailed(machine);
@@ -143,6 +152,29 @@ async function waitForChecks(
         );
     }
     return healthy;
+}
+
+/** A read may lag behind: it then knows nothing of the machine, or only of an earlier instance. */
+async function getFresh(
+    client: FlyClient,
+    { app, id, instanceId }: MachineRef,
+    knownBy: number,
+): Promise<WireMachine | undefined> {
+    let machine: WireMachine;
+    try {
+        machine = await client.get<WireMachine>(["apps", app, "machines", id]);
+    } catch (error) {
+        if (isGone(error) && performance.now() < knownBy) {
+            return undefined;
+        }
+        throw error;
+    }
+    // ULIDs: later ones are greater.
+    const isEarlier =
+        instanceId !== undefined &&
+        machine.instance_id !== undefined &&
+        machine.instance_id < instanceId;
+    return isEarlier && performance.now() < knownBy ? undefined : machine;
 }
 
 function refuseFailed(machine: WireMachine): void {

@@ -10,7 +10,8 @@ import {
     type WithProvider,
 } from "../provider.ts";
 import { flyClient, type FlyClient } from "./client.ts";
-import { isAmbiguous, isGone } from "./errors.ts";
+import { askAgainAt, isAmbiguous, isGone } from "./errors.ts";
+import { IMPORTED_BEFORE } from "./ownership.ts";
 import { configure } from "./token.ts";
 import type { WireIp } from "./types.ts";
 import { deadlineIn, poll } from "./wait.ts";
@@ -30,6 +31,8 @@ export interface IpAddressInputs {
     type: IpType;
     /** Left out: reachable in all regions. A change replaces the address. */
     region?: string;
+    /** An address that the app has, taken instead of any other. A later change does nothing. */
+    importId?: string;
 }
 
 export interface IpAddressOutputs extends IpAddressInputs {
@@ -41,13 +44,14 @@ export const IP_RULES: PropertyRules<IpAddressInputs> = {
     endpoint: { effect: "update" },
     app: { effect: "replace" },
     type: { effect: "replace" },
-    region: { effect: "replace", optional: true },
+    region: { effect: "replace" },
+    importId: { effect: "none", optional: true },
 };
 
 const TYPES: readonly string[] = ["v4", "v6", "shared_v4"];
 
 /** How long an assignment is looked for whose answer was lost. */
-const AGAIN_WITHIN_S = 60;
+const AGAIN_WITHIN_S = 180;
 
 export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
     configure,
@@ -117,14 +121,21 @@ export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
 async function ensureAddress(client: FlyClient, inputs: IpAddressInputs): Promise<WireIp> {
     const path = ["apps", inputs.app, "ip_assignments"];
     let lost: unknown;
+    let askAt = 0;
     const address = await poll(deadlineIn(AGAIN_WITHIN_S), async () => {
         // Addresses made at the same time share the first look, but not one after a lost answer.
         const { ips } = lost
             ? await client.get<{ ips: WireIp[] | null }>(path)
             : await client.getShared<{ ips: WireIp[] | null }>(path);
-        const leftover = (ips ?? []).find((ip) => isWanted(ip, inputs));
-        if (leftover) {
-            return leftover;
+        const wanted = (ips ?? []).filter((ip) => isWanted(ip, inputs));
+        if (inputs.importId !== undefined) {
+            return importable(inputs, wanted);
+        }
+        if (wanted[0]) {
+            return wanted[0];
+        }
+        if (performance.now() < askAt) {
+            return undefined;
         }
         try {
             const { type, region } = inputs;
@@ -134,6 +145,7 @@ async function ensureAddress(client: FlyClient, inputs: IpAddressInputs): Promis
                 throw error;
             }
             lost = error;
+            askAt = askAgainAt(error);
             return undefined;
         }
     });
@@ -141,6 +153,18 @@ async function ensureAddress(client: FlyClient, inputs: IpAddressInputs): Promis
         throw lost;
     }
     return address;
+}
+
+function importable({ app, type, importId }: IpAddressInputs, wanted: readonly WireIp[]): WireIp {
+    const found = wanted.find(({ ip }) => ip === importId);
+    if (!found) {
+        const others = wanted.map(({ ip }) => ip).join(", ") || "none";
+        throw new Error(
+            `Address ${importId}, which is to be imported, is not among app "${app}"'s of type ${type}: ${others}.\n` +
+                IMPORTED_BEFORE,
+        );
+    }
+    return found;
 }
 
 function isWanted(ip: WireIp, inputs: IpAddressInputs): boolean {

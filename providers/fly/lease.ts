@@ -89,7 +89,7 @@ function nonceOf(answer: WireLease & { data?: WireLease }, path: string[]): stri
 
 async function release(client: FlyClient, path: string[], nonce: string): Promise<void> {
     try {
-        await client.delete(path, { nonce });
+        await client.delete(path, { nonce, always: true });
     } catch (error) {
         // It ends by itself; what the work said must not be hidden behind this.
         if (!isGone(error) && !(error instanceof FlyError)) {

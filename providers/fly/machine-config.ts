@@ -1,7 +1,7 @@
 /** The config as it is sent: the program's, and who it belongs to. */
 import { configDifferences } from "./config-diff.ts";
 import { ownerMetadata, type Owner } from "./ownership.ts";
-import type { MachineConfig } from "./types.ts";
+import type { MachineConfig, WireMachine } from "./types.ts";
 
 export interface MachineWish {
     readonly owner: Owner;
@@ -27,18 +27,34 @@ export function effectiveConfig({ owner, config, secretsVersion }: MachineWish):
     };
 }
 
+/** In which paths `found` is not as wanted; a machine with newer secrets than those has them too. */
+export function differencesFrom(wanted: MachineConfig, found: MachineConfig): string[] {
+    const [least, has] = [wanted, found].map(({ metadata }) => metadata?.[SECRETS_VERSION]);
+    const isNewer = least !== undefined && has !== undefined && Number(has) > Number(least);
+    const metadata = { ...wanted.metadata, ...(isNewer && { [SECRETS_VERSION]: has }) };
+    return configDifferences(isNewer ? { ...wanted, metadata } : wanted, found);
+}
+
 /** What the machine's config would have to change; metadata apart, since they need no restart. */
 export function changesNeeded(
     wanted: MachineConfig,
     found: MachineConfig,
 ): { readonly config: string[]; readonly metadata: string[]; readonly secrets: boolean } {
-    const paths = configDifferences(wanted, found);
+    const paths = differencesFrom(wanted, found);
     const secrets = `metadata.${SECRETS_VERSION}`;
     return {
         config: paths.filter((path) => !path.startsWith("metadata")),
         metadata: paths.filter((path) => path.startsWith("metadata") && path !== secrets),
         secrets: paths.includes(secrets) || paths.includes("metadata"),
     };
+}
+
+/** What makes the machine another than `wish` says, though `wish` was read from it: paths. */
+export function unsaid(wish: MachineWish, found: WireMachine): string[] {
+    return [
+        ...(found.cordoned ? ["cordoned"] : []),
+        ...(found.config ? differencesFrom(effectiveConfig(wish), found.config) : []),
+    ];
 }
 
 const OWNERS_KEYS = new Set([

@@ -2,10 +2,12 @@
 import { messageOf } from "../provider.ts";
 import type { FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous } from "./errors.ts";
-import { MachineNotReady, waitUntilHealthy } from "./health.ts";
+import { MachineNotReady } from "./health.ts";
 import { withLease } from "./lease.ts";
+import { waitUntilHealthyOrTell } from "./logs.ts";
 import { changesNeeded, effectiveConfig, type MachineWish } from "./machine-config.ts";
 import { getMachine, startMachine } from "./machine-power.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import type { MachineConfig, WireMachine } from "./types.ts";
 import { deadlineIn, poll, type Deadline } from "./wait.ts";
 
@@ -13,6 +15,8 @@ export interface MachineTarget extends MachineWish {
     readonly app: string;
     readonly name: string;
     readonly region: string;
+    readonly logsEndpoint?: string;
+    readonly importId?: string;
 }
 
 /** Fly may pull the image before it answers. */
@@ -45,7 +49,8 @@ export async function convergeMachine(
     const ref = { app: target.app, id: observed.id };
     if (isAsWanted(wanted, observed)) {
         const { instance_id: instanceId } = observed;
-        return await waitUntilHealthy(client, { ...ref, instanceId }, wanted, deadline);
+        const running = { ...ref, instanceId };
+        return await waitUntilHealthyOrTell(client, target, running, wanted, deadline);
     }
     return await withLease(client, { ...ref, owner: target.owner }, deadline, async (nonce) => {
         // Someone may have changed it before we had the lease.
@@ -85,7 +90,13 @@ async function apply(
         await client.post([...path, "uncordon"], { nonce, safe: true });
     }
     if (needed.config.length > 0 || needed.secrets) {
-        return await replaceConfig(client, target, current, nonce, deadline);
+        if (!needed.config.includes("image")) {
+            return await replaceConfig(client, target, current, nonce, deadline);
+        }
+        await snapshotVolumes(client, target.app, found);
+        // The update's time is its own.
+        const anew = deadlineIn(deadline.seconds);
+        return await replaceConfig(client, target, current, nonce, anew);
     }
     if (needed.metadata.length > 0) {
         await syncMetadata(client, path, wanted, found, nonce);
@@ -95,7 +106,19 @@ async function apply(
     if (fresh) {
         await startMachine(client, target.app, current.id, nonce, deadline);
     }
-    return await waitUntilHealthy(client, ref, wanted, deadline);
+    return await waitUntilHealthyOrTell(client, target, ref, wanted, deadline);
+}
+
+/** Another image may have another version of the broker, which may make of its data what no older one reads. */
+async function snapshotVolumes(
+    client: FlyClient,
+    app: string,
+    { mounts }: MachineConfig,
+): Promise<void> {
+    for (const { volume } of mounts ?? []) {
+        const snapshot = await takeSnapshot(client, app, volume);
+        console.log(`volume ${volume}: put aside as ${snapshot}, before another image has it`);
+    }
 }
 
 async function replaceConfig(
@@ -107,10 +130,7 @@ async function replaceConfig(
 ): Promise<WireMachine> {
     const wanted = effectiveConfig(target);
     try {
-        const updated = await sendConfig(client, target, current, wanted, nonce, deadline);
-        const { instance_id: instanceId } = updated;
-        const ref = { app: target.app, id: current.id, instanceId, fresh: true };
-        return await waitUntilHealthy(client, ref, wanted, deadline);
+        return await runWith(client, target, current, wanted, nonce, deadline);
     } catch (error) {
         if (!(error instanceof MachineNotReady)) {
             throw error;
@@ -119,7 +139,21 @@ async function replaceConfig(
     }
 }
 
-/** Replaces the whole config. An answer that was lost is looked for before asking again. */
+/** Replaces the whole config, and waits until the new instance is healthy. */
+async function runWith(
+    client: FlyClient,
+    target: MachineTarget,
+    current: WireMachine,
+    config: MachineConfig,
+    nonce: string,
+    deadline: Deadline,
+): Promise<WireMachine> {
+    const sent = await sendConfig(client, target, current, config, nonce, deadline);
+    const ref = { app: target.app, id: current.id, instanceId: sent.instance_id, fresh: true };
+    return await waitUntilHealthyOrTell(client, target, ref, config, deadline, sent.updated_at);
+}
+
+/** An answer that was lost is looked for before asking again. */
 async function sendConfig(
     client: FlyClient,
     target: MachineTarget,
@@ -193,10 +227,8 @@ async function restore(
     const deadline = deadlineIn(RESTORE_WITHIN_S);
     try {
         const failed = (await getMachine(client, target.app, previous.id)) ?? previous;
-        const sent = await sendConfig(client, target, failed, previous.config, nonce, deadline);
-        const { instance_id: instanceId } = sent;
-        const ref = { app: target.app, id: previous.id, instanceId, fresh: true };
-        const restored = await waitUntilHealthy(client, ref, previous.config, deadline);
+        const { config } = previous;
+        const restored = await runWith(client, target, failed, config, nonce, deadline);
         return new UpdateFailed(
             `${cause.message}\n  Its previous configuration is restored and healthy.`,
             restored,

@@ -1,11 +1,12 @@
 /** Making a machine, or finding the one that an earlier run made. */
 import type { FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous } from "./errors.ts";
-import { waitUntilHealthy } from "./health.ts";
 import { effectiveConfig } from "./machine-config.ts";
 import { convergeMachine, LAUNCH_DEADLINE_MS, type MachineTarget } from "./machine-converge.ts";
-import { describeOwner, isOwnedBy } from "./ownership.ts";
-import type { WireMachine } from "./types.ts";
+import { waitUntilHealthyOrTell } from "./logs.ts";
+import { getMachine } from "./machine-power.ts";
+import { describeOwner, IMPORTED_BEFORE, importCommand, isOwnedBy } from "./ownership.ts";
+import type { MachineConfig, WireMachine } from "./types.ts";
 import { poll, Progress, type Deadline } from "./wait.ts";
 
 /**
@@ -19,14 +20,51 @@ export async function createMachine(
     onKnown: (machine: WireMachine) => void,
 ): Promise<WireMachine> {
     const config = effectiveConfig(inputs);
-    const known = await findOrLaunch(client, inputs, deadline);
+    const known =
+        inputs.importId === undefined
+            ? await findOrLaunch(client, inputs, deadline)
+            : { machine: await importable(client, inputs, inputs.importId), launched: false };
     onKnown(known.machine);
     if (!known.launched) {
         return await convergeMachine(client, inputs, known.machine, deadline);
     }
     const { id, instance_id: instanceId } = known.machine;
     const ref = { app: inputs.app, id, instanceId, fresh: true };
-    return await waitUntilHealthy(client, ref, config, deadline);
+    return await waitUntilHealthyOrTell(client, inputs, ref, config, deadline);
+}
+
+/** @throws when it is not there, or is not what the program says and cannot become it */
+async function importable(
+    client: FlyClient,
+    inputs: MachineTarget,
+    id: string,
+): Promise<WireMachine> {
+    const found = await getMachine(client, inputs.app, id);
+    if (!found) {
+        throw new Error(
+            `Machine ${id}, which is to be imported, is not in app "${inputs.app}".\n` +
+                IMPORTED_BEFORE,
+        );
+    }
+    if (!found.config) {
+        throw new Error(`Machine ${id} cannot be imported now: Fly does not reach its host.`);
+    }
+    const volumes = (config: MachineConfig | null | undefined) =>
+        (config?.mounts ?? []).map(({ volume }) => volume).join(", ") || "no volume";
+    const [has, wants] = [volumes(found.config), volumes(inputs.config)];
+    const problems = [
+        found.name !== inputs.name && `its name is "${found.name}", not "${inputs.name}"`,
+        found.region !== inputs.region && `it is in region ${found.region}, not ${inputs.region}`,
+        has !== wants && `it has ${has}, not ${wants}`,
+    ].filter((problem) => problem !== false);
+    if (problems.length > 0) {
+        throw new Error(
+            `Machine ${id} cannot be imported as it is declared: ${problems.join("; ")}.\n` +
+                "  Declare it as it is, and import its volume too; or destroy it, and one is made: " +
+                `\`fly machine destroy ${id} -a ${inputs.app} --force\`\n${IMPORTED_BEFORE}`,
+        );
+    }
+    return found;
 }
 
 interface Known {
@@ -82,7 +120,8 @@ function ours(inputs: MachineTarget, found: WireMachine): WireMachine {
         throw new Error(
             `App "${inputs.app}" already has a machine "${inputs.name}" (${found.id}), ` +
                 `which belongs to ${describeOwner(found.config)}.\n` +
-                "  Choose another app name; or, if nobody needs the machine, remove it: " +
+                `  Choose another app name; or take the machine over: \`${importCommand(inputs.owner, "machine", found.id)}\`; ` +
+                "or, if nobody needs it, remove it: " +
                 `\`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
         );
     }

@@ -23,10 +23,25 @@ export async function restartMachine(
     }
     const deadline = deadlineIn(RESTART_WITHIN_S);
     await withLease(client, { app, id, owner }, deadline, async (nonce) => {
-        await client.post([...path, "restart"], { nonce, safe: true, deadlineMs: 60_000 });
+        try {
+            await client.post([...path, "restart"], { nonce, safe: true, deadlineMs: 60_000 });
+        } catch (error) {
+            // Nobody else can, under our lease: it is our own request, whose answer was lost.
+            if (!isRestarting(error)) {
+                throw error;
+            }
+        }
         const config = machine.config ?? { image: "" };
         await waitUntilHealthy(client, { app, id, fresh: true }, config, deadline);
     });
+}
+
+function isRestarting(error: unknown): boolean {
+    return (
+        error instanceof FlyError &&
+        error.status === 412 &&
+        /state: '(re)?starting'/.test(error.text)
+    );
 }
 
 /** 412 while Fly is still busy with it: "machine still active, refusing to start" and the like. */
@@ -40,7 +55,11 @@ export async function startMachine(
     let refusal: unknown;
     const started = await poll(deadline, async () => {
         try {
-            await client.post(["apps", app, "machines", id, "start"], { nonce, safe: true });
+            await client.post(["apps", app, "machines", id, "start"], {
+                nonce,
+                safe: true,
+                always: true,
+            });
             return true;
         } catch (error) {
             if (!(error instanceof FlyError) || error.status !== 412) {

@@ -14,10 +14,10 @@ import {
 import { flyClient } from "./client.ts";
 import { configDifferences, withoutFlysOwn } from "./config-diff.ts";
 import { convergeMachine, UpdateFailed } from "./machine-converge.ts";
-import { effectiveConfig, splitMetadata } from "./machine-config.ts";
+import { differencesFrom, effectiveConfig, splitMetadata, unsaid } from "./machine-config.ts";
 import { createMachine } from "./machine-create.ts";
 import { getMachine, removeMachine } from "./machine-power.ts";
-import type { Owner } from "./ownership.ts";
+import { importProblem, type Owner } from "./ownership.ts";
 import { guestProblems } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { MachineConfig, WireMachine } from "./types.ts";
@@ -43,6 +43,13 @@ export interface MachineInputs {
     secretsVersion?: number;
     /** Seconds. A change does nothing by itself. */
     timeouts?: MachineTimeouts;
+    /**
+     * Base of the API with the machines' log, such as https://api.fly.io. Left out: an error has no
+     * log lines. A change does nothing by itself.
+     */
+    logsEndpoint?: string;
+    /** An existing machine, brought to the wanted state instead of making one. A later change does nothing. */
+    importId?: string;
 }
 
 /** Seconds, for all waits of one operation together. */
@@ -64,6 +71,8 @@ export interface MachineOutputs extends MachineInputs {
     privateIp: string;
     /** `sha256:…` of the image that runs. */
     imageDigest: string;
+    /** Seen by `read`: what someone changed that no input says, such as `cordoned`. */
+    drift?: string[];
 }
 
 export const MACHINE_RULES: PropertyRules<MachineInputs> = {
@@ -76,6 +85,8 @@ export const MACHINE_RULES: PropertyRules<MachineInputs> = {
     config: { effect: "none" },
     secretsVersion: { effect: "update", optional: true },
     timeouts: { effect: "none" },
+    logsEndpoint: { effect: "none", optional: true },
+    importId: { effect: "none", optional: true },
 };
 
 const TIMEOUTS_S = { create: 300, update: 300, delete: 180 };
@@ -86,10 +97,12 @@ const RUNNING = new Set(["started", "starting", "created", "updating", "replacin
 export const machine: Provider<MachineInputs, MachineOutputs> = {
     configure,
 
-    check(_olds, news) {
+    check(olds, news) {
         const guest = isUnknown(news.config) ? undefined : news.config.guest;
         const problems = !guest || isUnknown(guest) ? [] : guestProblems(guest);
+        const replaced = isReplaced(olds, news);
         const failures = failuresOf([
+            ["importId", importProblem(olds, news, replaced)],
             ["name", news.name ? undefined : "a machine needs a name"],
             ["region", news.region ? undefined : "a machine needs a region"],
             ["config.image", imageProblem(news.config)],
@@ -104,8 +117,9 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
             isUnknown(news.config) || configDifferences(news.config, olds.config).length > 0;
         const otherVolume = !isUnknown(news.config) && mountsOtherVolume(olds.config, news.config);
         const stopped = !RUNNING.has(olds.state) && !mayStop(news.config);
+        const drifted = (olds.drift ?? []).length > 0;
         return Promise.resolve({
-            changes: changed.length > 0 || configChanged || stopped,
+            changes: changed.length > 0 || configChanged || stopped || drifted,
             replaces: otherVolume ? [...replaces, "config"] : replaces,
             // Its name is unique in the app, and its volume takes one machine at a time.
             deleteBeforeReplace: !replaces.includes("app"),
@@ -137,9 +151,10 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
             return {};
         }
         const inputs = inputsFrom(props, found);
+        const drift = unsaid(inputs, found);
         return {
             id,
-            props: toOutputs(inputs, found),
+            props: { ...toOutputs(inputs, found), ...(drift.length > 0 && { drift }) },
             inputs: toState(inputs) as MachineOutputs,
         };
     },
@@ -186,6 +201,19 @@ function imageProblem(config: MachineConfig): string | undefined {
     return isUnknown(config) || config.image ? undefined : "a machine needs an image";
 }
 
+/** As far as inputs alone tell. */
+function isReplaced(olds: Partial<MachineInputs>, news: MachineInputs): boolean {
+    const keys = ["app", "name", "region"] as const;
+    const moved = keys.some(
+        (key) => olds[key] !== undefined && !isUnknown(news[key]) && olds[key] !== news[key],
+    );
+    const { config } = olds;
+    return (
+        moved ||
+        (config && !isUnknown(news.config) ? mountsOtherVolume(config, news.config) : false)
+    );
+}
+
 function mountsOtherVolume(olds: MachineConfig, news: MachineConfig): boolean {
     const mounts: readonly { volume: string }[] = news.mounts ?? [];
     if (isUnknown(mounts) || mounts.some((mount) => isUnknown(mount) || isUnknown(mount.volume))) {
@@ -206,25 +234,33 @@ function mayStop(config: MachineConfig): boolean {
     );
 }
 
+const NOBODY: Owner = { project: "", stack: "" };
+
 /** The inputs that would have made what is there: the state's, where they mean the same. */
 function inputsFrom(props: MachineOutputs, found: WireMachine): WithProvider<MachineInputs> {
-    const inputs = inputsOf<MachineInputs>(props, MACHINE_RULES);
+    // An older version's state may not say whose it is; the machine does.
+    const { owner: said = NOBODY }: Partial<MachineInputs> = props;
+    const inputs = { ...inputsOf<MachineInputs>(props, MACHINE_RULES), owner: said };
     // Without its host, Fly knows only part of the config: nothing to compare.
     if (!found.config) {
         return inputs;
     }
-    if (configDifferences(effectiveConfig(inputs), found.config).length === 0) {
+    if (differencesFrom(effectiveConfig(inputs), found.config).length === 0) {
         return inputs;
     }
-    const { metadata, owner, secretsVersion } = splitMetadata(found.config, inputs.config);
+    const { metadata, owner, secretsVersion: has = 0 } = splitMetadata(found.config, inputs.config);
+    const { secretsVersion } = inputs;
     const config = sameButMetadata(inputs.config, found.config)
         ? inputs.config
         : withoutFlysOwn(found.config, inputs.config);
     return {
         ...inputs,
         owner,
-        ...(inputs.secretsVersion !== undefined && { secretsVersion: secretsVersion ?? 0 }),
-        config: { ...config, metadata },
+        ...(secretsVersion !== undefined && { secretsVersion: Math.min(secretsVersion, has) }),
+        config: {
+            ...config,
+            metadata: Object.keys(metadata).length > 0 ? metadata : undefined,
+        } as MachineConfig,
     };
 }
 

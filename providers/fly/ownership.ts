@@ -56,3 +56,27 @@ export function listMachines(machines: readonly WireMachine[]): string {
         .map(({ id, name, config }) => `machine ${id} "${name ?? ""}" of ${describeOwner(config)}`)
         .join(", ");
 }
+
+/** For an error: a replacement is made with the same inputs, and would import its predecessor. */
+export const IMPORTED_BEFORE = "  If an earlier run has imported it, take the import out.";
+
+/** Told before anything is deleted to make place for what would then not be there to import. */
+export function importProblem(
+    olds: { readonly importId?: string },
+    news: { readonly importId?: string },
+    replaced: boolean,
+): string | undefined {
+    return replaced && news.importId !== undefined && olds.importId === news.importId
+        ? `${news.importId} has been imported by an earlier run and would now be replaced: take the import out`
+        : undefined;
+}
+
+/** What takes over one that is there already, for an error; the next `up` then does it. */
+export function importCommand(
+    owner: Owner | undefined,
+    kind: "app" | "volume" | "machine",
+    id: string,
+): string {
+    const { project, stack } = owner ?? { project: "PROJECT", stack: "STACK" };
+    return `pulumi config set --stack ${stack} --path '${project}:import.${kind}' ${id}`;
+}

@@ -2,6 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
 import type { AppInputs } from "./app.ts";
+import type { CertificateInputs, DnsRequirements } from "./certificate.ts";
 import type { IpAddressInputs } from "./ip.ts";
 import type { MachineInputs } from "./machine.ts";
 import type { SecretsInputs } from "./secrets.ts";
@@ -16,6 +17,7 @@ export type IpAddressArgs = Inputs<IpAddressInputs>;
 export type VolumeArgs = Inputs<VolumeInputs>;
 export type SecretsArgs = Inputs<SecretsInputs>;
 export type MachineArgs = Inputs<MachineInputs>;
+export type CertificateArgs = Inputs<CertificateInputs>;
 
 /** An app: a name, unique across all of Fly, and what lives under it. */
 export class App extends DynamicResource {
@@ -117,5 +119,21 @@ export class Machine extends DynamicResource {
             imageDigest: undefined,
         };
         super("fly", "Machine", name, { ...outputs, ...args }, opts);
+    }
+}
+
+/** A public certificate for a host name of one's own. It does not wait for the DNS records. */
+export class Certificate extends DynamicResource {
+    declare readonly app: pulumi.Output<string>;
+    declare readonly hostname: pulumi.Output<string>;
+    /** `pending_validation`, `pending_ownership` or `active`; a refresh looks again. */
+    declare readonly status: pulumi.Output<string>;
+    /** Whether DNS leads to the app. */
+    declare readonly configured: pulumi.Output<boolean>;
+    declare readonly dnsRequirements: pulumi.Output<DnsRequirements>;
+
+    constructor(name: string, args: CertificateArgs, opts?: pulumi.CustomResourceOptions) {
+        const outputs = { status: undefined, configured: undefined, dnsRequirements: undefined };
+        super("fly", "Certificate", name, { ...outputs, ...args }, opts);
     }
 }

@@ -27,6 +27,19 @@ export function appNameProblem(name: unknown): string | undefined {
     return undefined;
 }
 
+const HOST_NAME = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/;
+const MAX_HOST_NAME = 253;
+
+/** A name that a public certificate can be for: Fly answers in lower case. */
+export function hostnameProblem(name: unknown): string | undefined {
+    if (isUnknown(name)) {
+        return undefined;
+    }
+    return typeof name === "string" && HOST_NAME.test(name) && name.length <= MAX_HOST_NAME
+        ? undefined
+        : `${JSON.stringify(name)}: a host name such as mqtt.example.com, in lower case`;
+}
+
 export function volumeNameProblem(name: unknown): string | undefined {
     if (isUnknown(name)) {
         return undefined;

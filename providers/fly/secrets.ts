@@ -1,10 +1,12 @@
 /** An app's secrets. Fly gives a machine those that are there when it starts or is updated. */
 import { createHmac, randomBytes } from "node:crypto";
 import {
+    diffProperties,
     failuresOf,
     isUnknown,
     sameValue,
     toState,
+    type PropertyRules,
     type Provider,
     type WithProvider,
 } from "../provider.ts";
@@ -40,6 +42,13 @@ export interface SecretsOutputs {
     salt: string;
 }
 
+export const SECRETS_RULES: PropertyRules<SecretsInputs> = {
+    endpoint: { effect: "update" },
+    app: { effect: "replace" },
+    // Compared by fingerprint, in `diff`.
+    values: { effect: "none" },
+};
+
 interface WireSecrets {
     readonly secrets?: readonly WireSecret[] | null;
     readonly version?: number;
@@ -69,19 +78,23 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
         return Promise.resolve({ inputs: news, failures });
     },
 
-    diff(_id, olds, news) {
-        const replaced = !isUnknown(news.app) && olds.app !== news.app;
+    diff(_id, state, news) {
+        const olds = complete(state);
+        const { changed, replaces } = diffProperties<Omit<SecretsInputs, "values">>(
+            olds,
+            news,
+            SECRETS_RULES,
+        );
         return Promise.resolve({
-            changes: replaced || olds.endpoint !== news.endpoint || valuesDiffer(olds, news),
-            replaces: replaced ? ["app"] : [],
-            deleteBeforeReplace: !replaced,
+            changes: changed.length > 0 || valuesDiffer(olds, news),
+            replaces,
+            deleteBeforeReplace: replaces.length === 0,
         });
     },
 
     async create(inputs) {
         const answer = await setSecrets(inputs, inputs.values);
-        const salt = randomBytes(16).toString("base64");
-        return { id: `${inputs.app}/secrets`, outs: toOutputs(inputs, salt, answer) };
+        return { id: `${inputs.app}/secrets`, outs: toOutputs(inputs, newSalt(), answer) };
     },
 
     async read(id, props) {
@@ -102,13 +115,14 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
             throw error;
         }
         const present = new Map((found.secrets ?? []).map(({ name, digest }) => [name, digest]));
-        const names = Object.keys(props.fingerprints);
+        const { digests, fingerprints } = complete(props);
+        const names = Object.keys({ ...digests, ...fingerprints });
         if (names.length > 0 && !names.some((name) => present.has(name))) {
             return {};
         }
         // What someone changed or removed loses its fingerprint, and so differs from any value.
         const kept = names.filter(
-            (name) => present.has(name) && present.get(name) === props.digests[name],
+            (name) => name in fingerprints && present.get(name) === digests[name],
         );
         return {
             id,
@@ -121,13 +135,14 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
                     }),
                 ),
                 fingerprints: Object.fromEntries(
-                    kept.map((name) => [name, props.fingerprints[name] ?? ""]),
+                    kept.map((name) => [name, fingerprints[name] ?? ""]),
                 ),
             }),
         };
     },
 
-    async update(_id, olds, news) {
+    async update(_id, state, news) {
+        const olds = complete(state);
         const moved = olds.endpoint !== news.endpoint;
         const values: Record<string, string | null> = {};
         for (const name of Object.keys({ ...olds.digests, ...olds.fingerprints })) {
@@ -161,6 +176,25 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
         }
     },
 };
+
+/** State of a version that kept less: then no value is known, and all are set again. */
+function complete(state: SecretsOutputs): SecretsOutputs {
+    const { version, digests, fingerprints, salt }: Partial<SecretsOutputs> = state;
+    const whole = version !== undefined && digests && fingerprints && salt !== undefined;
+    return whole
+        ? state
+        : {
+              ...state,
+              version: 0,
+              digests: { ...fingerprints, ...digests },
+              fingerprints: {},
+              salt: newSalt(),
+          };
+}
+
+function newSalt(): string {
+    return randomBytes(16).toString("base64");
+}
 
 function valuesDiffer(olds: SecretsOutputs, news: SecretsInputs): boolean {
     if (isUnknown(news.values) || Object.values(news.values).some(isUnknown)) {

@@ -34,9 +34,37 @@ export interface WireVolume {
     readonly created_at?: string;
 }
 
+export interface WireSnapshot {
+    /** `vs_…` */
+    readonly id: string;
+    /** `waiting`, `running`, `created` */
+    readonly status?: string;
+    readonly created_at?: string;
+}
+
 export interface WireSecret {
     readonly name: string;
     readonly digest?: string;
+}
+
+/** What Fly tells of a host name and its certificates. */
+export interface WireCertificate {
+    readonly hostname?: string;
+    readonly acme_requested?: boolean;
+    readonly configured?: boolean;
+    readonly status?: string;
+    readonly certificates?: readonly { readonly source?: "custom" | "fly" }[] | null;
+    readonly dns_requirements?: {
+        readonly a?: readonly string[] | null;
+        readonly aaaa?: readonly string[] | null;
+        readonly cname?: string;
+        readonly acme_challenge?: { readonly name?: string; readonly target?: string };
+        readonly ownership?: {
+            readonly name?: string;
+            readonly app_value?: string;
+            readonly org_value?: string;
+        };
+    };
 }
 
 export interface WireMachineEvent {

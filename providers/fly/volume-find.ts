@@ -1,11 +1,9 @@
-/** Finding the volume that an earlier run made, or making it. */
-import { toState } from "../provider.ts";
+/** Finding a volume: by its id, or the one that an earlier run made. */
 import type { FlyClient } from "./client.ts";
-import { isAmbiguous, isGone } from "./errors.ts";
-import { isOwnedBy, listMachines, othersMachines } from "./ownership.ts";
+import { isGone } from "./errors.ts";
+import { importCommand, isOwnedBy, listMachines, othersMachines } from "./ownership.ts";
 import type { WireMachine, WireVolume } from "./types.ts";
 import type { VolumeInputs } from "./volume.ts";
-import { deadlineIn, poll } from "./wait.ts";
 
 /** States of a volume on its way out: a GET still finds it for a day. */
 const OUTGOING = new Set([
@@ -21,62 +19,21 @@ export function isOutgoing({ state }: WireVolume): boolean {
     return OUTGOING.has(state);
 }
 
-/** How long a volume is looked for whose making got no answer. */
-const AGAIN_WITHIN_S = 120;
-
-export async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume> {
-    const path = ["apps", inputs.app, "volumes"];
-    let lost: unknown;
-    const made = await poll(deadlineIn(AGAIN_WITHIN_S), async () => {
-        const leftover = await findLeftover(client, inputs);
-        if (leftover) {
-            return leftover;
-        }
-        try {
-            return await client.post<WireVolume>(path, {
-                body: toState({
-                    name: inputs.name,
-                    region: inputs.region,
-                    size_gb: inputs.sizeGb,
-                    encrypted: true,
-                    snapshot_retention: inputs.snapshotRetentionDays,
-                    auto_backup_enabled: inputs.autoBackup,
-                }),
-            });
-        } catch (error) {
-            if (!isAmbiguous(error)) {
-                throw error;
-            }
-            lost = error;
-            return undefined;
-        }
-    });
-    if (!made) {
-        throw lost;
-    }
-    return made;
-}
-
 /**
  * What an earlier run made but could not record: the name, the region, and nobody else's machine on
  * it. One that is attached to none is ours only where no machine of the app is another's.
  */
-async function findLeftover(
+export async function findLeftover(
     client: FlyClient,
     inputs: VolumeInputs,
+    volumes: readonly WireVolume[],
 ): Promise<WireVolume | undefined> {
-    const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
     const candidates = volumes
-        .filter(
-            (volume) =>
-                volume.name === inputs.name &&
-                volume.region === inputs.region &&
-                !isOutgoing(volume),
-        )
-        .sort((a, b) => (a.created_at ?? "").localeCompare(b.created_at ?? ""));
+        .filter((volume) => volume.region === inputs.region)
+        .toSorted((a, b) => (a.created_at ?? "").localeCompare(b.created_at ?? ""));
     const free: WireVolume[] = [];
     for (const candidate of candidates) {
-        const holder = await holderOf(client, inputs, candidate);
+        const holder = await holderOf(client, inputs.app, candidate);
         if (!holder) {
             free.push(candidate);
         } else if (inputs.owner && isOwnedBy(inputs.owner, holder.config)) {
@@ -93,7 +50,8 @@ async function findLeftover(
         throw new Error(
             `Volume ${first.id} "${first.name}" is there already and may be another's: ` +
                 `app "${inputs.app}" also holds ${listMachines(others)}.\n` +
-                "  Choose another app name; or, if nobody needs the volume, remove it: " +
+                "  Choose another app name; or take the volume over: " +
+                `\`${importCommand(inputs.owner, "volume", first.id)}\`; or, if nobody needs it, remove it: ` +
                 `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
         );
     }
@@ -109,10 +67,16 @@ async function findLeftover(
     return fits;
 }
 
+/** The app's volumes of that name, in all regions. */
+export async function namesakes(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume[]> {
+    const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
+    return volumes.filter((volume) => volume.name === inputs.name && !isOutgoing(volume));
+}
+
 /** The machine that a volume is attached to, if that still exists. */
-async function holderOf(
+export async function holderOf(
     client: FlyClient,
-    { app }: VolumeInputs,
+    app: string,
     { attached_machine_id: id }: WireVolume,
 ): Promise<WireMachine | undefined> {
     if (!id) {

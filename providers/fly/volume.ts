@@ -10,21 +10,25 @@ import {
     type WithProvider,
 } from "../provider.ts";
 import { flyClient, type FlyClient } from "./client.ts";
-import { FlyError, isGone } from "./errors.ts";
+import { FlyError, isAmbiguous, isGone } from "./errors.ts";
 import { restartMachine } from "./machine-power.ts";
-import type { Owner } from "./ownership.ts";
+import { importProblem, isOwnedBy, type Owner } from "./ownership.ts";
 import { volumeNameProblem, volumeSizeProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireVolume } from "./types.ts";
-import { ensureVolume, getVolume } from "./volume-find.ts";
+import { getVolume, holderOf } from "./volume-find.ts";
+import { ensureVolume } from "./volume-make.ts";
 import { deadlineIn, poll, Progress } from "./wait.ts";
+
+/** What happens to the data where a change replaces the volume. */
+export type OnReplace = "refuse" | "restore" | "discard";
 
 export interface VolumeInputs {
     /** A change is recorded. */
     endpoint: string;
-    /** A change replaces the volume. */
+    /** A change replaces the volume, without its data (see `onReplace`). */
     app: string;
-    /** Not unique at Fly. A change replaces the volume: Fly cannot rename one. */
+    /** Not unique at Fly. A change replaces the volume without its data: Fly cannot rename one. */
     name: string;
     /** A change replaces the volume: it stays on its host. */
     region: string;
@@ -36,6 +40,20 @@ export interface VolumeInputs {
     autoBackup?: boolean;
     /** Whose machines the app may hold when a leftover is looked for. A change is recorded. */
     owner?: Owner;
+    /**
+     * `refuse`: a change that replaces the volume fails. `restore`: in another region, the machine
+     * is stopped, a snapshot taken, and the new volume made from it. `discard`: the data is not
+     * taken along; a volume of that name that is free in the region is taken up, else an empty one
+     * made. A change does nothing by itself. @default "refuse"
+     */
+    onReplace?: OnReplace;
+    /**
+     * The snapshot that it is made from, of the same organisation, where `onReplace` does not take
+     * another. A later change does nothing.
+     */
+    snapshotId?: string;
+    /** An existing volume, taken instead of making one. A later change does nothing. */
+    importId?: string;
 }
 
 export interface VolumeOutputs extends VolumeInputs {
@@ -57,9 +75,14 @@ export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
     snapshotRetentionDays: { effect: "update", optional: true },
     autoBackup: { effect: "update", optional: true },
     owner: { effect: "update", optional: true },
+    onReplace: { effect: "none", optional: true },
+    snapshotId: { effect: "none", optional: true },
+    importId: { effect: "none", optional: true },
 };
 
-const READY_WITHIN_S = 120;
+/** One that is made from a snapshot is restored first. */
+const READY_WITHIN_S = 900;
+const EXTENDED_WITHIN_S = 60;
 
 /** A machine's volume stays bound for a minute or two after the machine is gone. */
 const UNBOUND_WITHIN_S = 180;
@@ -72,6 +95,8 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             ["name", volumeNameProblem(news.name)],
             ["sizeGb", volumeSizeProblem(news.sizeGb)],
             ["sizeGb", shrinkProblem(olds, news)],
+            ["onReplace", replacementProblem(olds, news)],
+            ["importId", importProblem(olds, news, changesOf(olds, news).length > 0)],
             ["region", news.region ? undefined : "a volume needs a region"],
             ["snapshotRetentionDays", retentionProblem(news.snapshotRetentionDays)],
         ]);
@@ -120,8 +145,10 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         if (props.autoBackup !== undefined) {
             inputs.autoBackup = found.auto_backup_enabled ?? props.autoBackup;
         }
-        if (props.owner !== undefined) {
-            inputs.owner = props.owner;
+        for (const key of ["owner", "onReplace", "snapshotId", "importId"] as const) {
+            if (props[key] !== undefined) {
+                Object.assign(inputs, { [key]: props[key] });
+            }
         }
         return {
             id,
@@ -140,7 +167,13 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             );
         }
         try {
-            return { outs: toOutputs(news, await sync(client, news, found)) };
+            const ready = await waitUntilReady(client, news.app, found);
+            const synced = await sync(client, news, ready);
+            // A run that was killed after it had it grown has not restarted the machine.
+            if (olds.sizeGb < news.sizeGb && found.size_gb >= news.sizeGb) {
+                await restartHolder(client, news, found);
+            }
+            return { outs: toOutputs(news, synced) };
         } catch (error) {
             throw new PartialFailure(id, { ...news, ...stateOf(olds) }, error);
         }
@@ -163,6 +196,10 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
                     if (!isBound(error)) {
                         throw error;
                     }
+                    if (await isInUse(client, props, id)) {
+                        console.log(`volume ${id}: is in use by this stack again, so it is kept`);
+                        return true;
+                    }
                     bound = error;
                     progress.say(`waiting for its machine to let go (${error.text})`);
                     return undefined;
@@ -181,10 +218,34 @@ function shrinkProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string 
     if (typeof was !== "number" || isUnknown(wanted) || isUnknown(was) || wanted >= was) {
         return undefined;
     }
-    const elsewhere = olds.region !== news.region || olds.name !== news.name;
-    return elsewhere || olds.app !== news.app
+    const replaced = changesOf(olds, news).length > 0;
+    return replaced && news.onReplace !== "restore"
         ? undefined
         : `${wanted} GB: the volume has ${was} GB, and Fly cannot shrink one; keep ${was} or more`;
+}
+
+/** Of what replaces the volume; unknown values are not among them. */
+function changesOf(olds: Partial<VolumeInputs>, news: VolumeInputs) {
+    const keys = ["app", "name", "region"] as const;
+    return keys.filter(
+        (key) => olds[key] !== undefined && !isUnknown(news[key]) && olds[key] !== news[key],
+    );
+}
+
+function replacementProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string | undefined {
+    const fate = news.onReplace ?? "refuse";
+    const [key] = changesOf(olds, news);
+    if (key === undefined || isUnknown(fate) || fate === "discard") {
+        return undefined;
+    }
+    if (fate === "restore" && key === "region") {
+        return undefined;
+    }
+    const change = `${key} "${olds[key]}" → "${news[key]}" replaces the volume`;
+    return key === "region"
+        ? `${change}: say what happens to its data, "restore" (it is moved) or "discard"`
+        : `${change}, and its data does not go along: take a snapshot and say "discard", ` +
+              "with the snapshot to make the new volume from";
 }
 
 function retentionProblem(days: number | undefined): string | undefined {
@@ -240,13 +301,10 @@ async function sync(
         );
     }
     if (inputs.sizeGb > found.size_gb) {
-        const extended = await client.put<{ volume?: WireVolume; needs_restart?: boolean }>(
-            [...path, "extend"],
-            { body: { size_gb: inputs.sizeGb } },
-        );
+        const extended = await extend(client, inputs, path);
         current = { ...current, ...extended.volume, size_gb: inputs.sizeGb };
-        if (extended.needs_restart && current.attached_machine_id) {
-            await restartMachine(client, inputs.app, current.attached_machine_id, inputs.owner);
+        if (extended.needs_restart) {
+            await restartHolder(client, inputs, current);
         }
     }
     const snapshots = toState({
@@ -260,8 +318,61 @@ async function sync(
     return current;
 }
 
+interface Extended {
+    readonly volume?: WireVolume;
+    readonly needs_restart?: boolean;
+}
+
+/** Asked a second time, Fly would say that nothing has to be restarted. */
+async function extend(
+    client: FlyClient,
+    { sizeGb }: VolumeInputs,
+    path: readonly string[],
+): Promise<Extended> {
+    let lost: FlyError | undefined;
+    const extended = await poll<Extended>(deadlineIn(EXTENDED_WITHIN_S), async () => {
+        try {
+            const body = { size_gb: sizeGb };
+            return await client.put<Extended>([...path, "extend"], { body, safe: false });
+        } catch (error) {
+            if (!isAmbiguous(error)) {
+                throw error;
+            }
+            lost = error;
+            const volume = await client.get<WireVolume>(path);
+            return volume.size_gb >= sizeGb ? { volume, needs_restart: true } : undefined;
+        }
+    });
+    if (!extended) {
+        throw lost!;
+    }
+    return extended;
+}
+
+async function restartHolder(
+    client: FlyClient,
+    { app, owner }: VolumeInputs,
+    { attached_machine_id: id }: WireVolume,
+): Promise<void> {
+    if (id) {
+        await restartMachine(client, app, id, owner);
+    }
+}
+
 function changed<T>(wanted: T | undefined, found: T | null | undefined): T | undefined {
     return wanted === found ? undefined : wanted;
+}
+
+/** An old volume may have been taken up again, when a replacement was called off half way. */
+async function isInUse(client: FlyClient, props: VolumeInputs, id: string): Promise<boolean> {
+    const found = await getVolume(client, props.app, id);
+    const holder = found && (await holderOf(client, props.app, found));
+    return (
+        holder !== undefined &&
+        holder.state === "started" &&
+        props.owner !== undefined &&
+        isOwnedBy(props.owner, holder.config)
+    );
 }
 
 function stateOf(outputs: VolumeOutputs) {

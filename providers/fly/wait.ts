@@ -1,11 +1,17 @@
 /** Waiting for something, with a line on the screen when it takes long. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as timer } from "node:timers/promises";
+import { cancelled } from "./cancel.ts";
 
 /** Time, for what a test wants to see without waiting for it. */
 export interface Clock {
     /** Milliseconds; only differences mean anything. */
     now(): number;
     sleep(ms: number): Promise<unknown>;
+}
+
+/** @throws Cancelled */
+export async function sleep(ms: number): Promise<void> {
+    await timer(ms, undefined, { signal: cancelled }).catch(() => cancelled.throwIfAborted());
 }
 
 export const REAL_CLOCK: Clock = { now: () => performance.now(), sleep };

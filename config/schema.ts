@@ -1,0 +1,147 @@
+/** The rule of each setting alone, as Pulumi hands it over: text, structured ones as JSON text. */
+import { z } from "zod";
+import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
+import { userNameProblem } from "../providers/kept/password.ts";
+
+export const DEFAULT_BASE_IMAGE = "eclipse-mosquitto:2.1.2-alpine";
+
+export const FLY_MACHINES = "https://api.machines.dev";
+export const FLY_LOGS = "https://api.fly.io";
+
+const integer = (min: number, max: number) =>
+    z.coerce
+        .number({ error: `must be a whole number from ${min} to ${max}` })
+        .int(`must be a whole number from ${min} to ${max}`)
+        .min(min, `must be a whole number from ${min} to ${max}`)
+        .max(max, `must be a whole number from ${min} to ${max}`);
+
+const flag = z
+    .enum(["true", "false"], { error: "must be true or false" })
+    .transform((value) => value === "true");
+
+/** A rule that the providers check too: its problem names the value by itself. */
+const rule = (problem: (value: string) => string | undefined) =>
+    z.string({ error: "must be a string" }).superRefine((value, context) => {
+        const message = problem(value);
+        if (message !== undefined) context.addIssue({ code: "custom", message, params: SAYS_ALL });
+    });
+
+export const SAYS_ALL = { saysAll: true };
+
+/** A structured setting arrives as JSON text. */
+const json = <T extends z.ZodType>(schema: T, shape: string) =>
+    z.string().transform((text, context): z.output<T> => {
+        let value: unknown;
+        try {
+            value = JSON.parse(text);
+        } catch {
+            value = text;
+        }
+        const parsed = schema.safeParse(value);
+        if (parsed.success) return parsed.data;
+        for (const issue of parsed.error.issues) {
+            const own = issue.code !== "invalid_type" && issue.code !== "unrecognized_keys";
+            context.addIssue({
+                code: "custom",
+                path: issue.path,
+                message: own ? issue.message : `must be ${shape}`,
+                ...(issue.code === "custom" && { params: issue.params }),
+            });
+        }
+        return z.NEVER;
+    });
+
+const unique = (values: string[], context: z.RefinementCtx) => {
+    values.forEach((value, at) => {
+        if (values.indexOf(value) !== at) {
+            context.addIssue({ code: "custom", path: [at], message: "is there twice" });
+        }
+    });
+};
+
+const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+
+const label = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
+const hostname = z
+    .string()
+    .regex(new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`), "must be a host name");
+
+export const schema = z.object({
+    appName: rule(appNameProblem).optional(),
+    organization: z
+        .string()
+        .regex(/^[a-z0-9-]+$/, "must be an organisation's slug")
+        .default("personal"),
+    region: z
+        .string()
+        .regex(/^[a-z]{3}$/, "must be a Fly region of three letters, as lhr")
+        .default("lhr"),
+    port: integer(1, 65535).default(10000),
+    users: json(
+        z
+            .array(rule(userNameProblem), { error: "must be a list of user names" })
+            .min(1, "must name at least one user: nobody could connect")
+            .superRefine(unique),
+        "a list of user names",
+    ),
+    volumeSizeGb: integer(1, 500).default(1),
+    volumeName: rule(volumeNameProblem).default("mosquitto_data"),
+    protectVolume: flag.default(false),
+    retainVolume: flag.default(false),
+    volumeReplacement: z
+        .enum(["refuse", "restore", "discard"], { error: "must be refuse, restore or discard" })
+        .default("refuse"),
+    volumeSnapshot: z
+        .string()
+        .regex(/^vs_\w+$/, "must be a snapshot's ID, vs_…")
+        .optional(),
+    snapshotRetentionDays: integer(1, 60).default(5),
+    machineName: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lowercase letters, digits and hyphens")
+        .default("mosquitto"),
+    import: json(
+        z.strictObject({
+            app: z.string().optional(),
+            v4: z.ipv4("must be an IPv4 address").optional(),
+            v6: z.ipv6("must be an IPv6 address").optional(),
+            volume: z
+                .string()
+                .regex(/^vol_\w+$/, "must be a volume's ID, vol_…")
+                .optional(),
+            machine: z
+                .string()
+                .regex(/^[0-9a-f]+$/, "must be a machine's ID, as 9080e1fe702487")
+                .optional(),
+        }),
+        "a map of app, v4, v6, volume, machine to what is to be imported",
+    ).default({}),
+    cpuKind: z
+        .enum(["shared", "performance"], { error: "must be shared or performance" })
+        .default("shared"),
+    cpus: integer(1, 128).default(1),
+    memoryMb: integer(256, 128 * 8192).default(256),
+    ipv6: flag.default(true),
+    ipv4: flag.default(false),
+    connectBy: z
+        .enum(["hostname", "address"], { error: "must be hostname or address" })
+        .default("hostname"),
+    hostnames: json(z.array(hostname).superRefine(unique), "a list of host names").default([]),
+    certificateValidDays: integer(1, 825).default(365),
+    certificateRenewDays: integer(0, 824).default(30),
+    baseImage: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
+        .default(DEFAULT_BASE_IMAGE),
+    endpoint: url.default(FLY_MACHINES),
+    logsEndpoint: url.optional(),
+    registry: z
+        .string()
+        .regex(/^[a-z0-9.-]+(:\d+)?$/i, "must be a host, or host:port, without scheme or path")
+        .default("registry.fly.io"),
+});
+
+export const passwordsSchema = json(
+    z.record(z.string(), z.string()),
+    "a map of user name to password",
+);
