@@ -1,9 +1,8 @@
 /** This machine's Fly, through its own command, as anybody would use it. */
-import { readFileSync } from "node:fs";
 import path from "node:path";
-import { parse } from "yaml";
 import { BIN, ROOT } from "../toolchain/paths.ts";
 import { capture } from "../toolchain/process.ts";
+import { stackSettings } from "../toolchain/stackFile.ts";
 import { DEV } from "./stack.ts";
 
 export interface LocalFly {
@@ -24,11 +23,9 @@ async function fly(command: string, ...options: string[]): Promise<string> {
 
 /** Starts it, if it does not run yet, where the dev stack's file will look for it. */
 export async function startFly(dir: string): Promise<LocalFly> {
-    const file = parse(readFileSync(path.join(ROOT, `Pulumi.${DEV}.yaml`), "utf8")) as {
-        config: Record<string, string>;
-    };
-    const { port } = new URL(file.config["appkata-mqtt:endpoint"]!);
-    const registryPort = file.config["appkata-mqtt:registry"]!.split(":")[1]!;
+    const { endpoint, registry } = stackSettings(DEV);
+    const { port } = new URL(endpoint!);
+    const registryPort = registry!.split(":")[1]!;
     await fly("start", "--dir", dir, "--port", port, "--registry-port", registryPort);
     return JSON.parse(await flyStatus(dir)) as LocalFly;
 }

@@ -16,7 +16,8 @@ import {
 import { hostname } from "node:os";
 import path from "node:path";
 import { noteOf } from "../local/processes.ts";
-import { BIN, LOCAL, PULUMI_HOME, ROOT } from "../toolchain/paths.ts";
+import { pulumiEnvironment } from "../toolchain/environment.ts";
+import { LOCAL, ROOT } from "../toolchain/paths.ts";
 import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 
@@ -24,6 +25,7 @@ export const DEV = "dev";
 const PROJECT = "appkata-mqtt";
 
 const BACKEND = path.join(LOCAL, "pulumi");
+const STATE = path.join(BACKEND, ".pulumi", "stacks", PROJECT, `${DEV}.json`);
 const PASSPHRASE_FILE = path.join(LOCAL, "passphrase");
 const STACK_FILE = path.join(ROOT, `Pulumi.${DEV}.yaml`);
 /** The committed stack file and this machine's salt, which `stack init` would write into it. */
@@ -52,18 +54,15 @@ export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
     delete inherited.PULUMI_CONFIG_PASSPHRASE;
     return {
         ...inherited,
-        PATH: [BIN, process.env.PATH].join(path.delimiter),
-        PULUMI_HOME,
-        PULUMI_BACKEND_URL: `file://${BACKEND}`,
+        ...pulumiEnvironment(BACKEND),
         PULUMI_CONFIG_PASSPHRASE_FILE: PASSPHRASE_FILE,
-        PULUMI_SKIP_UPDATE_CHECK: "true",
         PULUMI_STACK: DEV,
         ...(flyToken !== undefined && { FLY_API_TOKEN: flyToken }),
     };
 }
 
 export function devStackExists(): boolean {
-    return existsSync(path.join(BACKEND, ".pulumi", "stacks", PROJECT, `${DEV}.json`));
+    return existsSync(STATE);
 }
 
 /**
@@ -99,8 +98,9 @@ function saltIn(file: string): string | undefined {
 }
 
 /**
- * A killed `up` leaves its lock behind, which Pulumi honours for ever. If the process that took it is
- * gone, nobody is working on the stack.
+ * A killed `up` leaves its lock behind, which Pulumi honours for ever, and the creates that it had
+ * begun, of which every `up` would warn and every `refresh` ask. If the process that took the lock is
+ * gone, nobody is working on the stack; and what a create did make, the next one of our providers finds.
  */
 export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
     const folder = path.join(BACKEND, ".pulumi", "locks", "organization", PROJECT, DEV);
@@ -114,11 +114,24 @@ export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Prom
         host === hostname() && noteOf(pid) === undefined;
     if (locks.length === 0 || !locks.every(dead)) return;
     say(`The last run was cut short (process ${locks[0]!.pid}): going on from where it ended.`);
-    const { code, stderr } = await capture([cli, "cancel", "--yes", "--stack", DEV], {
-        env,
-        cwd: ROOT,
-    });
-    if (code !== 0) throw new Error(`pulumi cancel failed:\n${stderr}`);
+    await quietly(cli, ["cancel", "--yes", "--stack", DEV], env);
+    if (!hasPendingCreates()) return;
+    // The stack alone is read anew: the rest is of no matter here, and Fly may be out of reach.
+    const stack = `urn:pulumi:${DEV}::${PROJECT}::pulumi:pulumi:Stack::${PROJECT}-${DEV}`;
+    const clear = ["refresh", "--clear-pending-creates", "--target", stack, "--yes"];
+    await quietly(cli, [...clear, "--skip-preview", "--non-interactive", ...DEV_OPTIONS], env);
+}
+
+function hasPendingCreates(): boolean {
+    const { checkpoint } = JSON.parse(readFileSync(STATE, "utf8")) as {
+        checkpoint: { latest?: { pending_operations?: { type: string }[] } };
+    };
+    return (checkpoint.latest?.pending_operations ?? []).some(({ type }) => type === "creating");
+}
+
+async function quietly(cli: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+    const { code, stdout, stderr } = await capture([cli, ...args], { env, cwd: ROOT });
+    if (code !== 0) throw new Error(`pulumi ${args[0]} failed:\n${stdout}${stderr}`);
 }
 
 interface Lock {

@@ -21,19 +21,35 @@ const LINGER_MS = 30_000;
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const started = Date.now();
 
-/** In the order of the rooms they depend on; `fast` are the specs that need nothing on the machine. */
-const SUITES: { name: string; fast?: string[] }[] = [
+/**
+ * In the order of the rooms they depend on; `fast` are the specs that need nothing on the machine, and
+ * `mocha` its options for the suite.
+ */
+const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
     { name: "repo", fast: ["*"] },
     { name: "config", fast: ["*"] },
     { name: "toolchain" },
     { name: "local" },
     {
         name: "providers",
-        fast: ["client", "configDiff", "delegates", "diff", "kept", "preflight", "rules", "token"],
+        fast: [
+            "client",
+            "configDiff",
+            "delegates",
+            "diff",
+            "kept",
+            "machineDiff",
+            "preflight",
+            "rules",
+            "token",
+        ],
     },
     { name: "broker" },
     { name: "verification" },
     { name: "e2e" },
+    // Mostly waiting, each phase on a Fly of its own.
+    { name: "crash", mocha: ["--parallel", "--jobs", "2"] },
+    { name: "faults" },
 ];
 
 const CHECKS: { name: string; command: string[]; cwd?: string }[] = [
@@ -92,7 +108,7 @@ async function main(): Promise<void> {
             continue;
         }
         const specs = fast ? (suite.fast ?? []) : ["*"];
-        await runSuite(suite.name, specs);
+        await runSuite(suite.name, specs, suite.mocha);
     }
 }
 
@@ -117,11 +133,12 @@ async function runCheck(check: { name: string; command: string[]; cwd?: string }
     say(`${code === 0 ? "ok    " : "FAILED"} ${check.name} (${seconds} s)`);
 }
 
-async function runSuite(name: string, specs: string[]): Promise<void> {
+async function runSuite(name: string, specs: string[], more: string[] = []): Promise<void> {
+    if (specs.length === 0) return;
     const patterns = specs.map((spec) => `test/${name}/${spec}.spec.ts`);
     const files = globSync(patterns, { cwd: ROOT }).toSorted();
     if (files.length < specs.length) {
-        if (specs.length > 0) fail(`test/${name}: not all of ${specs.join(", ")} are there`);
+        fail(`test/${name}: not all of ${specs.join(", ")} are there`);
         return;
     }
     say(`\n== test/${name}`);
@@ -133,7 +150,7 @@ async function runSuite(name: string, specs: string[]): Promise<void> {
         "--reporter-option",
         `file=${report}`,
     ];
-    const code = await run(["mocha", ...options, ...files], ROOT, report);
+    const code = await run(["mocha", ...options, ...more, ...files], ROOT, report);
     if (!existsSync(report)) {
         fail(`test/${name}: mocha ended with ${code} before its end`);
         return;

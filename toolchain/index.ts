@@ -1,14 +1,14 @@
 /** All that the main job needs on a machine, made or found; quick when it is there. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { parse } from "yaml";
-import { DEFAULT_BASE_IMAGE } from "../config/settings.ts";
+import { DEFAULT_BASE_IMAGE } from "../config/schema.ts";
 import { ensureBaseImage } from "./base-image/index.ts";
 import { canInstall, extract } from "./debian.ts";
 import { ensureDocker } from "./docker.ts";
-import { BIN, ROOT } from "./paths.ts";
+import { BIN } from "./paths.ts";
 import { onPath, say } from "./process.ts";
 import { ensurePulumi, type Pulumi } from "./pulumi.ts";
+import { stackSettings } from "./stackFile.ts";
 
 /** @param stack whose base image is wanted */
 export async function ensureToolchain(stack: string): Promise<Pulumi> {
@@ -30,9 +30,7 @@ export function sayNews(line: string): void {
 }
 
 function baseImageOf(stack: string): string {
-    const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
-    const file = parse(text) as { config?: Record<string, string> };
-    return file.config?.["appkata-mqtt:baseImage"] ?? DEFAULT_BASE_IMAGE;
+    return stackSettings(stack).baseImage ?? DEFAULT_BASE_IMAGE;
 }
 
 /** The OCI registry that the local Fly runs. */

@@ -10,6 +10,7 @@ import {
     globSync,
     mkdirSync,
     readFileSync,
+    realpathSync,
     renameSync,
     rmSync,
     statSync,
@@ -39,6 +40,9 @@ function pinned(name: string): string {
     return dependencies[`@pulumi/${name}`]!;
 }
 
+/** Which CLI `ensurePulumi` chose last. */
+const CHOSEN_CLI = path.join(TOOLCHAIN, "cli");
+
 const PLUGINS = ["tls", "docker", "command"];
 
 export async function ensurePulumi(): Promise<Pulumi> {
@@ -58,14 +62,17 @@ export async function ensurePulumi(): Promise<Pulumi> {
         replaced.length === 0
             ? "official plugins"
             : `this project's replacements for the plugins ${replaced.join(", ")}`;
+    // Our own not by a link to .toolchain, which may be gone the next time.
+    const own = cli.startsWith(TOOLCHAIN);
+    writeFileSync(CHOSEN_CLI, own ? realpathSync(cli) : cli);
     const origin = official === undefined ? "built from its Go module" : "official";
     return { cli, inUse: `Pulumi ${await versionOf(cli)} (${origin}), ${plugins}` };
 }
 
 /** The CLI that `ensurePulumi` has seen to, without looking again. */
 export function pulumiCli(): string {
-    const made = [path.join(TOOLCHAIN, "pulumi", "bin", "pulumi"), path.join(BIN, "pulumi")];
-    return made.find((file) => existsSync(file)) ?? "pulumi";
+    const chosen = existsSync(CHOSEN_CLI) ? readFileSync(CHOSEN_CLI, "utf8") : "";
+    return existsSync(chosen) ? chosen : "pulumi";
 }
 
 interface OfficialCli {
@@ -77,7 +84,7 @@ interface OfficialCli {
 /** On PATH, or downloaded by Pulumi's own installer. */
 async function officialCli(): Promise<OfficialCli | undefined> {
     const found = await onPath("pulumi");
-    if (found !== undefined && !found.startsWith(TOOLCHAIN)) {
+    if (found !== undefined && !realpathSync(found).startsWith(realpathSync(TOOLCHAIN))) {
         const version = await versionOf(found);
         if (atLeast(version, MINIMUM_CLI)) return { path: found, offline: false };
         say(`${found} is ${version}; 3.${MINIMUM_CLI[1]} or later is needed, so it is left alone.`);
