@@ -2,9 +2,8 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 
-const OWN = ["main.ts", "measure.ts"];
 const all = readdirSync(import.meta.dirname)
-    .filter((file) => file.endsWith(".ts") && !OWN.includes(file))
+    .filter((file) => file.endsWith(".ts") && file !== path.basename(import.meta.filename))
     .map((file) => path.basename(file, ".ts"));
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : all;
 for (const name of wanted) {

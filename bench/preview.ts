@@ -9,7 +9,8 @@ import { Project } from "../test/support/project.ts";
 import { PULUMI_HOME, ROOT } from "../toolchain/paths.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 import { capture } from "../toolchain/process.ts";
-import { alternate, row } from "./measure.ts";
+import { alternate, row } from "./support/measure.ts";
+import { family } from "./support/processes.ts";
 
 const RUNS = Number(process.env.RUNS ?? 7);
 
@@ -44,23 +45,11 @@ try {
 
 /** Resident megabytes of the local Fly's processes, with one app. */
 async function memory(pid: number): Promise<void> {
-    const { stdout } = await capture(["ps", "-e", "-o", "pid=,ppid=,rss=,comm="]);
-    const all = stdout
-        .trim()
-        .split("\n")
-        .map((line) => line.trim().split(/\s+/))
-        .map(([id, parent, rss, name]) => ({
-            id: Number(id),
-            parent: Number(parent),
-            mb: Number(rss) / 1024,
-            name,
-        }));
-    const family = all.filter(({ id }) => id === pid);
-    for (let at = 0; at < family.length; at++) {
-        family.push(...all.filter(({ parent }) => parent === family[at]!.id));
-    }
-    const sum = family.reduce((total, { mb }) => total + mb, 0);
-    const parts = family.map(({ name, mb }) => `${name} ${mb.toFixed(0)}`).join(", ");
+    const all = await family(pid);
+    const sum = all.reduce((total, { mb }) => total + mb, 0);
+    const parts = all
+        .map(({ command, mb }) => `${path.basename(command.split(" ")[0]!)} ${mb.toFixed(0)}`)
+        .join(", ");
     console.log(`local Fly with one app: ${sum.toFixed(0)} MB resident (${parts}; below 150)`);
 }
 

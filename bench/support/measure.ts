@@ -23,12 +23,14 @@ export async function alternate(
         }
     }
     return Object.fromEntries(
-        Object.entries(seconds).map(([name, values]) => {
-            const sorted = values.toSorted((a, b) => a - b);
-            const median = sorted[Math.floor(sorted.length / 2)]!;
-            return [name, { seconds: sorted, median, min: sorted[0]!, max: sorted.at(-1)! }];
-        }),
+        Object.entries(seconds).map(([name, values]) => [name, figuresOf(values)]),
     );
+}
+
+export function figuresOf(values: number[]): Figures {
+    const seconds = values.toSorted((a, b) => a - b);
+    const median = seconds[Math.floor(seconds.length / 2)]!;
+    return { seconds, median, min: seconds[0]!, max: seconds.at(-1)! };
 }
 
 export function row(name: string, { median, min, max }: Figures): string {
