@@ -21,8 +21,17 @@ describe("settings", () => {
             region: "lhr",
             port: 10000,
             users: [{ name: "tester", password: undefined }],
-            volumeSizeGb: 1,
-            protectVolume: false,
+            volume: {
+                name: "mosquitto_data",
+                sizeGb: 1,
+                protect: false,
+                retain: false,
+                onReplace: "refuse",
+                snapshotId: undefined,
+                snapshotRetentionDays: 5,
+            },
+            machineName: "mosquitto",
+            imports: {},
             guest: { cpuKind: "shared", cpus: 1, memoryMb: 256 },
             addresses: { ipv6: true, ipv4: false },
             connectBy: "hostname",
@@ -30,6 +39,7 @@ describe("settings", () => {
             certificate: { validDays: 365, renewDays: 30 },
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
             endpoint: "https://api.machines.dev",
+            logsEndpoint: "https://api.fly.io",
             registry: "registry.fly.io",
         });
     });
@@ -40,6 +50,17 @@ describe("settings", () => {
             "test",
         );
         assert.deepEqual(settings.users, [{ name: "tester", password: "correct horse" }]);
+    });
+
+    it("look for the logs where the machines are, unless that is Fly", () => {
+        const endpoint = "http://127.0.0.1:4280";
+        assert.equal(parseSettings({ users, endpoint }, "test").logsEndpoint, endpoint);
+    });
+
+    it("take what is to be imported", () => {
+        const imports = { app: "a", v6: "2a09::1", volume: "vol_1", machine: "9080e1" };
+        const raw = { users, appName: "a", import: JSON.stringify(imports) };
+        assert.deepEqual(parseSettings(raw, "test").imports, imports);
     });
 
     const wrong: [Record<string, string>, RegExp][] = [
@@ -62,6 +83,23 @@ describe("settings", () => {
         [{ users: JSON.stringify(["a", "a"]) }, /^users\.1: is there twice; it is "a"$/],
         [{ users: "tester" }, /^users: must be a list of user names; it is "tester"$/],
         [{ volumeSizeGb: "0" }, /^volumeSizeGb: must be a whole number from 1 to 500; it is "0"$/],
+        [{ volumeName: "my-data" }, /^volumeName: "my-data": a volume's name is 1 to 30/],
+        [{ volumeReplacement: "keep" }, /^volumeReplacement: must be refuse, restore or discard/],
+        [
+            { volumeSnapshot: "vol_1" },
+            /^volumeSnapshot: must be a snapshot's ID, vs_…; it is "vol_1"$/,
+        ],
+        [{ snapshotRetentionDays: "61" }, /^snapshotRetentionDays: .* 1 to 60; it is "61"$/],
+        [{ machineName: "A" }, /^machineName: must be lowercase letters/],
+        [{ import: "all" }, /^import: must be a map of app, v4, v6, volume, machine/],
+        [{ import: JSON.stringify({ ip: "::1" }) }, /^import: must be a map of app, v4, v6/],
+        [{ import: JSON.stringify({ app: "x" }) }, /^import\.app: must be appName \(not set\)/],
+        [{ import: JSON.stringify({ v4: "1.2.3.4" }) }, /^import\.v4: is for an address, but ipv4/],
+        [{ import: JSON.stringify({ v6: "1.2.3.4" }) }, /^import\.v6: must be an IPv6 address/],
+        [
+            { import: JSON.stringify({ volume: "vs_1" }) },
+            /^import\.volume: must be a volume's ID, vol_…; it is "vs_1"$/,
+        ],
         [{ memoryMb: "300" }, /memoryMb: 300 MB of memory: kind shared has steps of 256 MB$/],
         [
             { memoryMb: "4096" },

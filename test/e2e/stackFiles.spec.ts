@@ -151,7 +151,7 @@ describe("committed stack files", () => {
 
     it("keep production's data from being deleted, and staging small", () => {
         const production = settingsOf("prod-lhr");
-        assert.equal(production.protectVolume, true);
+        assert.equal(production.volume.protect, true);
         assert.equal(production.region, "lhr");
         assert.deepEqual(production.addresses, { ipv4: true, ipv6: true });
         const staging = settingsOf("staging");

@@ -108,6 +108,11 @@ describe("local Fly: switches", function () {
         );
     });
 
+    it("limits no rate where there is no app or machine that it could be of", async () => {
+        await api.ok("PUT", "/_local/settings", { rateLimit: true });
+        for (let i = 0; i < 5; i++) await create(fresh());
+    });
+
     it("limits the rate as Fly documents it", async () => {
         const name = fresh();
         await create(name);

@@ -315,6 +315,28 @@ describe("local Fly: machines", function () {
         await api.destroy("box", made.id);
     });
 
+    it("gives no lease for longer than its setting says", async () => {
+        const { id } = await api.ok<MachineView>("POST", path, {
+            config: { image },
+            skip_launch: true,
+        });
+        const seconds = async () => {
+            const taken = await api.ok<{ data: { nonce: string; expires_at: number } }>(
+                "POST",
+                `${path}/${id}/lease?ttl=100`,
+            );
+            const headers = { "fly-machine-lease-nonce": taken.data.nonce };
+            await api.ok("DELETE", `${path}/${id}/lease`, undefined, headers);
+            return taken.data.expires_at - Date.now() / 1000;
+        };
+        assert.ok((await seconds()) > 50);
+        await api.ok("PUT", "/_local/settings", { leaseMaxS: 10 });
+        assert.ok((await seconds()) <= 10);
+        await api.ok("PUT", "/_local/settings", { leaseMaxS: 0 });
+        assert.ok((await seconds()) > 50);
+        await api.destroy("box", id);
+    });
+
     it("changes metadata without a restart or a new version", async () => {
         const machine = await api.start("box", { image, metadata: { a: "1" } });
         const one = `${path}/${machine.id}`;

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api } from "./support/api.ts";
+import { registryFront } from "../../local/runtime/registry-front.ts";
+import { Api, eventually } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 
 describe("local Fly: the registry", function () {
@@ -61,5 +67,46 @@ describe("local Fly: the registry", function () {
         const { token } = await api.ok<{ token: string }>("POST", "/apps/other/deploy_token", {});
         assert.equal((await ask("/v2/mine/tags/list", token)).status, 403);
         assert.equal((await ask("/v2/mine/blobs/uploads/", "wrong", "POST")).status, 401);
+    });
+});
+
+describe("local Fly: the registry's front", () => {
+    it("takes a connection for each request and closes it itself, as pushes under load need", async () => {
+        const dir = mkdtempSync(join(tmpdir(), "registry-front-"));
+        const sockets = new Set<Socket>();
+        const asked: (string | undefined)[] = [];
+        const registry = createServer((request, response) => {
+            sockets.add(request.socket);
+            asked.push(request.headers.connection);
+            response.end();
+        });
+        const front = registryFront(join(dir, "socket"), {
+            isToken: () => true,
+            refuse: () => undefined,
+            log: () => undefined,
+        });
+        try {
+            await new Promise<void>((done) => registry.listen(join(dir, "socket"), done));
+            await new Promise<void>((done) => front.listen(0, "127.0.0.1", done));
+            const { port } = front.address() as AddressInfo;
+            const authorization = `Basic ${Buffer.from("x:token").toString("base64")}`;
+            for (let round = 0; round < 2; round++) {
+                const url = `http://127.0.0.1:${port}/v2/app/manifests/tag`;
+                const put = { method: "PUT", headers: { authorization }, body: "{}" };
+                assert.equal((await fetch(url, put)).status, 200);
+            }
+            // Asked to close it, the registry may do so before the front has written all of it.
+            assert.deepEqual(asked, ["keep-alive", "keep-alive"]);
+            assert.equal(sockets.size, 2);
+            await eventually("both are closed", () =>
+                Promise.resolve([...sockets].every((one) => one.destroyed) ? true : undefined),
+            );
+        } finally {
+            front.close();
+            front.closeAllConnections();
+            registry.close();
+            registry.closeAllConnections();
+            rmSync(dir, { recursive: true });
+        }
     });
 });

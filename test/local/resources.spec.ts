@@ -4,6 +4,7 @@ import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
 import { Api } from "./support/api.ts";
 
 interface Ip {
@@ -137,5 +138,23 @@ describe("local Fly: addresses, secrets, certificates", function () {
         await api.refused(422, /invalid/, "POST", `${path}/acme`, { hostname: "nowhere" });
         assert.equal((await api.call("DELETE", `${path}/mqtt.example.com`)).status, 204);
         await api.refused(404, "certificate not found", "GET", `${path}/mqtt.example.com`);
+    });
+
+    it("knows a requested and an uploaded certificate of one hostname apart", async () => {
+        const hostname = "both.example.com";
+        const path = "/apps/one/certificates";
+        const { chain, key } = await issue(await makeAuthority(), [hostname]);
+        await api.ok("POST", `${path}/acme`, { hostname });
+        const body = { hostname, fullchain: chain, private_key: key };
+        const both = await api.ok("POST", `${path}/custom`, body);
+        assert.equal(both.acme_requested, true);
+        assert.equal(both.status, "active");
+        await api.ok("DELETE", `${path}/${hostname}/acme`);
+        const left = await api.ok("GET", `${path}/${hostname}`);
+        assert.equal(left.acme_requested, false);
+        assert.equal(left.configured, true);
+        await api.refused(404, /not found/, "DELETE", `${path}/${hostname}/acme`);
+        await api.ok("DELETE", `${path}/${hostname}/custom`);
+        await api.refused(404, /not found/, "GET", `${path}/${hostname}`);
     });
 });

@@ -50,6 +50,15 @@ describe("fly app", function () {
         assert.equal(again.outs?.hostname, `${wanted.name}.fly.dev`);
     });
 
+    it("is not adopted, empty, while another run goes on to fill it", async () => {
+        const wanted = inputs();
+        await App.create(wanted);
+        const late = setTimeout(() => void secretIn(wanted.name), 3000);
+        const { message } = await failureOf(App.create(wanted));
+        clearTimeout(late);
+        assert.match(message, /exists and is not this stack's: it holds secret KEY/);
+    });
+
     async function machineIn(app: string, name: string, owner?: Owner): Promise<string> {
         const image = await pushImage(fixture.fly, app);
         const config = { image, ...(owner && { metadata: ownerMetadata(owner) }) };
@@ -68,7 +77,7 @@ describe("fly app", function () {
     }
 
     const WAYS_OUT =
-        /\n {2}Choose another app name; or, .* `fly apps destroy (app-\d+)` \(DELETE \/v1\/apps\/\1\?force=true\)\.$/;
+        /\n {2}Choose another app name; or .* `fly apps destroy (app-\d+)` \(DELETE \/v1\/apps\/\1\?force=true\)\.$/;
 
     /** Each puts something into an app, and says how the refusal names it. */
     const FOREIGN: Record<string, (app: string) => Promise<string>> = {
@@ -169,6 +178,18 @@ describe("fly app", function () {
             assert.equal(apps.filter(({ name }) => name === wanted.name).length, 1);
         });
     }
+
+    it("that a killed run made a moment ago is taken, though not all of Fly knows it yet", async () => {
+        const wanted = inputs();
+        await fixture.api.app(wanted.name);
+        await fixture.fault({
+            method: "GET",
+            path: `/v1/apps/${wanted.name}/machines`,
+            times: 2,
+            action: { type: "status", status: 404, body: { error: "app not found" } },
+        });
+        assert.equal((await App.create(wanted)).id, wanted.name);
+    });
 
     it("is read as it is, and as gone once it is", async () => {
         const wanted = inputs();

@@ -81,6 +81,12 @@ describe("Fly client", () => {
             assert.equal(server?.calls[0]?.headers.authorization, undefined);
         });
 
+        it("encodes the star of a wildcard, as Fly wants it", async () => {
+            const client = await serve(() => OK);
+            await client.get(["apps", "a", "certificates", "*.example.com"]);
+            assert.equal(server?.calls[0]?.path, "/v1/apps/a/certificates/%2A.example.com");
+        });
+
         it("encodes path segments and leaves out absent query values", async () => {
             const client = await serve(() => OK);
             await client.get(["apps", "a/b", "ip_assignments", "::1"], {
@@ -150,14 +156,39 @@ describe("Fly client", () => {
             assert.equal(callsSeen(), 2);
         });
 
-        for (const status of [400, 401, 403, 404, 409, 412, 422, 501]) {
-            it(`does not repeat GET after ${status}`, async () => {
-                const client = await serve(() => ({ status, body: { error: "no" } }));
-                const error = await failureOf(client.get(["apps", "a"]));
-                assert.equal(error.status, status);
-                assert.equal(callsSeen(), 1);
-            });
+        for (const method of ["get", "post", "put", "delete"] as const) {
+            for (const status of [400, 401, 403, 404, 409, 412, 422, 501]) {
+                it(`does not repeat ${method.toUpperCase()} after ${status}`, async () => {
+                    const client = await serve(() => ({ status, body: { error: "no" } }));
+                    const error = await failureOf(client[method](["apps", "a"], { safe: true }));
+                    assert.equal(error.status, status);
+                    assert.equal(callsSeen(), 1);
+                });
+            }
         }
+
+        it("does not follow an answer elsewhere, token and all", async () => {
+            const other = await startScriptedServer(() => OK);
+            try {
+                const headers = { location: `${other.endpoint}/v1/apps/a` };
+                const client = await serve(() => ({ status: 307, headers }), { retries: 0 });
+                await failureOf(client.get(["apps", "a"]));
+                assert.deepEqual(other.calls, []);
+            } finally {
+                await other.close();
+            }
+        });
+
+        it("takes a date for Retry-After", async () => {
+            const slept: number[] = [];
+            const clock = { now: () => 0, sleep: (ms: number) => Promise.resolve(slept.push(ms)) };
+            const date = new Date(Date.now() + 30_000).toUTCString();
+            const limited: Answer = { status: 503, headers: { "retry-after": date } };
+            const client = await serve((_call, nth) => (nth === 0 ? limited : OK), { clock });
+            await client.get(["apps", "a"]);
+            assert.equal(slept.length, 1);
+            assert.ok((slept[0] ?? 0) > 0 && (slept[0] ?? 0) <= 30_000, String(slept));
+        });
 
         it("gives up after the set number", async () => {
             const client = await serve(() => ({ status: 503 }), { retries: 2 });
@@ -201,6 +232,8 @@ describe("Fly client", () => {
             client.appCreated("a");
             await client.post(["apps", "a", "volumes"], { body: {} });
             assert.equal(callsSeen(), 7);
+            await client.post(["apps", "a", "certificates", "acme"], { body: {} });
+            assert.equal(callsSeen(), 14);
         });
 
         it("does not wait out 404 for other apps, single things, or once it is deleted", async () => {
@@ -339,6 +372,42 @@ describe("rate limiter", () => {
             ...times(3, `GET /v1/apps/${app}/volumes`),
         ]);
         assert.deepEqual(await pausesOf(actions), []);
+    });
+
+    it("counts what is done to a machine's metadata or an app's addresses together", async () => {
+        for (const [method, path] of [
+            ["POST", "/v1/apps/a/machines/m/metadata"],
+            ["DELETE", "/v1/apps/a/ip_assignments"],
+        ] as const) {
+            const actions = ["1", "2", "3", "4"].map((name) => `${method} ${path}/${name}`);
+            assert.deepEqual(await pausesOf(actions), [1000]);
+        }
+    });
+
+    it("lets apps be made at once, and after a refusal one a second", async () => {
+        const clock = fakeClock();
+        const limiter = new RateLimiter(clock);
+        for (const action of times(5, "POST /v1/apps")) {
+            await limiter.pass(action);
+        }
+        assert.deepEqual(clock.slept, []);
+        for (const action of times(2, "POST /v1/apps")) {
+            limiter.refused(action);
+            await limiter.pass(action);
+        }
+        assert.deepEqual(clock.slept, [1000, 2000]);
+    });
+
+    it("has nothing left when Fly refuses, which is no gain to those who wait", async () => {
+        const clock = fakeClock();
+        const limiter = new RateLimiter(clock);
+        limiter.refused("POST /v1/apps/a/machines");
+        for (const action of times(2, "POST /v1/apps/a/machines")) {
+            await limiter.pass(action);
+        }
+        limiter.refused("POST /v1/apps/a/machines");
+        await limiter.pass("POST /v1/apps/a/machines");
+        assert.deepEqual(clock.slept, [1000, 2000, 3000]);
     });
 
     it("fills up again with time, no further than the burst", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import type * as pulumi from "@pulumi/pulumi";
+import { withoutTraces } from "../../providers/provider.ts";
 import { delegateText, METHODS, type ProviderName } from "../../providers/delegates.ts";
 import * as entry from "../../providers/entry.ts";
 
@@ -67,4 +68,16 @@ describe("delegate", () => {
             });
         });
     }
+
+    it("shows a person no stack trace, and a developer one where the code is wrong", async () => {
+        const provider = withoutTraces({
+            read: () => Promise.reject(new Error("not there")),
+            delete: () => (undefined as unknown as { id: () => Promise<void> }).id(),
+        });
+        const said = await provider.read().catch((error: Error) => error);
+        assert.equal(said.message, "not there");
+        assert.equal(said.stack, "");
+        const wrong = await provider.delete().catch((error: Error) => error);
+        assert.match((wrong as Error).stack ?? "", /delegates\.spec/);
+    });
 });

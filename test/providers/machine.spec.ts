@@ -112,7 +112,7 @@ describe("fly machine", function () {
             assert.match(
                 error.message,
                 new RegExp(
-                    `\n  Choose another app name; or, .* \`fly machine destroy ${id} -a ${app} `,
+                    `\n  Choose another app name; or .* \`fly machine destroy ${id} -a ${app} `,
                 ),
             );
             const seen = await fixture.api.machine(app, id);
@@ -191,6 +191,38 @@ describe("fly machine", function () {
             assert.match(error.message, /is "stopped"\.\n.*exit code 3/);
         });
 
+        it("shows its last lines, and none of before", async () => {
+            const script = "echo listening to nobody; echo no such file; exit 3";
+            const wanted = {
+                ...withConfig({
+                    init: { cmd: ["/bin/sh", "-c", script] },
+                    restart: { policy: "no" },
+                }),
+                logsEndpoint: fixture.endpoint,
+            };
+            const error = await failureOf(make(wanted));
+            assert.match(
+                error.message,
+                /is "stopped"\.\n {2}Its last lines:\n {4}listening to nobody\n {4}no such file\n {2}Its last events/,
+            );
+            const { id, outs } = await make({ ...inputs(), name: "second" });
+            const bad = { ...wanted, name: "second", timeouts: { update: 20 } };
+            const again = await failureOf(Machine.update(id, outs, bad));
+            assert.match(again.message, /no such file(.|\n)*previous configuration is restored/);
+        });
+
+        it("says what it can where the log cannot be had", async () => {
+            const wanted = {
+                ...withConfig({
+                    init: { cmd: ["/bin/sh", "-c", "exit 3"] },
+                    restart: { policy: "no" },
+                }),
+                logsEndpoint: "http://127.0.0.1:1",
+            };
+            const error = await failureOf(make(wanted));
+            assert.match(error.message, /is "stopped"\.\n {2}Its last events: .*exit code 3/);
+        });
+
         it("gives up on a machine that ends again and again", async () => {
             const wanted = withConfig({ init: { cmd: ["/bin/sh", "-c", "exit 3"] } });
             const error = await failureOf(make({ ...wanted, timeouts: { create: 80 } }));
@@ -221,6 +253,18 @@ describe("fly machine", function () {
             assert.equal(updated && (await changes(id, updated, news)), false);
         });
 
+        it("is not misled by a read that lags behind, nor is a create", async () => {
+            const path = "/v1/apps/*/machines/*";
+            await fixture.fault({ method: "GET", path, action: { type: "stale" } });
+            const { id, outs } = await make();
+            // The first two are of before the change.
+            await fixture.fault({ method: "GET", path, nth: 3, action: { type: "stale" } });
+            const news = withConfig({ env: { NEW: "1" } });
+            const updated = outsOf(await Machine.update(id, outs, news));
+            const seen = await fixture.api.machine(app, id);
+            assert.equal(updated.instanceId, seen.instance_id);
+        });
+
         it("gives the machine new secrets", async () => {
             const { version } = await fixture.api.ok<{ version: number }>(
                 "POST",
@@ -238,6 +282,23 @@ describe("fly machine", function () {
             assert.equal(await fixture.api.shell(app, id, "echo $WORD"), "new");
             assert.notEqual(updated.instanceId, outs.instanceId);
             assert.equal(await changes(id, updated, news), false);
+        });
+
+        it("leaves alone a machine that has newer secrets than it must, as another writer's", async () => {
+            const values = (WORD: string) => ({ values: { WORD } });
+            const set = (word: string) =>
+                fixture.api.ok<{ version: number }>("POST", `/apps/${app}/secrets`, values(word));
+            const { version } = await set("same");
+            const { id, outs } = await make(inputs({ secretsVersion: version }));
+            const { version: newer } = await set("same");
+            const theirs = inputs({ secretsVersion: newer });
+            const { instanceId } = outsOf(await Machine.update(id, outs, theirs));
+            const { props: seen } = await Machine.read(id, outs);
+            assert.ok(seen);
+            assert.equal(seen.secretsVersion, version);
+            assert.equal(await changes(id, seen, inputs({ secretsVersion: version })), false);
+            const mine = inputs({ secretsVersion: version });
+            assert.equal(outsOf(await Machine.update(id, seen, mine)).instanceId, instanceId);
         });
 
         it("changes metadata without a restart", async () => {
@@ -397,16 +458,29 @@ describe("fly machine", function () {
             });
         }
 
-        it("sees that the owner's metadata are gone", async () => {
-            const { id, outs } = await make();
-            await fixture.api.ok("DELETE", `/apps/${app}/machines/${id}/metadata/pulumi_stack`);
-            const { props: seen } = await Machine.read(id, outs);
-            assert.ok(seen);
-            assert.equal(await changes(id, seen, inputs()), true);
-            const again = outsOf(await Machine.update(id, seen, inputs()));
-            assert.equal(again.instanceId, outs.instanceId);
-            assert.equal((await fixture.api.machine(app, id)).config.metadata?.pulumi_stack, "dev");
-        });
+        for (const [what, method, path, body] of [
+            ["its stack is not said any more", "DELETE", "metadata/pulumi_stack"],
+            ["its owner is not said any more", "DELETE", "metadata/managed_by"],
+            ["another owner is said", "POST", "metadata/managed_by", { value: "them" }],
+            ["its process group is gone", "DELETE", "metadata/fly_process_group"],
+            ["there are metadata of someone's", "POST", "metadata/theirs", { value: "1" }],
+            ["it is cordoned", "POST", "cordon"],
+        ] as const) {
+            it(`sees that ${what}, and an update brings it back without a restart`, async () => {
+                const { id, outs } = await make();
+                const machine = await fixture.api.machine(app, id);
+                await fixture.api.ok(method, `/apps/${app}/machines/${id}/${path}`, body);
+                const { props: seen } = await Machine.read(id, outs);
+                assert.ok(seen);
+                assert.equal(await changes(id, seen, inputs()), true);
+                const again = outsOf(await Machine.update(id, seen, inputs()));
+                assert.deepEqual(again, outs);
+                const now = await fixture.api.machine(app, id);
+                assert.deepEqual(now.config, machine.config);
+                assert.equal(now.cordoned, false);
+                assert.deepEqual((await Machine.read(id, again)).props, outs);
+            });
+        }
 
         it("finds nothing once it is gone", async () => {
             const { id, outs } = await make();

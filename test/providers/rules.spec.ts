@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { App, Machine, Name, Password, Secrets, Volume, IpAddress } from "../../providers/entry.ts";
+import {
+    App,
+    Certificate,
+    Machine,
+    Name,
+    Password,
+    Secrets,
+    Volume,
+    IpAddress,
+} from "../../providers/entry.ts";
 import { UNKNOWN } from "../../providers/provider.ts";
 
 type Failures = readonly { readonly property: string; readonly reason: string }[];
@@ -49,6 +58,17 @@ describe("check", () => {
                 assert.match(failures[0] ?? "", expected);
             });
         }
+        it("is not moved to another organisation, nor renamed without a word about its data", async () => {
+            const moved = { ...appProps, organization: "other" };
+            const old = { ...appProps, organization: "jane" };
+            assert.match(
+                (await failuresOf(App, { ...moved, onReplace: "discard" }, old)).join(),
+                /^onReplace: organization "jane" → "other": the API cannot move an app/,
+            );
+            const renamed = { ...moved, name: "another" };
+            assert.match((await failuresOf(App, renamed, old)).join(), /replaces the app with all/);
+            assert.deepEqual(await failuresOf(App, { ...renamed, onReplace: "discard" }, old), []);
+        });
         it("lists all failures at once", async () => {
             const failures = await failuresOf(App, { ...appProps, name: "A", organization: "" });
             assert.equal(failures.length, 2);
@@ -66,6 +86,31 @@ describe("check", () => {
         });
     });
 
+    describe("certificate", () => {
+        for (const hostname of ["example.com", "mqtt.example.com", "*.example.com", UNKNOWN]) {
+            it(`takes ${hostname.slice(0, 20)}`, async () => {
+                const props = { endpoint, app: "a", hostname };
+                assert.deepEqual(await failuresOf(Certificate, props), []);
+            });
+        }
+        for (const hostname of [
+            "",
+            "nowhere",
+            "MQTT.example.com",
+            "a_b.example.com",
+            "1.2.3.4",
+            "a.*.com",
+            "https://example.com",
+            `${"x".repeat(64)}.com`,
+        ]) {
+            it(`refuses ${hostname.slice(0, 20)}`, async () => {
+                const failures = await failuresOf(Certificate, { endpoint, app: "a", hostname });
+                assert.equal(failures.length, 1);
+                assert.match(failures[0] ?? "", /^hostname: ".*": a host name such as /);
+            });
+        }
+    });
+
     describe("volume", () => {
         it("refuses to shrink, with both numbers", async () => {
             assert.deepEqual(
@@ -80,8 +125,42 @@ describe("check", () => {
             );
             assert.deepEqual(await failuresOf(Volume, volumeProps, volumeProps), []);
             const elsewhere = { ...volumeProps, sizeGb: 10, region: "ams" };
-            assert.deepEqual(await failuresOf(Volume, volumeProps, elsewhere), []);
+            const discard = { ...volumeProps, onReplace: "discard" };
+            assert.deepEqual(await failuresOf(Volume, discard, elsewhere), []);
+            const restore = { ...volumeProps, onReplace: "restore" };
+            assert.match(
+                (await failuresOf(Volume, restore, elsewhere)).join(),
+                /^sizeGb: 3 GB: the volume has 10 GB/,
+            );
         });
+        for (const [change, fate, expected] of [
+            [
+                { region: "ams" },
+                undefined,
+                /^onReplace: region "lhr" → "ams" replaces the volume: say/,
+            ],
+            [
+                { region: "ams" },
+                "refuse",
+                /say what happens to its data, "restore".* or "discard"$/,
+            ],
+            [{ region: "ams" }, "restore", /^$/],
+            [{ region: "ams" }, "discard", /^$/],
+            [
+                { name: "other" },
+                "restore",
+                /^onReplace: name "mosquitto_data" → "other" .* does not go along/,
+            ],
+            [{ app: "b" }, "restore", /^onReplace: app "a" → "b" replaces the volume/],
+            [{ app: "b" }, "discard", /^$/],
+            [{ app: UNKNOWN, region: UNKNOWN }, undefined, /^$/],
+        ] as const) {
+            it(`${JSON.stringify(change).replaceAll(UNKNOWN, "unknown")}, data ${fate}: ${String(expected)}`, async () => {
+                const olds = { ...volumeProps, app: "a" };
+                const news = { ...olds, ...change, ...(fate && { onReplace: fate }) };
+                assert.match((await failuresOf(Volume, news, olds)).join("\n"), expected);
+            });
+        }
         it("takes what the preview does not know", async () => {
             const unknown = { ...volumeProps, sizeGb: UNKNOWN, name: UNKNOWN, region: UNKNOWN };
             assert.deepEqual(await failuresOf(Volume, unknown, volumeProps), []);

@@ -108,7 +108,7 @@ describe("fly volume", function () {
             new RegExp(
                 `^Volume ${id} "mosquitto_data" is there already and may be another's: ` +
                     `app "${app}" also holds machine ${theirs} .* stack prod\\.\n` +
-                    `  Choose another app name; or, .* \`fly volumes destroy ${id} -a ${app}\`$`,
+                    `  Choose another app name; or .* \`fly volumes destroy ${id} -a ${app}\`$`,
             ),
         );
         assert.equal((await present()).filter(({ name }) => name === "mosquitto_data").length, 1);
@@ -137,6 +137,45 @@ describe("fly volume", function () {
         assert.ok(requests.includes(`PUT /v1/apps/${app}/volumes/${id}/extend 200`));
         assert.equal((await present())[0]?.size_gb, 3);
         assert.equal((await fixture.api.machine(app, machine)).state, "started");
+    });
+
+    for (const type of ["drop-after", "cut"] as const) {
+        it(`restarts the machine also where the answer about its growth is lost (${type})`, async () => {
+            const made = await Volume.create(inputs());
+            const { id } = made;
+            const machine = await machineOn(id);
+            const path = "/v1/apps/*/volumes/*/extend";
+            await fixture.fault({ method: "PUT", path, action: { type } });
+            const before = await fixture.api.machine(app, machine);
+            await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
+            const { events } = await fixture.api.machine(app, machine);
+            assert.ok(events.length > before.events.length, "no restart");
+        });
+    }
+
+    it("takes a machine that is restarting already for restarted, where the answer about that is lost", async () => {
+        const made = await Volume.create(inputs());
+        await machineOn(made.id);
+        const restart = { method: "POST", path: "/v1/apps/*/machines/*/restart" };
+        const error =
+            "failed_precondition: unable to restart machine from current state: 'restarting'";
+        await fixture.fault(
+            { ...restart, action: { type: "drop-after" } },
+            { ...restart, nth: 2, action: { type: "status", status: 412, body: { error } } },
+        );
+        const news = inputs({ sizeGb: 2 });
+        assert.equal(outsOf(await Volume.update(made.id, outsOf(made), news)).sizeGb, 2);
+    });
+
+    it("restarts the machine where a killed run has had it grown", async () => {
+        const made = await Volume.create(inputs());
+        const { id } = made;
+        const machine = await machineOn(id);
+        await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb: 2 });
+        const before = await fixture.api.machine(app, machine);
+        await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
+        const { events } = await fixture.api.machine(app, machine);
+        assert.ok(events.length > before.events.length, "no restart");
     });
 
     it("changes its snapshots in place, and makes no request for what is right", async () => {

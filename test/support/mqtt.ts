@@ -9,6 +9,8 @@ export interface ClientOptions {
     user?: string;
     /** Do not connect yet. */
     manual?: boolean;
+    /** Milliseconds from a lost connection to the next attempt. @default 0, which is none */
+    reconnectPeriod?: number;
 }
 
 export async function connect(
@@ -25,7 +27,7 @@ export async function connect(
         username: user,
         password: outputs.users[user]!,
         clean: options.clean ?? true,
-        reconnectPeriod: 0,
+        reconnectPeriod: options.reconnectPeriod ?? 0,
         ...(options.clientId !== undefined && { clientId: options.clientId }),
     };
     return options.manual === true

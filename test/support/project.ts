@@ -3,6 +3,7 @@
  * run the real commands without touching whatever runs here. Packages and toolchain are lent to it.
  */
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import {
     cpSync,
     mkdirSync,
@@ -10,13 +11,15 @@ import {
     readFileSync,
     rmSync,
     symlinkSync,
+    utimesSync,
     writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import { BIN, PULUMI_HOME, ROOT } from "../../toolchain/paths.ts";
+import { pulumiEnvironment } from "../../toolchain/environment.ts";
+import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
 import { pulumiCli } from "../../toolchain/pulumi.ts";
 
@@ -57,6 +60,9 @@ export interface Outputs {
     verification: string;
 }
 
+/** Below those that the system gives to outgoing connections, one of which may come in between. */
+const PORTS = [20_000, 32_000] as const;
+
 export class Project {
     readonly dir: string;
     #token: string | undefined;
@@ -73,6 +79,8 @@ export class Project {
             mkdirSync(path.dirname(path.join(dir, file)), { recursive: true });
             cpSync(path.join(ROOT, file), path.join(dir, file), { preserveTimestamps: true });
         }
+        // The packages are lent: a lock file newer than they are would have them installed anew.
+        utimesSync(path.join(dir, "package-lock.json"), 0, 0);
         symlinkSync(path.join(ROOT, "node_modules"), path.join(dir, "node_modules"));
         symlinkSync(path.join(ROOT, ".toolchain"), path.join(dir, ".toolchain"));
         const project = new Project(dir);
@@ -132,11 +140,8 @@ export class Project {
         const select = ["--stack", "dev", "--config-file", stackFile];
         const plain = ["--non-interactive", "--color", "never"];
         return this.shell([pulumiCli(), ...args, ...select, ...plain], {
-            PATH: [BIN, process.env.PATH].join(path.delimiter),
-            PULUMI_HOME,
-            PULUMI_BACKEND_URL: `file://${path.join(local, "pulumi")}`,
+            ...pulumiEnvironment(path.join(local, "pulumi")),
             PULUMI_CONFIG_PASSPHRASE_FILE: path.join(local, "passphrase"),
-            PULUMI_SKIP_UPDATE_CHECK: "true",
             FLY_API_TOKEN: this.#token,
             ...env,
         });
@@ -209,15 +214,18 @@ export class Project {
 }
 
 async function freePorts(count: number): Promise<number[]> {
-    const servers = await Promise.all(
-        Array.from({ length: count }, () => {
-            const server = createServer();
-            return new Promise<typeof server>((resolve) =>
-                server.listen(0, "127.0.0.1", () => resolve(server)),
-            );
-        }),
-    );
-    const ports = servers.map((server) => (server.address() as { port: number }).port);
-    await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-    return ports;
+    const ports = new Set<number>();
+    while (ports.size < count) {
+        const port = randomInt(...PORTS);
+        if (await isFree(port)) ports.add(port);
+    }
+    return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+        const server = createServer();
+        server.once("error", () => resolve(false));
+        server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
 }

@@ -12,19 +12,16 @@ type Schema = Record<string, unknown> & {
     additionalProperties?: unknown;
 };
 
+type Content = Record<string, { schema?: Schema }>;
+
+interface Operation {
+    parameters?: { name: string; in: string; required?: boolean }[];
+    requestBody?: { content?: Content; required?: boolean };
+    responses?: Record<string, { content?: Content } | undefined>;
+}
+
 interface Document {
-    paths: Record<
-        string,
-        Record<
-            string,
-            {
-                responses?: Record<
-                    string,
-                    { content?: Record<string, { schema?: Schema }> } | undefined
-                >;
-            }
-        >
-    >;
+    paths: Record<string, Record<string, Operation>>;
     components: { schemas: Record<string, Schema> };
 }
 
@@ -98,6 +95,25 @@ const ANSWERS: Record<string, unknown> = {
     },
 };
 
+/** Query parameters that the document does not have. */
+const QUERIES: Record<string, readonly string[]> = {
+    // Fly's documentation of the resource: "force: stop all Machines and delete the app".
+    "DELETE /apps/{app_name}": ["force"],
+};
+
+/** Bodies of requests that the document has wrong. */
+const BODIES: Record<string, unknown> = {
+    // fly-go sends null for a secret that is to be removed; the document knows strings only.
+    "POST /apps/{app_name}/secrets": {
+        type: "object",
+        required: ["values"],
+        properties: {
+            values: { type: "object", additionalProperties: orNull("string") },
+        },
+        additionalProperties: false,
+    },
+};
+
 function envelope(): unknown {
     return {
         type: "object",
@@ -134,6 +150,43 @@ export class OpenApi {
         return Object.keys(ANSWERS);
     }
 
+    static get correctedRequests(): string[] {
+        return [...Object.keys(QUERIES), ...Object.keys(BODIES)];
+    }
+
+    /** The document's name for what is asked: `GET /apps/{app_name}`. */
+    route(method: string, path: string): string | undefined {
+        const template = this.#template(method, path);
+        return template && `${method} ${template}`;
+    }
+
+    /**
+     * What is wrong with a request; undefined when nothing is.
+     * @param path after /v1, with its query
+     */
+    requestProblem(method: string, path: string, body: unknown): string | undefined {
+        const template = this.#template(method, path);
+        if (template === undefined) return `the document has no ${method} ${path}`;
+        const key = `${method} ${template}`;
+        const { parameters = [], requestBody } = this.#operation(method, template);
+        const known = parameters.filter((one) => one.in === "query");
+        const sent = [...new URLSearchParams(path.split("?")[1] ?? "").keys()];
+        for (const name of sent.filter((one) => known.every((param) => param.name !== one))) {
+            if (!QUERIES[key]?.includes(name)) return `${key}: no query parameter ${name}`;
+            this.used.add(key);
+        }
+        const missing = known.find(({ name, required }) => required && !sent.includes(name));
+        if (missing) return `${key}: query parameter ${missing.name} is required`;
+        if (BODIES[key] !== undefined) this.used.add(key);
+        const schema = BODIES[key] ?? Object.values(requestBody?.content ?? {})[0]?.schema;
+        if (body === undefined) {
+            return requestBody?.required ? `${key}: a body is required` : undefined;
+        }
+        return schema === undefined
+            ? `${key}: the document has no body for it`
+            : this.#mismatch(key, schema, body);
+    }
+
     /** What is wrong with an answer; undefined when nothing is. */
     problem(method: string, path: string, status: number, body: unknown): string | undefined {
         const template = this.#template(method, path);
@@ -144,6 +197,10 @@ export class OpenApi {
         if (schema === undefined) {
             return body === undefined ? undefined : `${key}: the document has no body for it`;
         }
+        return this.#mismatch(key, schema, body);
+    }
+
+    #mismatch(key: string, schema: unknown, body: unknown): string | undefined {
         let validate = this.#compiled.get(key);
         if (validate === undefined) {
             const text = JSON.stringify(schema).replaceAll('"#/', '"fly#/');
@@ -157,7 +214,7 @@ export class OpenApi {
     }
 
     #schemaOf(method: string, template: string, status: number): unknown {
-        const { responses } = this.#document.paths[template]?.[method.toLowerCase()] ?? {};
+        const { responses } = this.#operation(method, template);
         const response = responses?.[String(status)];
         // Errors have one shape, whether the document lists the status or not.
         if (response === undefined && status >= 400) {
@@ -165,6 +222,10 @@ export class OpenApi {
         }
         if (response === undefined) return { not: {} };
         return Object.values(response.content ?? {})[0]?.schema;
+    }
+
+    #operation(method: string, template: string): Operation {
+        return this.#document.paths[template]?.[method.toLowerCase()] ?? {};
     }
 
     #template(method: string, path: string): string | undefined {

@@ -5,6 +5,7 @@ import type { FaultRule } from "../../../local/faults.ts";
 import type { Owner } from "../../../providers/fly/ownership.ts";
 import type { MachineInputs } from "../../../providers/fly/machine.ts";
 import { Api, eventually } from "../../local/support/api.ts";
+import { Wire } from "./wire.ts";
 
 export const OWNER: Owner = { project: "appkata-mqtt", stack: "dev" };
 export const STRANGER: Owner = { project: "appkata-mqtt", stack: "prod" };
@@ -12,6 +13,7 @@ export const STRANGER: Owner = { project: "appkata-mqtt", stack: "prod" };
 export class FlyFixture {
     readonly fly: LocalFly;
     readonly api: Api;
+    readonly wire = new Wire();
     readonly #token: string | undefined;
 
     constructor(fly: LocalFly) {
@@ -30,21 +32,26 @@ export class FlyFixture {
         return this.fly.endpoint;
     }
 
+    /** Fails when a request or an answer was not as Fly's document has it. */
     async close(): Promise<void> {
+        this.wire.end();
         if (this.#token === undefined) {
             delete process.env.FLY_API_TOKEN;
         } else {
             process.env.FLY_API_TOKEN = this.#token;
         }
         await this.fly.close();
+        assert.deepEqual([...this.wire.problems], []);
     }
 
     async fault(...rules: FaultRule[]): Promise<void> {
+        this.wire.checkAnswers = false;
         await this.api.ok("POST", "/_local/faults", { rules });
     }
 
     async noFaults(): Promise<void> {
         await this.api.ok("DELETE", "/_local/faults");
+        this.wire.checkAnswers = true;
     }
 
     /** Deletes an app by hand, to the end. */

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { collect, connect } from "../support/mqtt.ts";
+import { Project, type Outputs, type Status } from "../support/project.ts";
+
+/** What the broker holds goes where its owner says: to another region, past a destroy, nowhere. */
+describe("a deployed broker's data", function () {
+    this.timeout(240_000);
+    let project: Project;
+    let first: Outputs;
+
+    before(async () => {
+        project = await Project.make();
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        first = await project.outputs();
+        const client = await connect(first);
+        await client.publishAsync("kept", "since the first day", { qos: 1, retain: true });
+        await client.endAsync();
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    /** A deleted one answers for a day. */
+    function live(volumes: Status["apps"][number]["volumes"]): string[] {
+        return volumes.filter(({ state }) => state === "created").map(({ id }) => id);
+    }
+
+    async function holds(outputs: Outputs): Promise<void> {
+        const client = await connect(outputs);
+        const retained = collect(client, 1);
+        await client.subscribeAsync("kept", { qos: 1 });
+        assert.deepEqual(await retained, ["kept since the first day"]);
+        await client.endAsync();
+    }
+
+    it("is not left behind by a move to another region that says nothing of it", async () => {
+        project.configure({ region: "ams" });
+        const preview = await project.pulumi(["preview"]);
+        assert.notEqual(preview.code, 0);
+        assert.match(preview.output, /region "lhr" → "ams" replaces the volume: say what happens/);
+        const up = await project.up();
+        assert.notEqual(up.code, 0);
+        await holds(first);
+    });
+
+    it("goes along where that is said", async () => {
+        project.configure({ region: "ams", volumeReplacement: "restore" });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        const outputs = await project.outputs();
+        assert.notEqual(outputs.volumeId, first.volumeId);
+        assert.equal(outputs.address, first.address);
+        await holds(outputs);
+        const { apps } = await project.status();
+        assert.deepEqual(
+            apps.map(({ machines, volumes }) => [machines.map(({ id }) => id), live(volumes)]),
+            [[[outputs.machineId], [outputs.volumeId]]],
+        );
+        const again = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(again.code, 0, again.output);
+    });
+
+    it("stays on Fly after a destroy that is to leave it, and is taken up by an import", async () => {
+        const { appName, volumeId, machineId } = await project.outputs();
+        project.configure({ retainVolume: true });
+        for (const run of [await project.up(), await project.pulumi(["destroy", "--yes"])]) {
+            assert.equal(run.code, 0, run.output);
+        }
+        const [left, ...others] = (await project.status()).apps;
+        assert.deepEqual(others, []);
+        assert.equal(left?.name, appName);
+        assert.deepEqual(left.machines, []);
+        assert.deepEqual(left.addresses, []);
+        assert.deepEqual(live(left.volumes), [volumeId]);
+
+        // Without the import nothing of it is touched.
+        project.configure({ appName, retainVolume: false });
+        const refused = await project.up();
+        assert.notEqual(refused.code, 0);
+        assert.match(refused.output, new RegExp(`it holds volume ${volumeId}`));
+        const command = /`pulumi (config set .*?)`/.exec(refused.output)![1]!;
+        assert.match(command, /--path 'appkata-mqtt:import\.app'/);
+
+        project.configure({ import: { app: appName, volume: volumeId } });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        const outputs = await project.outputs();
+        assert.equal(outputs.volumeId, volumeId);
+        assert.notEqual(outputs.machineId, machineId);
+        await holds(outputs);
+        project.configure({ import: undefined });
+        const again = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(again.code, 0, again.output);
+    });
+});

@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { eventually } from "../local/support/api.ts";
+import { collect, connect } from "../support/mqtt.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+interface Machine {
+    id: string;
+    instance_id: string;
+    config: { env?: Record<string, string>; guest: { memory_mb: number } };
+}
+
+/** What someone changes by hand at Fly, on one project: each test begins with all as wanted. */
+describe("drift that a refresh shows and an up takes back", function () {
+    this.timeout(120_000);
+    this.bail(true);
+    let project: Project;
+    let outputs: Outputs;
+    let api: { endpoint: string; token: string };
+
+    before(async () => {
+        project = await Project.make();
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        api = await project.status();
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    /** A request by hand about the app; gives the status and the answer. */
+    async function ask(method: string, route: string, body?: unknown) {
+        const { endpoint, token } = api;
+        const response = await fetch(`${endpoint}/v1/apps/${outputs.appName}${route}`, {
+            method,
+            headers: {
+                authorization: `Bearer ${token}`,
+                ...(body !== undefined && { "content-type": "application/json" }),
+            },
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+        });
+        return { status: response.status, text: await response.text() };
+    }
+
+    async function byHand<T>(method: string, route: string, body?: unknown): Promise<T> {
+        const { status, text } = await ask(method, route, body);
+        assert.ok(status < 300, `${method} ${route}: ${status} ${text}`);
+        return (text === "" ? undefined : JSON.parse(text)) as T;
+    }
+
+    const machine = () => byHand<Machine>("GET", `/machines/${outputs.machineId}`);
+
+    async function stop(): Promise<void> {
+        const { id, instance_id: version } = await machine();
+        await byHand("POST", `/machines/${id}/stop`, {});
+        await byHand("GET", `/machines/${id}/wait?state=stopped&instance_id=${version}`);
+    }
+
+    async function destroy(): Promise<void> {
+        await byHand("DELETE", `/machines/${outputs.machineId}?force=true`);
+        await byHand("GET", `/machines/${outputs.machineId}/wait?state=destroyed`);
+    }
+
+    async function cli(...args: string[]): Promise<string> {
+        const run = await project.cli(args);
+        assert.equal(run.code, 0, run.output);
+        return run.output;
+    }
+
+    /** What a refresh says; each line must be in it. */
+    async function refreshShows(...lines: RegExp[]): Promise<void> {
+        const output = await cli("refresh", "--yes", "--skip-preview", "--diff");
+        for (const line of lines) assert.match(output, line);
+    }
+
+    const up = (...more: string[]) => cli("up", "--yes", "--skip-preview", ...more);
+
+    const unreachable = () => assert.rejects(connect(outputs), Error, "the drift does no harm");
+
+    /** Nothing is left to do, and a client gets its message back. */
+    async function allIsWell(): Promise<void> {
+        outputs = await project.outputs();
+        await cli("preview", "--expect-no-changes");
+        const client = await connect(outputs);
+        try {
+            const received = collect(client, 1);
+            await client.subscribeAsync("drift/#", { qos: 1 });
+            await client.publishAsync("drift/test", "back", { qos: 1 });
+            assert.deepEqual(await received, ["drift/test back"]);
+        } finally {
+            await client.endAsync();
+        }
+    }
+
+    async function publish(topic: string, payload: string): Promise<void> {
+        const client = await connect(outputs);
+        await client.publishAsync(topic, payload, { qos: 1, retain: true });
+        await client.endAsync();
+    }
+
+    async function retained(topic: string): Promise<string[]> {
+        const client = await connect(outputs);
+        const received = collect(client, 1);
+        await client.subscribeAsync(topic);
+        try {
+            return await received;
+        } finally {
+            await client.endAsync();
+        }
+    }
+
+    it("is a machine cordoned and without the metadata that say whose it is", async () => {
+        const before = await machine();
+        await byHand("POST", `/machines/${before.id}/cordon`);
+        await byHand("DELETE", `/machines/${before.id}/metadata/managed_by`);
+        await byHand("DELETE", `/machines/${before.id}/metadata/fly_process_group`);
+        await unreachable();
+        await refreshShows(
+            /\+ drift/,
+            /"cordoned"/,
+            /"metadata\.managed_by"/,
+            /"metadata\.fly_process_group"/,
+            /~ 1 updated/,
+        );
+        await up();
+        await allIsWell();
+        const now = await machine();
+        assert.equal(now.instance_id, before.instance_id);
+        assert.deepEqual(now.config, before.config);
+    });
+
+    it("is a machine stopped, with metadata of someone's", async () => {
+        const before = await machine();
+        await stop();
+        await byHand("POST", `/machines/${before.id}/metadata/theirs`, { value: "1" });
+        await byHand("DELETE", `/machines/${before.id}/metadata/pulumi_stack`);
+        await refreshShows(
+            /~ state +: "started" => "stopped"/,
+            /\+ theirs: "1"/,
+            /- stack +: "dev"/,
+        );
+        await up();
+        await allIsWell();
+        const now = await machine();
+        assert.equal(now.instance_id, before.instance_id);
+        assert.deepEqual(now.config, before.config);
+    });
+
+    it("is a machine's configuration, an address, and a secret's value", async () => {
+        const { id, config } = await machine();
+        await byHand("POST", `/machines/${id}`, {
+            config: {
+                ...config,
+                env: { THEIRS: "1" },
+                guest: { ...config.guest, memory_mb: 512 },
+                services: [],
+            },
+        });
+        await byHand("DELETE", `/ip_assignments/${outputs.address}`);
+        const theirs = Buffer.from("someone:x\n").toString("base64");
+        await byHand("POST", "/secrets", { values: { MOSQUITTO_PASSWORD_FILE: theirs } });
+        await refreshShows(
+            /\+ THEIRS: "1"/,
+            /~ memory_mb: 256 => 512/,
+            /- port: 10000/,
+            new RegExp(`- address : "${outputs.address}"`),
+            /~ MOSQUITTO_PASSWORD_FILE: "\w+" => "\w+"/,
+        );
+        await up();
+        await allIsWell();
+        const now = await machine();
+        assert.equal(now.config.env, undefined);
+        assert.equal(now.config.guest.memory_mb, 256);
+    });
+
+    it("is a machine destroyed; an up alone says what to do, and the volume keeps its data", async () => {
+        await publish("kept", "from before");
+        await destroy();
+        project.configure({ memoryMb: 512 });
+        const alone = await project.cli(["up", "--yes", "--skip-preview"]);
+        assert.notEqual(alone.code, 0, alone.output);
+        assert.match(
+            alone.output,
+            /Machine \w+ of app ".*" is not at .*\n.*run `pulumi up --refresh`/,
+        );
+        const { volumeId } = outputs;
+        await up("--refresh");
+        await allIsWell();
+        assert.equal(outputs.volumeId, volumeId);
+        assert.deepEqual(await retained("kept"), ["kept from before"]);
+    });
+
+    it("is a machine destroyed and its volume deleted, and a secret removed", async () => {
+        const { volumeId } = outputs;
+        await destroy();
+        // It stays bound for a moment.
+        await eventually("the volume is deleted", async () =>
+            (await ask("DELETE", `/volumes/${volumeId}`)).status === 200 ? true : undefined,
+        );
+        await byHand("POST", "/secrets", { values: { MOSQUITTO_SERVER_KEY: null } });
+        await refreshShows(
+            new RegExp(`- volumeId +: "${volumeId}"`),
+            new RegExp(`- machineId +: "${outputs.machineId}"`),
+            /- MOSQUITTO_SERVER_KEY +: "\w+"/,
+            /- 2 deleted/,
+        );
+        await up();
+        await allIsWell();
+        assert.notEqual(outputs.volumeId, volumeId);
+    });
+
+    it("is the whole app deleted", async () => {
+        await byHand("DELETE", "?force=true");
+        await eventually("the app is gone", async () =>
+            (await ask("GET", "")).status === 404 ? true : undefined,
+        );
+        await refreshShows(/fly:App: \(delete\)/, /- 6 deleted/);
+        await up();
+        await allIsWell();
+        const { apps } = await project.status();
+        assert.deepEqual(
+            apps.map(({ machines, volumes }) => [machines.length, volumes.length]),
+            [[1, 1]],
+        );
+    });
+});

@@ -1,0 +1,3 @@
+import { silenceSuite } from "./support/matrix.ts";
+
+silenceSuite("first up");

@@ -1,0 +1,31 @@
+/** One run of a small stack that meets a fault. */
+import type { Fault } from "../../matrix/support/faults.ts";
+import { Api } from "../../local/support/api.ts";
+import type { SmallRun, SmallStack } from "./smallStack.ts";
+
+export interface MetRun extends SmallRun {
+    /** Whether the fault came up. */
+    readonly met: boolean;
+}
+
+/** @param call such as `POST /v1/apps/:app/machines`, of which the `nth` meets the fault */
+export async function meet(
+    stack: SmallStack,
+    call: string,
+    nth: number,
+    { action, times = 1 }: Fault,
+    work: () => Promise<SmallRun>,
+): Promise<MetRun> {
+    const api = new Api(stack.fly);
+    const [method, template] = call.split(" ") as [string, string];
+    const path = template.replaceAll(/:(app|machine|volume|ip)/g, "*");
+    const rules = [{ method, path, nth, times, action }];
+    await api.ok("POST", "/_local/faults", { rules });
+    try {
+        const run = await work();
+        const now = await api.ok<{ rules: { applied: number }[] }>("GET", "/_local/faults");
+        return { ...run, met: now.rules[0]!.applied > 0 };
+    } finally {
+        await api.ok("DELETE", "/_local/faults");
+    }
+}

@@ -1,0 +1,159 @@
+/** Two who believe that a stack is theirs, without a lock between them; and a person with a lease. */
+import assert from "node:assert/strict";
+import { startLocalFly, type LocalFly } from "../../local/index.ts";
+import type { JournalEntry } from "../../local/journal.ts";
+import { Api, eventually } from "../local/support/api.ts";
+import { pushImage } from "../local/support/image.ts";
+import { isDeployed, isGone, keepsSecrets, saysClearly } from "./support/invariants.ts";
+import { SmallStack, type SmallRun } from "./support/smallStack.ts";
+
+const SETTINGS = {
+    memoryMb: 256,
+    volumeSizeGb: 1,
+    secret: "of-the-writers",
+    ipv4: true,
+    port: 1883,
+};
+
+/** Its repository holds the image, and nothing else is in it. */
+const IMAGES = "writers-images";
+
+describe("two writers", function () {
+    this.timeout(600_000);
+    let fly: LocalFly;
+    let api: Api;
+    let image: string;
+
+    before(async () => {
+        const settings = { volumeReleaseMs: 300, appDeleteMs: 100, restartBackoffMs: 200 };
+        fly = await startLocalFly({ settings });
+        api = new Api(fly);
+        await api.app(IMAGES);
+        image = await pushImage(fly, IMAGES);
+    });
+    after(() => fly?.close());
+
+    /** Both succeed, or one does and the other says what was in its way. */
+    async function onePrevails(
+        stacks: readonly SmallStack[],
+        run: (stack: SmallStack) => Promise<SmallRun>,
+    ): Promise<void> {
+        const ends = await Promise.all(stacks.map(run));
+        assert.ok(
+            ends.some(({ code }) => code === 0),
+            ends.map(({ output }) => output).join("\n"),
+        );
+        for (const [at, stack] of stacks.entries()) {
+            keepsSecrets(stack, ends[at]);
+            if (ends[at]!.code !== 0) saysClearly(ends[at]!);
+        }
+    }
+
+    describe("with a backend each", () => {
+        let stacks: SmallStack[];
+
+        before(async () => {
+            stacks = [
+                await SmallStack.make(fly, "both", image, SETTINGS),
+                await SmallStack.make(fly, "both", image, SETTINGS),
+            ];
+        });
+        after(() => stacks?.forEach((stack) => stack.remove()));
+        afterEach(() => api.ok("DELETE", "/_local/faults"));
+
+        it("make one of each in two first ups at once", async () => {
+            // Fly takes its time with each new thing, so that neither sees in time what the other asks for.
+            const path = "/v1/apps/both/*";
+            const action = { type: "delay", ms: 3000 };
+            const rules = [{ method: "POST", path, times: 0, action }];
+            await api.ok("POST", "/_local/faults", { rules });
+            await onePrevails(stacks, (stack) => stack.up());
+        });
+
+        it("converge each with the next", async () => {
+            for (const stack of stacks) await stack.must(stack.up());
+            for (const stack of stacks) await isDeployed(stack);
+        });
+
+        it("bring one machine to what both want in two updates at once", async () => {
+            for (const stack of stacks) {
+                stack.configure({ memoryMb: 512, volumeSizeGb: 2, secret: "of-both-of-them" });
+            }
+            await onePrevails(stacks, (stack) => stack.up());
+            for (const stack of stacks) await stack.must(stack.up("--refresh"));
+            for (const stack of stacks) await isDeployed(stack);
+        });
+
+        it("leave nothing in two destroys at once", async () => {
+            await onePrevails(stacks, (stack) => stack.destroy());
+            for (const stack of stacks) await stack.must(stack.destroy());
+            for (const stack of stacks) await isGone(stack);
+        });
+    });
+
+    describe("with a person who has a lease on the machine", () => {
+        let stack: SmallStack;
+
+        before(async () => {
+            stack = await SmallStack.make(fly, "leased", image, SETTINGS);
+            await stack.must(stack.up());
+        });
+        after(() => stack?.remove());
+
+        /** @returns what ends the lease */
+        async function lease(): Promise<() => Promise<unknown>> {
+            const { app } = stack;
+            const [machine] = await api.ok<{ id: string }[]>("GET", `/apps/${app}/machines`);
+            const path = `/apps/${app}/machines/${machine!.id}/lease`;
+            const body = { ttl: 600, description: "a person at work" };
+            const { data } = await api.ok<{ data: { nonce: string } }>("POST", path, body);
+            const nonce = { "fly-machine-lease-nonce": data.nonce };
+            return () => api.ok("DELETE", path, undefined, nonce);
+        }
+
+        /** Ends the lease once a run has come up against it, and no earlier. */
+        async function waitsFor(end: () => Promise<unknown>, run: Promise<SmallRun>) {
+            await api.ok("DELETE", "/_local/journal");
+            const refused = async () => {
+                const { entries } = await api.ok<{ entries: JournalEntry[] }>(
+                    "GET",
+                    "/_local/journal",
+                );
+                return entries.some(({ status }) => status === 409) || undefined;
+            };
+            const ended = run.then(() => true);
+            await eventually(
+                "a request is refused",
+                () => Promise.race([refused(), ended]),
+                60_000,
+            );
+            assert.equal(await refused(), true, "nothing was in its way");
+            await end();
+            await stack.must(run);
+        }
+
+        it("an update waits until the lease ends", async () => {
+            stack.configure({ memoryMb: 512 });
+            await waitsFor(await lease(), stack.up());
+            await isDeployed(stack);
+        });
+
+        it("an update that has waited long enough says who is in the way, and changes nothing", async () => {
+            stack.configure({ memoryMb: 1024, timeoutS: 3 });
+            const end = await lease();
+            const ended = await stack.up();
+            assert.notEqual(ended.code, 0);
+            saysClearly(ended);
+            assert.match(ended.output, /was leased by someone else for all of 3 s: .*held by/);
+            await end();
+            stack.configure({ timeoutS: 60 });
+            await stack.must(stack.up());
+            await isDeployed(stack);
+        });
+
+        it("a destroy waits until the lease ends", async () => {
+            await waitsFor(await lease(), stack.destroy());
+            await isGone(stack);
+        });
+    });
+});

@@ -1,0 +1,136 @@
+/** What must be so, whatever was killed: looked at in Fly itself and in the state's file. */
+import assert from "node:assert/strict";
+import { instanceOf } from "../../../local/instance.ts";
+import { LABEL } from "../../../local/runtime/docker.ts";
+import { capture } from "../../../toolchain/process.ts";
+import { Api } from "../../local/support/api.ts";
+import { connect } from "../../support/mqtt.ts";
+import type { Status } from "../../support/project.ts";
+import { LEASE_S, type Stage } from "./stage.ts";
+
+export interface Wanted {
+    memoryMb: number;
+    volumeSizeGb: number;
+    users: string[];
+    /** What `Stage.changeImage` put into it last. */
+    imageText?: string;
+}
+
+/** A preview takes seconds: after the first check, and then after one in so many. */
+const PREVIEWED = 8;
+const checks = new WeakMap<Stage, number>();
+
+const SECRETS = ["MOSQUITTO_PASSWORD_FILE", "MOSQUITTO_SERVER_CERT", "MOSQUITTO_SERVER_KEY"];
+
+async function apps(stage: Stage): Promise<Status["apps"]> {
+    const state = await new Api(stage.fly).ok<{ apps: Status["apps"] }>("GET", "/_local/state");
+    return state.apps.map((app) => ({
+        ...app,
+        machines: app.machines.filter(({ state }) => state !== "destroyed"),
+        volumes: app.volumes.filter(({ state }) => state === "created"),
+    }));
+}
+
+/** One of each, as the outputs say and as the settings want it, and a client gets through. */
+export async function isDeployed(stage: Stage, wanted: Wanted): Promise<void> {
+    const api = new Api(stage.fly);
+    const outputs = await stage.outputs();
+    const { appName, machineId, volumeId } = outputs;
+    const found = await apps(stage);
+    assert.deepEqual(
+        found.map(({ name, machines, volumes, addresses }) => ({
+            name,
+            machines: machines.map(({ id, state }) => `${id} ${state}`),
+            volumes: volumes.map(({ id }) => id),
+            addresses: addresses.map(({ type }) => type).toSorted(),
+        })),
+        [
+            {
+                name: appName,
+                machines: [`${machineId} started`],
+                volumes: [volumeId],
+                addresses: ["v4", "v6"],
+            },
+        ],
+    );
+    const machine = await api.machine(appName, machineId);
+    const { guest, image, mounts } = machine.config as {
+        guest?: { memory_mb: number };
+        image: string;
+        mounts?: { volume: string }[];
+    };
+    assert.equal(guest?.memory_mb, wanted.memoryMb);
+    assert.deepEqual(
+        mounts?.map(({ volume }) => volume),
+        [volumeId],
+    );
+    assert.ok(image.endsWith(`@${outputs.imageDigest}`), image);
+    if (wanted.imageText !== undefined) {
+        // From outside: within, a lease that is still held would be in the way.
+        const file = `${found[0]!.machines[0]!.container}:/usr/local/bin/broker-entrypoint`;
+        const { stdout } = await capture(["docker", "cp", file, "-"]);
+        assert.ok(stdout.includes(`# version ${wanted.imageText}\n`), stdout.slice(0, 1000));
+    }
+    const volume = await api.ok("GET", `/apps/${appName}/volumes/${volumeId}`);
+    assert.equal(volume.size_gb, wanted.volumeSizeGb);
+    const { secrets } = await api.ok<{ secrets: { name: string }[] }>(
+        "GET",
+        `/apps/${appName}/secrets`,
+    );
+    assert.deepEqual(
+        secrets.map(({ name }) => name),
+        SECRETS,
+    );
+    const lease = await api.call<{ data?: { expires_at: number } }>(
+        "GET",
+        `/apps/${appName}/machines/${machineId}/lease`,
+    );
+    // A dead run's ends by itself, if nobody renews it.
+    const until = lease.body.data?.expires_at ?? 0;
+    assert.ok(until * 1000 <= stage.leftAt + LEASE_S * 1000, `a lease is left: ${lease.text}`);
+    for (const user of wanted.users) {
+        await (await connect(outputs, { user })).endAsync();
+    }
+    assert.deepEqual(Object.keys(outputs.users).toSorted(), wanted.users.toSorted());
+    const cleared = await leavesNothingPending(stage);
+    keepsSecrets(stage, Object.values(outputs.users));
+    const check = checks.get(stage) ?? 0;
+    checks.set(stage, check + 1);
+    if (check % PREVIEWED === 0 || cleared) await stage.mustSucceed(stage.previewNoChanges());
+}
+
+export async function isGone(stage: Stage): Promise<void> {
+    assert.deepEqual(await apps(stage), []);
+    assert.deepEqual(stage.stateTypes(), []);
+    await leavesNothingPending(stage);
+    const label = `label=${LABEL.instance}=${instanceOf(stage.fly.dir).instance}`;
+    const containers = await capture(["docker", "ps", "-aq", "--filter", label]);
+    assert.deepEqual([containers.code, containers.stdout], [0, ""]);
+}
+
+/**
+ * A killed create stays in the state, with a warning at every `up`, until it is cleared.
+ * @returns whether there was one
+ */
+async function leavesNothingPending(stage: Stage): Promise<boolean> {
+    const pending = stage.pendingOperations();
+    assert.ok(
+        pending.every((one) => one.startsWith("creating ")),
+        pending.join("\n"),
+    );
+    if (pending.length === 0) return false;
+    await stage.clearPendingCreates();
+    assert.deepEqual(stage.pendingOperations(), []);
+    return true;
+}
+
+/** Also of a run that was killed: its state can be read, and tells nothing. */
+export function keepsSecrets(stage: Stage, passwords: string[]): void {
+    for (const text of [stage.stateText(), stage.stateLeft]) {
+        if (text === "") continue;
+        JSON.parse(text);
+        for (const secret of [stage.fly.token, ...passwords, "PRIVATE KEY", "$7$"]) {
+            assert.ok(!text.includes(secret), "a secret is in the state in clear");
+        }
+    }
+}

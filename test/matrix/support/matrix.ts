@@ -1,0 +1,177 @@
+/** Every call of a run x everything that can happen to it: which cases are run, how they end, the table. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { keepsSecrets } from "./invariants.ts";
+import { MOMENTS, type CallName, type Moment } from "./proxy.ts";
+import type { Ended, Stage } from "./stage.ts";
+
+/** What people do with a stack, from where it begins to where it ends. */
+export interface Phase {
+    readonly name: string;
+    /** Brings the stack to where the phase begins. @param broken whether the last case left it so */
+    prepare(broken: boolean): Promise<void>;
+    run(): Promise<Ended>;
+    /** @throws when something is orphaned, doubled, or not as wanted */
+    check(): Promise<void>;
+}
+
+/** A phase in which something happens. */
+export interface Trial extends Phase {
+    /** @returns how the run ended, or nothing where the call did not come up */
+    runInto(one: Case): Promise<Ended | undefined>;
+    /** Looks at what that run left. @throws when a secret is in it */
+    left(): void;
+}
+
+export interface Case {
+    readonly call: CallName;
+    /** A moment or a fault, by its name: a column of the table. */
+    readonly what: string;
+    /** What may have been done at Fly and is not known here, and so the first to be sampled. */
+    readonly risky?: boolean;
+    readonly slow?: boolean;
+}
+
+export interface CrashPhase extends Phase {
+    /** @param at where it is killed, if it comes to that */
+    run(at?: { call: CallName; moment: Moment }): Promise<Ended>;
+}
+
+/** The run is killed. */
+export async function crashMatrix(stage: Stage, phase: CrashPhase): Promise<void> {
+    const trial: Trial = {
+        ...phase,
+        async runInto({ call, what }) {
+            const ended = await phase.run({ call, moment: what as Moment });
+            if (ended.code === null && isLocked(stage)) await stage.cancel();
+            return ended.code === null ? ended : undefined;
+        },
+        left() {
+            stage.stateLeft = stage.stateText();
+            stage.leftAt = Date.now();
+            keepsSecrets(stage, []);
+        },
+    };
+    await runMatrix([trial], (call) =>
+        MOMENTS.map((what) => {
+            const risky = what === "applied" && !call.startsWith("GET");
+            return { call, what, risky };
+        }),
+    );
+}
+
+/** In `npm test` one in so many of those cases that are not risky, and of the slow ones. */
+const SAMPLED = 9;
+const SLOW_SAMPLED = 40;
+
+/**
+ * All cases, or those that `APPKATA_CASES` asks for: `all`; `sample`: the risky, and some of the rest,
+ * evenly; or one, as `POST /v1/apps #1 applied`.
+ */
+function chosen(all: readonly Case[]): Case[] {
+    const wanted = process.env.APPKATA_CASES ?? "sample";
+    if (wanted === "all") return [...all];
+    if (wanted !== "sample") return all.filter(({ call, what }) => `${call} ${what}` === wanted);
+    const rest = all.filter(({ risky, slow }) => !risky && !slow);
+    const slow = all.filter((one) => one.slow === true);
+    const sample = new Set([
+        ...rest.filter((_, at) => at % SAMPLED === 3),
+        ...slow.filter((_, at) => at % SLOW_SAMPLED === 20),
+    ]);
+    return all.filter((one) => one.risky === true || sample.has(one));
+}
+
+/** How the run with the fault ended, and the one after it. */
+type Outcome = "succeeded" | "converged" | "not reached" | "broken";
+
+interface Result {
+    readonly call: CallName;
+    readonly what: string;
+    readonly outcome: Outcome;
+    readonly why?: string;
+}
+
+/**
+ * Runs the cases, one after another in each of the trials, which are alike.
+ * @throws with the broken ones
+ */
+export async function runMatrix(
+    trials: readonly Trial[],
+    casesOf: (call: CallName) => Case[],
+): Promise<void> {
+    const [first] = trials;
+    assert.ok(first);
+    await first.prepare(true);
+    const clean = await first.run();
+    assert.equal(clean.code, 0, clean.output);
+    await first.check();
+    const cases = chosen(clean.calls.flatMap(casesOf));
+    const results: Result[] = [];
+    const work = async (trial: Trial) => {
+        let broken = trial !== first;
+        for (let one = cases.shift(); one; one = cases.shift()) {
+            const begun = Date.now();
+            const result = await runCase(trial, one, broken);
+            results.push(result);
+            broken = result.outcome === "broken";
+            const seconds = ((Date.now() - begun) / 1000).toFixed(0);
+            if (process.env.APPKATA_CASES !== undefined || broken) {
+                const line = `${trial.name}: ${one.call} ${one.what}: ${result.outcome}`;
+                console.log(`      ${line} (${seconds} s)`);
+            }
+            if (result.why) console.log(result.why);
+        }
+    };
+    await Promise.all(trials.map(work));
+    console.log(table(first.name, results));
+    const broken = results.filter(({ outcome }) => outcome === "broken");
+    assert.deepEqual(
+        broken.map(({ call, what, why }) => `${call} ${what}: ${why ?? ""}`),
+        [],
+    );
+    const reached = results.filter(({ outcome }) => outcome !== "not reached");
+    assert.ok(reached.length > 0, "no case was reached");
+}
+
+async function runCase(trial: Trial, one: Case, broken: boolean): Promise<Result> {
+    const { call, what } = one;
+    try {
+        await trial.prepare(broken);
+        const ended = await trial.runInto(one);
+        trial.left();
+        if (ended?.code === 0 || ended === undefined) {
+            await trial.check();
+            return { call, what, outcome: ended ? "succeeded" : "not reached" };
+        }
+        const again = await trial.run();
+        assert.equal(again.code, 0, again.output);
+        await trial.check();
+        return { call, what, outcome: "converged" };
+    } catch (error) {
+        return { call, what, outcome: "broken", why: (error as Error).message };
+    }
+}
+
+function isLocked(stage: Stage): boolean {
+    const locks = path.join(stage.project.dir, ".local/pulumi/.pulumi/locks");
+    return (
+        existsSync(locks) &&
+        readdirSync(locks, { recursive: true }).some((name) => String(name).endsWith(".json"))
+    );
+}
+
+function table(phase: string, results: readonly Result[]): string {
+    const whats = [...new Set(results.map(({ what }) => what))];
+    const lines = whats.map((what) => {
+        const of = results.filter((result) => result.what === what);
+        const count = (outcome: Outcome) => of.filter((one) => one.outcome === outcome).length;
+        const cells = (["succeeded", "converged", "not reached", "broken"] as const)
+            .filter((outcome) => outcome !== "succeeded" || count(outcome) > 0)
+            .map((outcome) => `${count(outcome)} ${outcome}`);
+        const reruns = count("converged");
+        const cases = of.length - count("not reached");
+        return `${phase.padEnd(9)} ${what.padEnd(22)} ${cases} cases, ${cells.join(", ")}, ${reruns} reruns`;
+    });
+    return lines.map((line) => `      ${line}`).join("\n");
+}

@@ -1,0 +1,61 @@
+/** The three things that people do with a stack, each from where it begins to where it ends. */
+import { isDeployed, isGone } from "./invariants.ts";
+import { crashMatrix, type CrashPhase } from "./matrix.ts";
+import { Stage } from "./stage.ts";
+
+export const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
+    "first up": (stage) => ({
+        name: "first up",
+        async prepare() {
+            if (stage.stateText() !== "") await stage.mustSucceed(stage.destroy());
+            await isGone(stage);
+        },
+        run: (at) => stage.up(at),
+        check: () => isDeployed(stage, { memoryMb: 256, volumeSizeGb: 1, users: ["tester"] }),
+    }),
+
+    /** Of memory, volume, users and image, all at once. */
+    update: (stage) => {
+        let round = 0;
+        const wanted = () => ({
+            memoryMb: round % 2 === 0 ? 256 : 512,
+            volumeSizeGb: 1 + round,
+            users: round % 2 === 0 ? ["tester"] : ["tester", "other"],
+        });
+        const imageText = () => String(round);
+        return {
+            name: "update",
+            async prepare(broken) {
+                if (broken) await stage.mustSucceed(stage.up());
+                round++;
+                stage.project.configure(wanted());
+                stage.changeImage(imageText());
+            },
+            run: (at) => stage.up(at),
+            check: () => isDeployed(stage, { ...wanted(), imageText: imageText() }),
+        };
+    },
+
+    destroy: (stage) => ({
+        name: "destroy",
+        prepare: () => stage.mustSucceed(stage.up()),
+        run: (at) => stage.destroy(at),
+        check: () => isGone(stage),
+    }),
+};
+
+/** A mocha suite of one phase's matrix. */
+export function crashSuite(phase: string): void {
+    describe("a run that is killed", function () {
+        this.timeout(0);
+        let stage: Stage;
+
+        before(async () => {
+            stage = await Stage.make();
+        });
+        after(() => stage.remove());
+
+        it(`converges with at most one further run, wherever it was in the ${phase}`, () =>
+            crashMatrix(stage, PHASES[phase]!(stage)));
+    });
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { delegateText } from "../../providers/delegates.ts";
+import type { MachineInputs } from "../../providers/fly/machine.ts";
+import { eventually } from "../local/support/api.ts";
+import { pushImage } from "../local/support/image.ts";
+import { DynamicHost, type Failure } from "./support/dynamicHost.ts";
+import { brokerLike, FlyFixture } from "./support/flyFixture.ts";
+
+const __provider = delegateText("Machine");
+
+/** With the SDK's host itself: what it does not pass on is noticed all the same. */
+describe("Ctrl-C", function () {
+    this.timeout(60_000);
+    let fixture: FlyFixture;
+    let host: DynamicHost;
+    let inputs: MachineInputs & { __provider: string };
+    let count = 0;
+
+    before(async () => {
+        fixture = await FlyFixture.start();
+    });
+    after(() => fixture.close());
+    beforeEach(async () => {
+        const app = `cancel-${++count}`;
+        await fixture.api.app(app);
+        const image = await pushImage(fixture.fly, app);
+        // Far beyond what a test may take: what ends here was cut short.
+        const timeouts = { create: 600, update: 600 };
+        inputs = { ...brokerLike(fixture, app, image, { timeouts }), __provider };
+        host = await DynamicHost.start(process.env);
+    });
+    afterEach(async () => {
+        await host.close();
+        await fixture.noFaults();
+    });
+
+    const machines = () => fixture.api.ok<{ id: string }[]>("GET", `/apps/${inputs.app}/machines`);
+
+    /** No wait for a machine comes to its end. */
+    async function neverStarted(): Promise<void> {
+        const body = { error: "deadline_exceeded: machine failed to reach desired state" };
+        await fixture.fault({
+            method: "GET",
+            path: "/v1/apps/*/machines/*/wait",
+            times: 0,
+            action: { type: "status", status: 408, body },
+        });
+    }
+
+    async function cancelledWhile(work: () => Promise<object>): Promise<Failure> {
+        await fixture.api.ok("DELETE", "/_local/journal");
+        const failure = work().then(
+            () => assert.fail("was not cancelled"),
+            (error: Failure) => error,
+        );
+        await eventually("it waits", async () => {
+            const { entries } = await fixture.api.ok<{ entries: { path: string }[] }>(
+                "GET",
+                "/_local/journal",
+            );
+            return entries.some(({ path }) => path.includes("/wait")) ? true : undefined;
+        });
+        await host.cancel();
+        return await failure;
+    }
+
+    it("ends a wait at once, with what was made in the state", async () => {
+        await neverStarted();
+        const failure = await cancelledWhile(() => host.create(inputs));
+        assert.match(failure.message, /^Cancelled\. Run the same command again/);
+        const made = await machines();
+        assert.deepEqual(
+            made.map(({ id }) => id),
+            [failure.id],
+        );
+    });
+
+    it("lets go of a machine's lease", async () => {
+        const made = (await host.create(inputs)) as { machineId: string };
+        await neverStarted();
+        const news = { ...inputs, config: { ...inputs.config, env: { NEW: "1" } } };
+        const failure = await cancelledWhile(() => host.update(made.machineId, made, news));
+        assert.match(failure.message, /^Cancelled\./);
+        const lease = `/apps/${inputs.app}/machines/${made.machineId}/lease`;
+        assert.equal((await fixture.api.call("GET", lease)).status, 404);
+        // Nothing new is begun in this run.
+        await assert.rejects(host.create(inputs), { message: failure.message });
+    });
+
+    it("waits for the answer of a change that is on its way", async () => {
+        await fixture.fault({
+            method: "POST",
+            path: "/v1/apps/*/machines",
+            action: { type: "delay-after", ms: 2000 },
+        });
+        const creation = host.create(inputs).then(
+            () => assert.fail("was not cancelled"),
+            (error: Failure) => error,
+        );
+        await eventually("it is made", async () =>
+            (await machines()).length > 0 ? true : undefined,
+        );
+        await host.cancel();
+        const { id } = await creation;
+        assert.deepEqual(
+            (await machines()).map((one) => one.id),
+            [id],
+        );
+    });
+});

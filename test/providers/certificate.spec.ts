@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { App, Certificate, IpAddress } from "../../providers/entry.ts";
+import type { CertificateInputs } from "../../providers/fly/certificate.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
+import { failureOf, FlyFixture, outsOf, OWNER } from "./support/flyFixture.ts";
+
+const HOSTNAME = "mqtt.example.com";
+
+describe("fly certificate", function () {
+    this.timeout(60_000);
+    let fixture: FlyFixture;
+    let app: string;
+    let path: string;
+    let count = 0;
+
+    before(async () => {
+        fixture = await FlyFixture.start();
+    });
+    after(() => fixture.close());
+    beforeEach(async () => {
+        app = `cert-${++count}`;
+        path = `/v1/apps/${app}/certificates`;
+        await fixture.api.app(app);
+    });
+    afterEach(() => fixture.noFaults());
+
+    const inputs = (hostname = HOSTNAME): CertificateInputs => ({
+        endpoint: fixture.endpoint,
+        app,
+        hostname,
+    });
+
+    interface Summary {
+        hostname: string;
+        acme_requested: boolean;
+        has_custom_certificate: boolean;
+    }
+
+    async function atFly(): Promise<string[]> {
+        const { certificates } = await fixture.api.ok<{ certificates: Summary[] }>(
+            "GET",
+            `/apps/${app}/certificates`,
+        );
+        return certificates.map((one) =>
+            [
+                one.hostname,
+                ...(one.acme_requested ? ["acme"] : []),
+                ...(one.has_custom_certificate ? ["custom"] : []),
+            ].join(" "),
+        );
+    }
+
+    /** By hand, as someone does who has a certificate of a CA's. */
+    async function upload(): Promise<void> {
+        const { chain, key } = await issue(await makeAuthority(), [HOSTNAME]);
+        const body = { hostname: HOSTNAME, fullchain: chain, private_key: key };
+        await fixture.api.ok("POST", `/apps/${app}/certificates/custom`, body);
+    }
+
+    it("is requested with two requests, and says what DNS has to say", async () => {
+        const { outs: v4 } = await IpAddress.create({ ...inputs(), type: "v4" });
+        const { outs: v6 } = await IpAddress.create({ ...inputs(), type: "v6" });
+        let made: Awaited<ReturnType<typeof Certificate.create>> | undefined;
+        const requests = await fixture.requestsOf(async () => {
+            made = await Certificate.create(inputs());
+        });
+        assert.deepEqual(requests, [`GET ${path}/${HOSTNAME} 404`, `POST ${path}/acme 201`]);
+        assert.equal(made?.id, HOSTNAME);
+        const { status, configured, dnsRequirements } = outsOf(made);
+        assert.equal(status, "pending_validation");
+        assert.equal(configured, false);
+        assert.deepEqual(dnsRequirements.a, [v4?.address]);
+        assert.deepEqual(dnsRequirements.aaaa, [v6?.address]);
+        assert.equal(dnsRequirements.cname, `${app}.fly.dev`);
+        assert.equal(dnsRequirements.acmeChallenge.name, `_acme-challenge.${HOSTNAME}`);
+        assert.match(dnsRequirements.acmeChallenge.target, /\.flydns\.net$/);
+        assert.equal(dnsRequirements.ownership.name, `_fly-ownership.${HOSTNAME}`);
+        assert.match(dnsRequirements.ownership.appValue, /^app-/);
+        assert.match(dnsRequirements.ownership.orgValue, /^org-/);
+    });
+
+    for (const hostname of [HOSTNAME, "*.example.com"]) {
+        it(`for ${hostname} is made, read and removed`, async () => {
+            const { id, outs } = await Certificate.create(inputs(hostname));
+            assert.ok(outs);
+            const seen = await Certificate.read(id, outs);
+            assert.deepEqual(seen, { id: hostname, props: outs, inputs: inputs(hostname) });
+            const requests = await fixture.requestsOf(() => Certificate.delete(id, outs));
+            assert.match(requests.at(-1) ?? "", /^DELETE .*example\.com 204$/);
+            assert.deepEqual(await atFly(), []);
+            assert.deepEqual(await Certificate.read(id, outs), {});
+            await Certificate.delete(id, outs);
+        });
+    }
+
+    it("that is there already is taken, with one request and no change", async () => {
+        await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
+        const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
+        assert.deepEqual(requests, [`GET ${path}/${HOSTNAME} 200`]);
+    });
+
+    it("is read with its present status, which is no difference to the program", async () => {
+        const { id, outs } = await Certificate.create(inputs());
+        assert.ok(outs);
+        await upload();
+        const { props } = await Certificate.read(id, outs);
+        assert.equal(props?.status, "active");
+        assert.equal(props?.configured, true);
+        assert.equal((await Certificate.diff(id, props, inputs())).changes, false);
+    });
+
+    it("stands beside one that someone uploaded, which stays when it goes", async () => {
+        await upload();
+        const { id, outs } = await Certificate.create(inputs());
+        assert.ok(outs);
+        assert.deepEqual(await atFly(), [`${HOSTNAME} acme custom`]);
+        await Certificate.delete(id, outs);
+        assert.deepEqual(await atFly(), [`${HOSTNAME} custom`]);
+        assert.deepEqual(await Certificate.read(id, outs), {});
+        await Certificate.delete(id, outs);
+        assert.deepEqual(await atFly(), [`${HOSTNAME} custom`]);
+    });
+
+    for (const type of ["drop-before", "drop-after", "cut"] as const) {
+        it(`is requested once when the answer is lost (${type})`, async () => {
+            await fixture.fault({ method: "POST", path: `${path}/acme`, action: { type } });
+            const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
+            const posts = requests.filter((line) => line.startsWith("POST"));
+            assert.equal(posts.length, type === "drop-before" ? 2 : 1);
+            assert.deepEqual(await atFly(), [`${HOSTNAME} acme`]);
+        });
+
+        it(`is removed although the answer is lost (${type})`, async () => {
+            const { id, outs } = await Certificate.create(inputs());
+            assert.ok(outs);
+            await fixture.fault({ method: "DELETE", path: `${path}/*`, action: { type } });
+            await Certificate.delete(id, outs);
+            assert.deepEqual(await atFly(), []);
+        });
+    }
+
+    it("is the one of a run that was quicker between look and request", async () => {
+        const body = { error: "Hostname already exists on app" };
+        await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
+        await fixture.fault(
+            {
+                method: "GET",
+                path: `${path}/*`,
+                action: { type: "status", status: 404, body: { error: "certificate not found" } },
+            },
+            {
+                method: "POST",
+                path: `${path}/acme`,
+                action: { type: "status", status: 422, body },
+            },
+        );
+        assert.equal((await Certificate.create(inputs())).id, HOSTNAME);
+    });
+
+    it("that Fly refuses fails with Fly's reason, and is asked for once", async () => {
+        const body = { error: "Hostname is on another app" };
+        await fixture.fault({
+            method: "POST",
+            path: `${path}/acme`,
+            times: 0,
+            action: { type: "status", status: 422, body },
+        });
+        let error: Error | undefined;
+        const requests = await fixture.requestsOf(async () => {
+            error = await failureOf(Certificate.create(inputs()));
+        });
+        assert.equal(requests.filter((line) => line.startsWith("POST")).length, 1);
+        assert.match(
+            error?.message ?? "",
+            /^Fly gets no certificate for "mqtt\.example\.com" in app "cert-\d+": POST .*: 422: Hostname is on another app \(fly-request-id .+\)\n {2}Check the host name/,
+        );
+    });
+
+    it("is requested after 429, when Fly says so", async () => {
+        const action = { type: "status", status: 429, headers: { "retry-after": "0" } } as const;
+        for (const method of ["GET", "POST", "DELETE"]) {
+            await fixture.fault({ method, path: `${path}/*`, times: 1, action });
+        }
+        const { id, outs } = await Certificate.create(inputs());
+        assert.ok(outs);
+        await Certificate.delete(id, outs);
+        assert.deepEqual(await atFly(), []);
+    });
+
+    it("is requested in an app that was just made and is not known everywhere yet", async () => {
+        app = `${app}-new`;
+        path = `/v1/apps/${app}/certificates`;
+        const organization = "personal";
+        await App.create({ endpoint: fixture.endpoint, name: app, organization, owner: OWNER });
+        const body = { error: "app not found" };
+        await fixture.fault({
+            method: "POST",
+            path: `${path}/acme`,
+            times: 2,
+            action: { type: "status", status: 404, body },
+        });
+        await Certificate.create(inputs());
+        assert.deepEqual(await atFly(), [`${HOSTNAME} acme`]);
+    });
+
+    it("is gone with its app", async () => {
+        const { id, outs } = await Certificate.create(inputs());
+        assert.ok(outs);
+        await fixture.deleteApp(app);
+        await Certificate.delete(id, outs);
+        assert.deepEqual(await Certificate.read(id, outs), {});
+    });
+
+    it("is recorded at another endpoint only where it is there", async () => {
+        const { id, outs } = await Certificate.create(inputs());
+        assert.ok(outs);
+        const there = { ...inputs(), endpoint: `${fixture.endpoint}/` };
+        assert.equal(
+            outsOf(await Certificate.update(id, outs, there)).endpoint,
+            `${fixture.endpoint}/`,
+        );
+        await Certificate.delete(id, outs);
+        const error = await failureOf(Certificate.update(id, outs, there));
+        assert.match(error.message, /pulumi up --refresh/);
+    });
+});

@@ -1,0 +1,153 @@
+/** Taking over what somebody else made: nothing is made, and what cannot become as declared is refused. */
+import assert from "node:assert/strict";
+import { App, IpAddress, Machine, Volume } from "../../providers/entry.ts";
+import type { AppInputs } from "../../providers/fly/app.ts";
+import { ownerMetadata } from "../../providers/fly/ownership.ts";
+import { pushImage } from "../local/support/image.ts";
+import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+
+/** An app as flyctl leaves it: addresses, a secret, a volume, and a machine without our metadata. */
+describe("import", function () {
+    this.timeout(60_000);
+    let fixture: FlyFixture;
+    let app: string;
+    let image: string;
+    let volume: string;
+    let machine: string;
+    let ips: string[];
+    let count = 0;
+
+    before(async () => {
+        fixture = await FlyFixture.start();
+    });
+    after(() => fixture.close());
+    beforeEach(async () => {
+        const { api } = fixture;
+        app = `theirs-${++count}`;
+        await api.app(app);
+        image = await pushImage(fixture.fly, app);
+        ips = [];
+        for (let at = 0; at < 2; at++) {
+            const body = { type: "v6" };
+            ips.push(
+                (await api.ok<{ ip: string }>("POST", `/apps/${app}/ip_assignments`, body)).ip,
+            );
+        }
+        await api.ok("POST", `/apps/${app}/secrets`, { values: { THEIRS: "kept" } });
+        const data = { name: "mosquitto_data", region: "lhr", size_gb: 2 };
+        volume = (await api.ok<{ id: string }>("POST", `/apps/${app}/volumes`, data)).id;
+        const config = { image, mounts: [{ volume, path: "/data" }] };
+        machine = (await api.start(app, config, { name: "wispy-moon-1", region: "lhr" })).id;
+    });
+
+    const place = () => ({ endpoint: fixture.endpoint, app });
+    const appInputs = (): AppInputs => ({
+        endpoint: fixture.endpoint,
+        name: app,
+        organization: "personal",
+        owner: OWNER,
+    });
+    const volumeInputs = () => ({
+        ...place(),
+        name: "mosquitto_data",
+        region: "lhr",
+        sizeGb: 2,
+        owner: OWNER,
+    });
+    const machineInputs = () => {
+        const base = brokerLike(fixture, app, image, { name: "wispy-moon-1" });
+        return { ...base, config: { ...base.config, mounts: [{ volume, path: "/data" }] } };
+    };
+
+    it("takes app, address, volume and machine, and makes none", async () => {
+        await fixture.api.shell(app, machine, "echo theirs > /data/file");
+        const madeApp = await App.create({ ...appInputs(), importId: app });
+        const address = await IpAddress.create({ ...place(), type: "v6", importId: ips[1]! });
+        const madeVolume = await Volume.create({ ...volumeInputs(), importId: volume });
+        const wanted = { ...machineInputs(), importId: machine };
+        const made = await Machine.create(wanted);
+        assert.deepEqual(
+            [madeApp.id, address.id, madeVolume.id, made.id],
+            [app, ips[1], volume, machine],
+        );
+        const seen = await fixture.api.machine(app, machine);
+        assert.equal(seen.state, "started");
+        assert.equal(seen.config.metadata?.pulumi_stack, OWNER.stack);
+        assert.equal(await fixture.api.shell(app, machine, "cat /data/file"), "theirs");
+        // Said again or no longer, and read as it is now: nothing to do.
+        const read = await Machine.read(made.id, outsOf(made));
+        for (const news of [wanted, machineInputs()]) {
+            assert.equal((await Machine.diff(made.id, read.props!, news)).changes, false);
+        }
+    });
+
+    it("is named by the refusal of what is not ours, as a command", async () => {
+        const command = (kind: string, id: string) =>
+            `\`pulumi config set --stack dev --path 'appkata-mqtt:import.${kind}' ${id}\``;
+        const refusals = await Promise.all([
+            failureOf(App.create(appInputs())),
+            failureOf(Machine.create(machineInputs())),
+        ]);
+        const messages = refusals.map(({ message }) => message);
+        assert.ok(messages[0]!.includes(command("app", app)), messages[0]);
+        assert.ok(messages[1]!.includes(command("machine", machine)), messages[1]);
+    });
+
+    it("refuses what is not there", async () => {
+        const gone = [
+            App.create({ ...appInputs(), name: "nowhere", importId: "nowhere" }),
+            IpAddress.create({ ...place(), type: "v6", importId: "2a09::1" }),
+            Volume.create({ ...volumeInputs(), importId: "vol_none" }),
+            Machine.create({ ...machineInputs(), importId: "0123456789abcd" }),
+        ];
+        for (const error of await Promise.all(gone.map(failureOf))) {
+            assert.match(
+                error.message,
+                /which is to be imported, is not .*\n {2}If an earlier run/,
+            );
+        }
+    });
+
+    it("refuses what cannot become as it is declared, with everything that is different", async () => {
+        const otherVolume = { ...volumeInputs(), name: "data", region: "ams", sizeGb: 1 };
+        const volumeError = await failureOf(Volume.create({ ...otherVolume, importId: volume }));
+        assert.match(
+            volumeError.message,
+            /its name is "mosquitto_data", not "data"; .*region lhr, not ams; it has 2 GB, not 1/,
+        );
+        const plain = brokerLike(fixture, app, image, { region: "ams" });
+        const machineError = await failureOf(Machine.create({ ...plain, importId: machine }));
+        assert.match(
+            machineError.message,
+            /its name is "wispy-moon-1", not "mosquitto"; .*not ams; it has vol_\w+, not no volume/,
+        );
+        const state = await fixture.api.machine(app, machine);
+        assert.notDeepEqual(state.config.metadata, ownerMetadata(OWNER));
+    });
+
+    it("is to be taken out before a change that replaces what was imported", async () => {
+        const volumeOld = { ...volumeInputs(), importId: volume };
+        const volumeNew = { ...volumeOld, region: "ams", onReplace: "restore" as const };
+        const machineOld = { ...machineInputs(), importId: machine };
+        const checked = await Promise.all([
+            Volume.check(volumeOld, volumeNew),
+            Machine.check(machineOld, { ...machineOld, name: "other" }),
+            Machine.check(machineOld, { ...machineOld, secretsVersion: 4 }),
+        ]);
+        assert.deepEqual(
+            checked.map(({ failures }) => (failures ?? []).map(({ property }) => property)),
+            [["importId"], ["importId"], []],
+        );
+    });
+
+    it("of an app under another name than the declared one is refused before anything is asked", async () => {
+        const { failures } = await App.check({} as AppInputs, {
+            ...appInputs(),
+            importId: "other",
+        });
+        assert.match(
+            failures?.[0]?.reason ?? "",
+            /"other" is to be imported, but the app's name is/,
+        );
+    });
+});

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { App, Certificate, IpAddress, Machine, Secrets, Volume } from "../../providers/entry.ts";
+import { flyClient } from "../../providers/fly/client.ts";
+import { preflight } from "../../providers/fly/preflight.ts";
+import { pushImage } from "../local/support/image.ts";
+import { hasDocument, OpenApi } from "../local/support/openapi.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
+import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+
+/** Every route that the providers use. What another spec asks beside these is checked there. */
+const ROUTES = [
+    "DELETE /apps/{app_name}",
+    "DELETE /apps/{app_name}/certificates/{hostname}",
+    "DELETE /apps/{app_name}/certificates/{hostname}/acme",
+    "DELETE /apps/{app_name}/ip_assignments/{ip}",
+    "DELETE /apps/{app_name}/machines/{machine_id}",
+    "DELETE /apps/{app_name}/machines/{machine_id}/lease",
+    "DELETE /apps/{app_name}/machines/{machine_id}/metadata/{key}",
+    "DELETE /apps/{app_name}/volumes/{volume_id}",
+    "GET /apps",
+    "GET /apps/{app_name}",
+    "GET /apps/{app_name}/certificates/{hostname}",
+    "GET /apps/{app_name}/ip_assignments",
+    "GET /apps/{app_name}/machines",
+    "GET /apps/{app_name}/machines/{machine_id}",
+    "GET /apps/{app_name}/machines/{machine_id}/wait",
+    "GET /apps/{app_name}/secrets",
+    "GET /apps/{app_name}/volumes",
+    "GET /apps/{app_name}/volumes/{volume_id}",
+    "GET /apps/{app_name}/volumes/{volume_id}/snapshots",
+    "GET /platform/regions",
+    "POST /apps",
+    "POST /apps/{app_name}/certificates/acme",
+    "POST /apps/{app_name}/ip_assignments",
+    "POST /apps/{app_name}/machines",
+    "POST /apps/{app_name}/machines/{machine_id}",
+    "POST /apps/{app_name}/machines/{machine_id}/lease",
+    "POST /apps/{app_name}/machines/{machine_id}/metadata/{key}",
+    "POST /apps/{app_name}/machines/{machine_id}/restart",
+    "POST /apps/{app_name}/machines/{machine_id}/start",
+    "POST /apps/{app_name}/machines/{machine_id}/stop",
+    "POST /apps/{app_name}/machines/{machine_id}/uncordon",
+    "POST /apps/{app_name}/secrets",
+    "POST /apps/{app_name}/volumes",
+    "POST /apps/{app_name}/volumes/{volume_id}/snapshots",
+    "PUT /apps/{app_name}/volumes/{volume_id}",
+    "PUT /apps/{app_name}/volumes/{volume_id}/extend",
+];
+
+const APP = "requests";
+const HOSTNAME = "mqtt.example.com";
+
+describe("requests of the providers against Fly's OpenAPI document", function () {
+    this.timeout(120_000);
+    let fixture: FlyFixture | undefined;
+
+    before(async function () {
+        if (!hasDocument) {
+            console.log("      (skipped: ../shared/data/fly-machines-openapi.json is not here)");
+            this.skip();
+        }
+        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 0 } });
+    });
+    after(() => fixture?.close());
+
+    it("are all of the document's, and so are the answers", async () => {
+        assert.ok(fixture);
+        await everything(fixture);
+        assert.deepEqual([...fixture.wire.problems], []);
+        assert.deepEqual([...fixture.wire.routes].sort(), ROUTES);
+    });
+
+    it("need each of the corrections", () => {
+        assert.deepEqual(
+            OpenApi.correctedRequests.filter((key) => !fixture?.wire.document?.used.has(key)),
+            [],
+        );
+    });
+
+    it("are watched: one that is not of the document is a problem", async () => {
+        assert.ok(fixture);
+        const client = flyClient(fixture.endpoint);
+        await client.post(["apps"], { body: { name: "watched", org_slug: "personal", nam: 1 } });
+        assert.match([...fixture.wire.problems].join(), /^POST \/apps: .*"nam"/);
+        fixture.wire.problems.clear();
+    });
+
+    for (const [what, method, path, body, problem] of [
+        ["an unknown path", "GET", "/apps/a/volume", undefined, "the document has no GET"],
+        ["an unknown method", "PATCH", "/apps/a", undefined, "the document has no PATCH"],
+        ["an unknown parameter", "GET", "/apps/a/machines?states=x", undefined, "no query"],
+        ["a parameter that is missing", "GET", "/apps", undefined, "org_slug is required"],
+        ["a body where none is", "DELETE", "/apps/a/volumes/v", {}, "has no body for it"],
+        ["an unknown property", "POST", "/apps/a/volumes", { size: 1 }, '"size"'],
+        [
+            "one deep in a config",
+            "POST",
+            "/apps/a/machines",
+            { config: { guest: { memory: 256 } } },
+            '"memory"',
+        ],
+        ["a wrong type", "POST", "/apps/a/volumes", { size_gb: "1" }, "must be integer"],
+        ["a secret that is no text", "POST", "/apps/a/secrets", { values: { A: 1 } }, "must be"],
+    ] as const) {
+        it(`would show ${what}`, () => {
+            assert.ok(new OpenApi().requestProblem(method, path, body)?.includes(problem));
+        });
+    }
+});
+
+/** The life of everything, with what a person does to it in between. */
+async function everything(fixture: FlyFixture): Promise<void> {
+    const { endpoint, api } = fixture;
+    const asked = { endpoint, token: fixture.fly.token, region: "lhr", organization: "personal" };
+    assert.deepEqual(await preflight(asked), []);
+    const appInputs = { endpoint, name: APP, organization: "personal", owner: OWNER };
+    const app = await App.create(appInputs);
+    await App.create(appInputs);
+    assert.deepEqual(await preflight({ ...asked, appName: APP }), []);
+
+    const address = await IpAddress.create({ endpoint, app: APP, type: "v4", region: "lhr" });
+    await IpAddress.delete(address.id, outsOf(address));
+
+    const values = { endpoint, app: APP, values: { A: "first", B: "second" } };
+    const secrets = outsOf(await Secrets.create(values));
+    const fewer = { ...values, values: { A: "other" } };
+    const updated = outsOf(await Secrets.update("secrets", secrets, fewer));
+    await Secrets.read("secrets", updated);
+
+    const data = { endpoint, app: APP, name: "data", region: "lhr", sizeGb: 1, owner: OWNER };
+    const volume = await Volume.create(data);
+    await Volume.update(volume.id, outsOf(volume), { ...data, autoBackup: false });
+
+    const base = brokerLike(fixture, APP, await pushImage(fixture.fly, APP));
+    const config = { ...base.config, mounts: [{ volume: volume.id, path: "/data" }] };
+    const wanted = { ...base, config, secretsVersion: updated.version };
+    const machine = await Machine.create(wanted);
+    const path = `/apps/${APP}/machines/${machine.id}`;
+    await api.ok("POST", `${path}/cordon`);
+    await api.ok("POST", `${path}/metadata/theirs`, { value: "1" });
+    await api.ok("DELETE", `${path}/metadata/managed_by`);
+    const same = outsOf(await Machine.update(machine.id, outsOf(machine), wanted));
+    const env = { ...wanted, config: { ...config, env: { A: "1" } } };
+    const changed = outsOf(await Machine.update(machine.id, same, env));
+    await api.stop(APP, await api.machine(APP, machine.id));
+    await Machine.update(machine.id, changed, env);
+
+    const found = await api.ok("GET", `/apps/${APP}/volumes/${volume.id}`);
+    const grown = { ...found, size_gb: 2 };
+    await fixture.fault({
+        method: "PUT",
+        path: `/v1/apps/${APP}/volumes/*/extend`,
+        action: { type: "status", status: 200, body: { volume: grown, needs_restart: true } },
+    });
+    await Volume.update(volume.id, outsOf(volume), { ...data, sizeGb: 2 });
+    await fixture.noFaults();
+    await Volume.update(volume.id, outsOf(volume), { ...data, sizeGb: 2 });
+    const moved = await Volume.create({ ...data, sizeGb: 2, region: "ams", onReplace: "restore" });
+
+    const host = { endpoint, app: APP, hostname: HOSTNAME };
+    const { chain, key } = await issue(await makeAuthority(), [HOSTNAME]);
+    const upload = { hostname: HOSTNAME, fullchain: chain, private_key: key };
+    for (const custom of [false, true]) {
+        const certificate = await Certificate.create(host);
+        if (custom) await api.ok("POST", `/apps/${APP}/certificates/custom`, upload);
+        await Certificate.delete(certificate.id, outsOf(certificate));
+    }
+
+    await Machine.update(machine.id, changed, env);
+    await Machine.delete(machine.id, changed);
+    await Volume.delete(volume.id, outsOf(volume));
+    await Volume.read(moved.id, outsOf(moved));
+    await Secrets.delete("secrets", updated);
+    await App.delete(app.id, outsOf(app));
+}

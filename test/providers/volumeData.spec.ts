@@ -1,0 +1,207 @@
+/** What becomes of a volume's data: moved with a replacement, put aside before another image. */
+import assert from "node:assert/strict";
+import { Machine, Volume } from "../../providers/entry.ts";
+import type { WireSnapshot, WireVolume } from "../../providers/fly/types.ts";
+import type { VolumeInputs } from "../../providers/fly/volume.ts";
+import { eventually } from "../local/support/api.ts";
+import { pushImage } from "../local/support/image.ts";
+import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+
+describe("a volume's data", function () {
+    this.timeout(90_000);
+    let fixture: FlyFixture;
+    let app: string;
+    let image: string;
+    let count = 0;
+
+    before(async () => {
+        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 0 } });
+    });
+    after(() => fixture.close());
+    beforeEach(async () => {
+        app = `data-${++count}`;
+        await fixture.api.app(app);
+        image = await pushImage(fixture.fly, app);
+    });
+    afterEach(async () => {
+        await fixture.noFaults();
+        await fixture.api.ok("DELETE", `/apps/${app}?force=true`);
+    });
+
+    function inputs(change: Partial<VolumeInputs> = {}): VolumeInputs {
+        const place = { endpoint: fixture.endpoint, app, name: "data", region: "lhr" };
+        return { ...place, sizeGb: 1, owner: OWNER, onReplace: "restore", ...change };
+    }
+
+    function machineOn(volume: string, region = "lhr") {
+        const base = brokerLike(fixture, app, image, { region });
+        const mounts = [{ volume, path: "/data" }];
+        return { ...base, config: { ...base.config, mounts } };
+    }
+
+    async function withMachine() {
+        const old = await Volume.create(inputs());
+        const machine = await Machine.create(machineOn(old.id));
+        await fixture.api.shell(app, machine.id, "echo kept > /data/file");
+        return { old, machine };
+    }
+
+    async function volumes(region?: string): Promise<WireVolume[]> {
+        const all = await fixture.api.ok<WireVolume[]>("GET", `/apps/${app}/volumes`);
+        return all.filter(
+            (one) => one.state === "created" && (region ?? one.region) === one.region,
+        );
+    }
+
+    function snapshots(volume: string): Promise<WireSnapshot[]> {
+        return fixture.api.ok("GET", `/apps/${app}/volumes/${volume}/snapshots`);
+    }
+
+    /** As the engine goes on: the old machine, a new one there, then the old volume. */
+    async function goOn(
+        old: { id: string; outs?: object },
+        machine: { id: string; outs?: object },
+        id: string,
+    ) {
+        await Machine.delete(machine.id, outsOf(machine) as never);
+        const moved = await Machine.create(machineOn(id, "ams"));
+        await Volume.delete(old.id, outsOf(old) as never);
+        assert.deepEqual(
+            (await volumes()).map((one) => one.id),
+            [id],
+        );
+        return await fixture.api.shell(app, moved.id, "cat /data/file");
+    }
+
+    it("goes along to another region, with all that was written before the machine stopped", async () => {
+        const { old, machine } = await withMachine();
+        const made = await Volume.create(inputs({ region: "ams" }));
+        assert.notEqual(made.id, old.id);
+        assert.equal((await fixture.api.machine(app, machine.id)).state, "stopped");
+        assert.equal(await goOn(old, machine, made.id), "kept");
+    });
+
+    for (const [what, path] of [
+        ["the snapshot", "/v1/apps/*/volumes/*/snapshots"],
+        ["the new volume", "/v1/apps/*/volumes"],
+    ] as const) {
+        for (const type of ["drop-before", "drop-after"] as const) {
+            it(`goes along once where the answer about ${what} is lost (${type})`, async () => {
+                const { old, machine } = await withMachine();
+                await fixture.fault({ method: "POST", path, action: { type } });
+                const made = await Volume.create(inputs({ region: "ams" }));
+                assert.equal((await volumes("ams")).length, 1);
+                assert.equal(await goOn(old, machine, made.id), "kept");
+            });
+        }
+    }
+
+    it("goes along once where the first attempt was killed after the volume was made", async () => {
+        const { old, machine } = await withMachine();
+        const first = await Volume.create(inputs({ region: "ams" }));
+        const again = await Volume.create(inputs({ region: "ams" }));
+        assert.equal(again.id, first.id);
+        assert.equal(await goOn(old, machine, again.id), "kept");
+    });
+
+    it("is not taken from a leftover that may be older", async () => {
+        const { machine } = await withMachine();
+        const leftover = await Volume.create(inputs({ region: "ams", onReplace: "discard" }));
+        const error = await failureOf(Volume.create(inputs({ region: "ams" })));
+        assert.match(
+            error.message,
+            new RegExp(`^Volume ${leftover.id} .* may hold older data than vol_`),
+        );
+        assert.equal((await fixture.api.machine(app, machine.id)).state, "started");
+    });
+
+    it("stays served where the snapshot cannot be taken", async () => {
+        const { machine } = await withMachine();
+        await fixture.fault({
+            method: "POST",
+            path: "/v1/apps/*/volumes/*/snapshots",
+            action: { type: "status", status: 422, body: { error: "no snapshots today" } },
+        });
+        const error = await failureOf(Volume.create(inputs({ region: "ams" })));
+        assert.match(error.message, /no snapshots today/);
+        await fixture.api.wait(app, machine.id, "started");
+        assert.deepEqual(await volumes("ams"), []);
+    });
+
+    it("goes on where it was when the new volume cannot be made", async () => {
+        const { machine } = await withMachine();
+        await fixture.fault({
+            method: "POST",
+            path: "/v1/apps/*/volumes",
+            action: { type: "status", status: 422, body: { error: "no room in ams" } },
+        });
+        const error = await failureOf(Volume.create(inputs({ region: "ams" })));
+        assert.match(error.message, /no room in ams(.|\n)*is started again where it was\.$/);
+        await fixture.api.wait(app, machine.id, "started");
+        assert.equal((await fixture.api.machine(app, machine.id)).cordoned, false);
+    });
+
+    it("is out of its clients' reach while it moves, and newer than a snapshot that is named", async () => {
+        const { old, machine } = await withMachine();
+        await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
+        const snapshotId = await eventually("a snapshot", async () => {
+            const [only] = await snapshots(old.id);
+            return only?.status === "created" ? only.id : undefined;
+        });
+        await fixture.api.shell(app, machine.id, "echo newer > /data/file");
+        const made = await Volume.create(inputs({ region: "ams", snapshotId }));
+        assert.equal((await fixture.api.machine(app, machine.id)).cordoned, true);
+        assert.equal(await goOn(old, machine, made.id), "newer");
+    });
+
+    it("is not left behind where its machine is not known as ours", async () => {
+        const { machine } = await withMachine();
+        const path = `/apps/${app}/machines/${machine.id}/metadata/pulumi_stack`;
+        await fixture.api.ok("DELETE", path);
+        const error = await failureOf(Volume.create(inputs({ region: "ams" })));
+        assert.match(
+            error.message,
+            /^Volume vol_\w+ in lhr of the same name is attached to a machine/,
+        );
+        assert.deepEqual(await volumes("ams"), []);
+    });
+
+    it("comes from a snapshot that is named", async () => {
+        const { old } = await withMachine();
+        await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
+        const snapshotId = await eventually("a snapshot", async () => {
+            const [only] = await snapshots(old.id);
+            return only?.status === "created" ? only.id : undefined;
+        });
+        const made = await Volume.create(
+            inputs({ region: "ams", snapshotId, onReplace: "refuse" }),
+        );
+        const machine = { ...machineOn(made.id, "ams"), name: "second" };
+        const { id } = await Machine.create(machine);
+        assert.equal(await fixture.api.shell(app, id, "cat /data/file"), "kept");
+    });
+
+    it("is put aside before another image takes it up, and not before any other change", async () => {
+        const { old, machine } = await withMachine();
+        const before = outsOf(machine);
+        const wanted = machineOn(old.id);
+        const bigger = { ...wanted.config, guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 } };
+        const { outs } = await Machine.update(machine.id, before, { ...wanted, config: bigger });
+        assert.deepEqual(await snapshots(old.id), []);
+        const other = await pushImage(fixture.fly, app);
+        await Machine.update(machine.id, outs!, { ...wanted, config: { ...bigger, image: other } });
+        assert.deepEqual(
+            (await snapshots(old.id)).map(({ status }) => status),
+            ["created"],
+        );
+    });
+
+    it("is not deleted with an old volume that is in use again", async () => {
+        const { old } = await withMachine();
+        await Volume.delete(old.id, outsOf(old));
+        assert.deepEqual(
+            (await volumes()).map(({ id }) => id),
+            [old.id],
+        );
+    });
+});
