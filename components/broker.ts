@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { confFiles, GIVEN, HEALTH_PORT, MQTT_PORT } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 import { Machine, Secrets, Volume } from "../providers/index.ts";
 
@@ -14,14 +15,10 @@ export interface BrokerArgs {
 
 /** Where the image's entrypoint looks for each app secret. */
 const FILES = {
-    MOSQUITTO_SERVER_CERT: "/run/appkata/server.crt",
-    MOSQUITTO_SERVER_KEY: "/run/appkata/server.key",
-    MOSQUITTO_PASSWORD_FILE: "/run/appkata/passwd",
+    MOSQUITTO_SERVER_CERT: `${GIVEN}/server.crt`,
+    MOSQUITTO_SERVER_KEY: `${GIVEN}/server.key`,
+    MOSQUITTO_PASSWORD_FILE: `${GIVEN}/passwd`,
 };
-
-/** The listeners inside the machine, in broker/mosquitto-*.conf: MQTT over TLS, and for the check. */
-const INTERNAL_PORT = 1883;
-const HEALTH_PORT = 9883;
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
 export class Broker extends pulumi.ComponentResource {
@@ -88,14 +85,17 @@ export class Broker extends pulumi.ComponentResource {
                         memory_mb: guest.memoryMb,
                     },
                     mounts: [{ volume: volume.volumeId, path: "/mosquitto/data" }],
-                    files: Object.entries(FILES).map(([secret_name, guest_path]) => ({
-                        guest_path,
-                        secret_name,
-                    })),
+                    files: [
+                        ...Object.entries(FILES).map(([secret_name, guest_path]) => ({
+                            guest_path,
+                            secret_name,
+                        })),
+                        ...confFiles(settings.broker),
+                    ],
                     services: [
                         {
                             protocol: "tcp",
-                            internal_port: INTERNAL_PORT,
+                            internal_port: MQTT_PORT,
                             // No handlers: raw TCP, since TLS ends in Mosquitto.
                             ports: [{ port: settings.port }],
                             autostart: true,

@@ -133,6 +133,7 @@ export const schema = z.object({
         .string()
         .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
         .default(DEFAULT_BASE_IMAGE),
+    retainedMessages: flag.default(true),
     endpoint: url.default(FLY_MACHINES),
     logsEndpoint: url.optional(),
     registry: z

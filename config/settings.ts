@@ -3,6 +3,7 @@
  * all of them are listed at once, each with its key, the rule and the value seen.
  */
 import type { z } from "zod";
+import type { BrokerConf } from "../broker/conf.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { passwordProblem } from "../providers/kept/password.ts";
 import { FLY_LOGS, FLY_MACHINES, passwordsSchema, SAYS_ALL, schema } from "./schema.ts";
@@ -30,6 +31,8 @@ export interface Settings {
     /** Days that a server certificate is valid, and days before its end when `up` renews it. */
     certificate: { validDays: number; renewDays: number };
     baseImage: string;
+    /** What mosquitto.conf is rendered from. */
+    broker: BrokerConf;
     /** Base of the Machines API, without `/v1`. */
     endpoint: string;
     /** Base of the API that has the machines' log, for errors. */
@@ -139,6 +142,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         hostnames: parsed.data.hostnames,
         certificate: { validDays: certificateValidDays, renewDays: certificateRenewDays },
         baseImage: parsed.data.baseImage,
+        broker: { retained: parsed.data.retainedMessages },
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,

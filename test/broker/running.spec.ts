@@ -2,17 +2,18 @@ import assert from "node:assert/strict";
 import { connect as connectPlain } from "node:net";
 import { connect as connectSecure } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
+import { SERIES } from "../../broker/conf.ts";
 import { capture } from "../../toolchain/process.ts";
 import { verify } from "../../verification/verify.ts";
 import { collect, logInTo, openTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,
     buildBroker,
+    givenConf,
     makeVolume,
     passwordLine,
     removeVolume,
 } from "../support/brokerContainer.ts";
-import type { Series } from "../support/brokerContainer.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
 import type { Authority } from "../support/certificates.ts";
 
@@ -25,7 +26,6 @@ const SECRETS = {
 /** What no line of a healthy broker's log has; sqlite counts its failures, of which there are 0. */
 const TROUBLE = /warn|error|deprecat|unable|denied|fail(?!ed\))|[1-9]\d* failed/i;
 
-const SERIES: Series[] = ["2.1", "2.0"];
 for (const series of SERIES) {
     describe(`broker on Mosquitto ${series}`, function () {
         this.timeout(60_000);
@@ -43,6 +43,7 @@ for (const series of SERIES) {
                 "/run/appkata/server.crt": certificate.chain,
                 "/run/appkata/server.key": certificate.key,
                 "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
+                ...givenConf(),
             };
         });
 
@@ -272,7 +273,7 @@ for (const series of SERIES) {
                 await client.endAsync();
             });
 
-            for (const name of ["server.crt", "server.key", "passwd"]) {
+            for (const name of ["server.crt", "server.key", "passwd", `mosquitto-${series}.conf`]) {
                 it(`fails naming ${name} when it is missing or empty`, async () => {
                     const file = `/run/appkata/${name}`;
                     const missing = { ...files };

@@ -38,6 +38,7 @@ describe("settings", () => {
             hostnames: [],
             certificate: { validDays: 365, renewDays: 30 },
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
+            broker: { retained: true },
             endpoint: "https://api.machines.dev",
             logsEndpoint: "https://api.fly.io",
             registry: "registry.fly.io",

@@ -164,8 +164,8 @@ describe("a deployed broker", function () {
     });
 
     it("is not taken for good when it lets anybody in", async () => {
-        project.edit("broker/mosquitto-2.1.conf", (text) =>
-            text.replace("allow_anonymous false", "allow_anonymous true"),
+        project.edit("broker/conf.ts", (text) =>
+            text.replaceAll("allow_anonymous false", "allow_anonymous true"),
         );
         const up = await project.up();
         assert.notEqual(up.code, 0, up.output);

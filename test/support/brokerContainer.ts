@@ -2,17 +2,29 @@ import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
+import { confFiles, type BrokerConf, type Series } from "../../broker/conf.ts";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
 
 const docker = new Docker();
 
-export const BASE_IMAGES = {
+export const BASE_IMAGES: Record<Series, string> = {
     "2.1": "eclipse-mosquitto:2.1.2-alpine",
     "2.0": "eclipse-mosquitto:2.0.22",
-} as const;
+};
 
-export type Series = keyof typeof BASE_IMAGES;
+/** The broker's configuration where a test needs nothing special. */
+export const CONF: BrokerConf = { retained: true };
+
+/** The configuration as it is put into a container: path → content. */
+export function givenConf(conf: BrokerConf = CONF): Record<string, string> {
+    return Object.fromEntries(
+        confFiles(conf).map(({ guest_path, raw_value }) => [
+            guest_path,
+            Buffer.from(raw_value, "base64").toString(),
+        ]),
+    );
+}
 
 /** A user's line of a Mosquitto password file, with few iterations. */
 export function passwordLine(user: string, password: string): string {

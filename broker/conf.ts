@@ -1,0 +1,127 @@
+/**
+ * mosquitto.conf, rendered from the stack's settings in the form of each series. The machine gets both
+ * as plain files, since only the image knows which series it has; its entrypoint takes the one.
+ *
+ * A block is a list of lines: the global ones come first, then the listeners, each with its options
+ * below it, since an option belongs to the listener above.
+ */
+
+/** Mosquitto's series that the program serves. 2.1 does by plugins what 2.0 does by options. */
+export const SERIES = ["2.1", "2.0"] as const;
+export type Series = (typeof SERIES)[number];
+
+/** What of the settings is the broker's. A change restarts the machine. */
+export interface BrokerConf {
+    /** Whether messages may be retained; without it a client that asks is told so, or cut off. */
+    retained: boolean;
+}
+
+/** Where the image's entrypoint looks for the files that the machine was given. */
+export const GIVEN = "/run/appkata";
+const KEPT = "/etc/mosquitto";
+
+/** The listeners inside the machine: MQTT over TLS, and for the health check. */
+export const MQTT_PORT = 1883;
+export const HEALTH_PORT = 9883;
+
+type Block = string[];
+
+export function renderConf(series: Series, conf: BrokerConf): string {
+    const blocks: Block[] = [
+        ["# From the stack's settings. Each line's reason is in the project's broker/conf.ts."],
+        persistence(series),
+        limits(conf),
+        log(),
+        users(series),
+        mqttListener(series),
+        healthListener(series),
+    ];
+    return blocks
+        .filter((block) => block.length > 0)
+        .map((block) => `${block.join("\n")}\n`)
+        .join("\n");
+}
+
+/** The rendered files as a machine's configuration has them: path → base64. */
+export function confFiles(conf: BrokerConf): { guest_path: string; raw_value: string }[] {
+    return SERIES.map((series) => ({
+        guest_path: `${GIVEN}/mosquitto-${series}.conf`,
+        raw_value: Buffer.from(renderConf(series, conf)).toString("base64"),
+    }));
+}
+
+/**
+ * 2.1: retained and queued messages, subscriptions and sessions are in the folder's mosquitto.sqlite3
+ * before the broker turns to its next packets, so a SIGKILL takes nothing that was acknowledged. A
+ * flush period of 0 costs no throughput that could be measured; autosave_on_changes costs 90 %.
+ *
+ * 2.0: saved whenever something to keep has changed. Each save writes the whole file, which limits
+ * QoS 1 to some hundred messages a second; saving at intervals is faster but loses more than a second.
+ */
+function persistence(series: Series): Block {
+    return series === "2.1"
+        ? [
+              "persistence_location /mosquitto/data/",
+              "global_plugin /usr/lib/mosquitto_persist_sqlite.so",
+              "plugin_opt_flush_period 0",
+          ]
+        : [
+              "persistence true",
+              "persistence_location /mosquitto/data",
+              "autosave_on_changes true",
+              "autosave_interval 1",
+          ];
+}
+
+function limits(conf: BrokerConf): Block {
+    return conf.retained ? [] : ["retain_available false"];
+}
+
+/** One line each to stdout; neither subscriptions nor payloads are logged. */
+function log(): Block {
+    return [
+        "log_dest stdout",
+        "log_timestamp_format %Y-%m-%dT%H:%M:%SZ",
+        ...["error", "warning", "notice", "information"].map((type) => `log_type ${type}`),
+    ];
+}
+
+/** In 2.0 not per listener: that keeps restored messages from everybody. */
+function users(series: Series): Block {
+    return series === "2.1"
+        ? [
+              "plugin_load password /usr/lib/mosquitto_password_file.so",
+              `plugin_opt_password_file ${KEPT}/passwd`,
+          ]
+        : ["allow_anonymous false", `password_file ${KEPT}/passwd`];
+}
+
+/** What a listener for clients has, so that nobody gets in who is not a user. */
+function usersOnly(series: Series): Block {
+    return series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : [];
+}
+
+/** TLS that ends in the broker. The version is the minimum: 1.3 is offered. The ciphers are 1.2's. */
+function ownTls(): Block {
+    return [
+        `certfile ${KEPT}/certs/server.crt`,
+        `keyfile ${KEPT}/certs/server.key`,
+        "tls_version tlsv1.2",
+        "ciphers ECDHE+AESGCM:ECDHE+CHACHA20",
+    ];
+}
+
+function mqttListener(series: Series): Block {
+    return [`listener ${MQTT_PORT}`, ...usersOnly(series), ...ownTls()];
+}
+
+/**
+ * For health checks within the machine's private network. A check of the MQTT port would log a failed
+ * TLS handshake each time. 2.1: whoever connects is answered, nobody is let in, nothing is logged. 2.0
+ * cannot keep the users out here; nobody else is let in.
+ */
+function healthListener(series: Series): Block {
+    return series === "2.1"
+        ? [`listener ${HEALTH_PORT}`, "protocol http_api", "listener_allow_anonymous false"]
+        : [`listener ${HEALTH_PORT}`, "max_connections 10"];
+}

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { confFiles, renderConf } from "../../broker/conf.ts";
+import { CONF } from "../support/brokerContainer.ts";
+
+const HEADER =
+    "# From the stack's settings. Each line's reason is in the project's broker/conf.ts.\n";
+
+const LOG = `log_dest stdout
+log_timestamp_format %Y-%m-%dT%H:%M:%SZ
+log_type error
+log_type warning
+log_type notice
+log_type information
+`;
+
+const TLS = `certfile /etc/mosquitto/certs/server.crt
+keyfile /etc/mosquitto/certs/server.key
+tls_version tlsv1.2
+ciphers ECDHE+AESGCM:ECDHE+CHACHA20
+`;
+
+describe("mosquitto.conf", () => {
+    it("of 2.1 has plugins, and users at the listener", () => {
+        assert.equal(
+            renderConf("2.1", CONF),
+            `${HEADER}
+persistence_location /mosquitto/data/
+global_plugin /usr/lib/mosquitto_persist_sqlite.so
+plugin_opt_flush_period 0
+
+${LOG}
+plugin_load password /usr/lib/mosquitto_password_file.so
+plugin_opt_password_file /etc/mosquitto/passwd
+
+listener 1883
+listener_allow_anonymous false
+plugin_use password
+${TLS}
+listener 9883
+protocol http_api
+listener_allow_anonymous false
+`,
+        );
+    });
+
+    it("of 2.0 has options, and users for all listeners", () => {
+        assert.equal(
+            renderConf("2.0", CONF),
+            `${HEADER}
+persistence true
+persistence_location /mosquitto/data
+autosave_on_changes true
+autosave_interval 1
+
+${LOG}
+allow_anonymous false
+password_file /etc/mosquitto/passwd
+
+listener 1883
+${TLS}
+listener 9883
+max_connections 10
+`,
+        );
+    });
+
+    it("turns retained messages off in both", () => {
+        for (const series of ["2.1", "2.0"] as const) {
+            const lines = renderConf(series, { ...CONF, retained: false }).split("\n");
+            assert.equal(lines.filter((line) => line === "retain_available false").length, 1);
+        }
+    });
+
+    it("is given to the machine for each series, since only the image knows its own", () => {
+        const files = confFiles(CONF);
+        assert.deepEqual(
+            files.map(({ guest_path, raw_value }) => [
+                guest_path,
+                Buffer.from(raw_value, "base64").toString(),
+            ]),
+            [
+                ["/run/appkata/mosquitto-2.1.conf", renderConf("2.1", CONF)],
+                ["/run/appkata/mosquitto-2.0.conf", renderConf("2.0", CONF)],
+            ],
+        );
+    });
+});
