@@ -7,7 +7,11 @@ import { onPath } from "./process.ts";
 /** The seed's image tag, which the program must serve too. */
 const OLD_BASE_IMAGE = "eclipse-mosquitto:2.0.22";
 
-const PROGRAMS = { mosquitto_sub: "mosquitto-clients", openssl: "openssl" };
+const PROGRAMS = {
+    mosquitto_sub: "mosquitto-clients",
+    openssl: "openssl",
+    testssl: "testssl.sh",
+};
 
 /** @returns one line: the toolchain in use */
 export async function ensureTestTools(): Promise<string> {

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { Project, type Outputs } from "../support/project.ts";
+import { scanTls, type Finding } from "../support/tlsScan.ts";
+
+/** The deployed broker, through the edge, as tools see it that know nothing of this project. */
+describe("deployed broker by others' tools", function () {
+    this.timeout(180_000);
+    let project: Project;
+    let outputs: Outputs;
+
+    before(async () => {
+        project = await Project.make();
+        const run = await project.npm("local");
+        assert.equal(run.code, 0, run.output);
+        outputs = await project.outputs();
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    describe("TLS scanner (testssl.sh)", () => {
+        let findings: Finding[];
+        const found = (id: string) => {
+            const { severity, finding } = findings.find((one) => one.id === id) ?? {};
+            return `${severity} ${finding}`;
+        };
+
+        before(async () => {
+            const { address, port, hostname, caCertificatePem: caPem } = outputs;
+            findings = await scanTls({ address, port, hostname, caPem });
+        });
+
+        it("finds 1.2 and 1.3, and nothing older", () => {
+            for (const old of ["SSLv2", "SSLv3", "TLS1", "TLS1_1"]) {
+                assert.match(found(old), /^(OK|INFO) not offered$/, old);
+            }
+            assert.match(found("TLS1_2"), /^OK offered/);
+            assert.match(found("TLS1_3"), /^OK offered/);
+        });
+
+        it("finds ciphers with forward secrecy and authenticated encryption alone", () => {
+            const modern = /^(TLS_(AES|CHACHA20)|ECDHE-ECDSA-(AES\d+-GCM|CHACHA20))/;
+            const ciphers = ["1_2", "1_3"].flatMap((version) =>
+                found(`cipherorder_TLSv${version}`).replace("INFO ", "").split(" "),
+            );
+            assert.equal(ciphers.length, 6, ciphers.join());
+            for (const cipher of ciphers) assert.match(cipher, modern);
+            assert.match(found("PFS"), /^OK offered/);
+            assert.match(found("cipher_order"), /^OK server/);
+        });
+
+        it("finds no renegotiation by the client and no compression", () => {
+            assert.match(found("secure_client_renego"), /^OK not vulnerable/);
+            assert.match(found("CRIME_TLS"), /^OK not vulnerable/);
+        });
+
+        it("finds the certificate in order, for name and CA", () => {
+            assert.match(found("cert_trust"), /^OK Ok via SAN/);
+            assert.match(found("cert_chain_of_trust"), /^OK passed/);
+            assert.match(found("cert_expirationStatus"), /^OK/);
+        });
+
+        it("finds nothing else to complain of", () => {
+            // The CA is the stack's own: what is revoked is renewed, or the CA replaced.
+            const known = ["cert_revocation"];
+            // About the scanner's own OpenSSL.
+            known.push("engine_problem");
+            const complaints = findings.filter(
+                ({ id, severity }) =>
+                    !["OK", "INFO", "DEBUG"].includes(severity) && !known.includes(id),
+            );
+            assert.deepEqual(complaints, []);
+        });
+    });
+});
