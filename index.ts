@@ -39,6 +39,7 @@ const broker = new Broker("broker", {
     serverChainPem: certificates.serverChainPem,
     serverKeyPem: certificates.serverKeyPem,
     passwordFile: credentials.passwordFile,
+    aclFile: credentials.aclFile,
 });
 
 const { port } = settings;

@@ -86,14 +86,23 @@ function log(): Block {
     ];
 }
 
-/** In 2.0 not per listener: that keeps restored messages from everybody. */
+/**
+ * What the ACL file does not grant is not allowed, on every listener: in 2.1 one without an ACL of its own
+ * would allow all. In 2.0 not per listener: that keeps restored messages from everybody.
+ */
 function users(series: Series): Block {
     return series === "2.1"
         ? [
+              "global_plugin /usr/lib/mosquitto_acl_file.so",
+              `plugin_opt_acl_file ${KEPT}/acl`,
               "plugin_load password /usr/lib/mosquitto_password_file.so",
               `plugin_opt_password_file ${KEPT}/passwd`,
           ]
-        : ["allow_anonymous false", `password_file ${KEPT}/passwd`];
+        : [
+              "allow_anonymous false",
+              `password_file ${KEPT}/passwd`,
+              `acl_file ${KEPT}/acl`,
+          ];
 }
 
 /** What a listener for clients has, so that nobody gets in who is not a user. */

@@ -11,6 +11,7 @@ export interface BrokerArgs {
     serverChainPem: pulumi.Input<string>;
     serverKeyPem: pulumi.Input<string>;
     passwordFile: pulumi.Input<string>;
+    aclFile: pulumi.Input<string>;
 }
 
 /** Where the image's entrypoint looks for each app secret. */
@@ -18,6 +19,7 @@ const FILES = {
     MOSQUITTO_SERVER_CERT: `${GIVEN}/server.crt`,
     MOSQUITTO_SERVER_KEY: `${GIVEN}/server.key`,
     MOSQUITTO_PASSWORD_FILE: `${GIVEN}/passwd`,
+    MOSQUITTO_ACL_FILE: `${GIVEN}/acl`,
 };
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
@@ -61,6 +63,7 @@ export class Broker extends pulumi.ComponentResource {
                     MOSQUITTO_SERVER_CERT: base64(args.serverChainPem),
                     MOSQUITTO_SERVER_KEY: base64(args.serverKeyPem),
                     MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
+                    MOSQUITTO_ACL_FILE: base64(args.aclFile),
                 },
             },
             parent,

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { User } from "../config/settings.ts";
+import { aclFile } from "../broker/acl.ts";
 import { Password } from "../providers/index.ts";
 
 /**
@@ -8,12 +9,14 @@ import { Password } from "../providers/index.ts";
  */
 const ITERATIONS = 10_000;
 
-/** Users with their passwords, given or generated, and Mosquitto's password file. */
+/** Users with their passwords, given or generated, and Mosquitto's password and ACL files. */
 export class Credentials extends pulumi.ComponentResource {
     /** Secret: user name → password. */
     readonly passwords: pulumi.Output<Record<string, string>>;
     /** Secret: the file's text, a line a user. */
     readonly passwordFile: pulumi.Output<string>;
+    /** The text of Mosquitto's ACL file. */
+    readonly aclFile: string;
 
     constructor(name: string, users: User[], opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Credentials", name, {}, opts);
@@ -41,6 +44,7 @@ export class Credentials extends pulumi.ComponentResource {
                 .all(kept.map(({ hash }) => hash))
                 .apply((all) => users.map((user, at) => `${user.name}:${all[at]}\n`).join("")),
         );
+        this.aclFile = aclFile(users.map(({ name }) => ({ name, everything: true })));
         this.registerOutputs({});
     }
 }

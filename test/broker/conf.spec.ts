@@ -29,6 +29,8 @@ global_plugin /usr/lib/mosquitto_persist_sqlite.so
 plugin_opt_flush_period 0
 
 ${LOG}
+global_plugin /usr/lib/mosquitto_acl_file.so
+plugin_opt_acl_file /etc/mosquitto/acl
 plugin_load password /usr/lib/mosquitto_password_file.so
 plugin_opt_password_file /etc/mosquitto/passwd
 
@@ -55,6 +57,7 @@ autosave_interval 1
 ${LOG}
 allow_anonymous false
 password_file /etc/mosquitto/passwd
+acl_file /etc/mosquitto/acl
 
 listener 1883
 ${TLS}

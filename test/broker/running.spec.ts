@@ -43,6 +43,7 @@ for (const series of SERIES) {
                 "/run/appkata/server.crt": certificate.chain,
                 "/run/appkata/server.key": certificate.key,
                 "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
+                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
                 ...givenConf(),
             };
         });
@@ -143,6 +144,7 @@ for (const series of SERIES) {
             assert.equal(owners.get("/etc/mosquitto/certs/server.crt"), "600 mosquitto:mosquitto");
             assert.equal(owners.get("/etc/mosquitto/certs/server.key"), "600 mosquitto:mosquitto");
             assert.equal(owners.get("/etc/mosquitto/passwd"), "600 mosquitto:mosquitto");
+            assert.equal(owners.get("/etc/mosquitto/acl"), "600 mosquitto:mosquitto");
             assert.equal(owners.get("/etc/mosquitto/mosquitto.conf"), "644 root:root");
             assert.equal(owners.get("/mosquitto/data"), "700 mosquitto:mosquitto");
             for (const [name, owner] of owners) {
@@ -151,7 +153,7 @@ for (const series of SERIES) {
                     assert.equal(owner, "600 mosquitto:mosquitto", name);
                 }
             }
-            assert.equal(owners.size, series === "2.1" ? 11 : 8, listed);
+            assert.equal(owners.size, series === "2.1" ? 12 : 9, listed);
         });
 
         it("takes a volume of root's and leaves its lost+found alone", async () => {
@@ -273,7 +275,10 @@ for (const series of SERIES) {
                 await client.endAsync();
             });
 
-            for (const name of ["server.crt", "server.key", "passwd", `mosquitto-${series}.conf`]) {
+            for (const name of [
+                ...["server.crt", "server.key", "passwd", "acl"],
+                `mosquitto-${series}.conf`,
+            ]) {
                 it(`fails naming ${name} when it is missing or empty`, async () => {
                     const file = `/run/appkata/${name}`;
                     const missing = { ...files };
