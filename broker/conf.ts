@@ -98,11 +98,7 @@ function users(series: Series): Block {
               "plugin_load password /usr/lib/mosquitto_password_file.so",
               `plugin_opt_password_file ${KEPT}/passwd`,
           ]
-        : [
-              "allow_anonymous false",
-              `password_file ${KEPT}/passwd`,
-              `acl_file ${KEPT}/acl`,
-          ];
+        : ["allow_anonymous false", `password_file ${KEPT}/passwd`, `acl_file ${KEPT}/acl`];
 }
 
 /** What a listener for clients has, so that nobody gets in who is not a user. */

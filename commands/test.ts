@@ -44,7 +44,7 @@ const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
             "token",
         ],
     },
-    { name: "broker", fast: ["conf"] },
+    { name: "broker", fast: ["acl", "conf"] },
     { name: "verification" },
     { name: "e2e" },
     // Mostly waiting, each phase on a Fly of its own.
