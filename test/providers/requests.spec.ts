@@ -34,6 +34,7 @@ const ROUTES = [
     "POST /apps/{app_name}/ip_assignments",
     "POST /apps/{app_name}/machines",
     "POST /apps/{app_name}/machines/{machine_id}",
+    "POST /apps/{app_name}/machines/{machine_id}/cordon",
     "POST /apps/{app_name}/machines/{machine_id}/lease",
     "POST /apps/{app_name}/machines/{machine_id}/metadata/{key}",
     "POST /apps/{app_name}/machines/{machine_id}/restart",
