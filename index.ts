@@ -21,6 +21,7 @@ const certificates = new Certificates("certificates", {
     addresses: app.addresses,
     hostnames: settings.hostnames,
     ...settings.certificate,
+    authorities: settings.authorities,
 });
 
 const credentials = new Credentials("credentials", settings.users);

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import { crossSign, ECDSA_P256, makeAuthority } from "./authorities.ts";
 
 export interface CertificatesArgs {
     hostname: pulumi.Input<string>;
@@ -10,41 +11,38 @@ export interface CertificatesArgs {
     /** Days that the server certificate is valid; `up` renews it in the last `renewDays` of them. */
     validDays: number;
     renewDays: number;
+    /**
+     * Generations of the CA: those that clients trust, one, or two while one takes over from the
+     * other; and which of them signs. A new one is made, one that is left out is gone.
+     */
+    authorities: { trusted: number[]; issuer: number };
 }
-
-const CA_YEARS = 10;
 
 /**
  * A CA of the broker's own, which may only sign, and the server certificate that it signed. Clients
- * trust the CA, so a renewed server certificate asks nothing of them.
+ * trust the CA, so a renewed server certificate asks nothing of them. While two CAs are trusted, a
+ * client that has only one of them connects, whichever it is.
  */
 export class Certificates extends pulumi.ComponentResource {
+    /** The trusted CAs, the oldest first. */
     readonly caPem: pulumi.Output<string>;
-    /** The server certificate, then the CA. */
+    /** The server certificate, then what leads from it to each trusted CA. */
     readonly serverChainPem: pulumi.Output<string>;
     readonly serverKeyPem: pulumi.Output<string>;
 
     constructor(name: string, args: CertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Certificates", name, {}, opts);
         const parent = { parent: this };
-        const ecdsaP256 = { algorithm: "ECDSA", ecdsaCurve: "P256" };
 
-        const caKey = new tls.PrivateKey("ca", ecdsaP256, parent);
-        const ca = new tls.SelfSignedCert(
-            "ca",
-            {
-                privateKeyPem: caKey.privateKeyPem,
-                subject: { commonName: `${pulumi.getProject()} ${pulumi.getStack()} CA` },
-                isCaCertificate: true,
-                setSubjectKeyId: true,
-                allowedUses: ["cert_signing", "crl_signing"],
-                validityPeriodHours: CA_YEARS * 365 * 24,
-                earlyRenewalHours: 365 * 24,
-            },
-            parent,
-        );
+        const trusted = args.authorities.trusted
+            .toSorted((one, other) => one - other)
+            .map((generation) => makeAuthority(generation, parent));
+        const issuer = trusted.find(({ generation }) => generation === args.authorities.issuer)!;
+        const crossed = trusted
+            .filter((authority) => authority !== issuer)
+            .map((other) => crossSign(issuer, other, parent));
 
-        const serverKey = new tls.PrivateKey("server", ecdsaP256, parent);
+        const serverKey = new tls.PrivateKey("server", ECDSA_P256, parent);
         const request = new tls.CertRequest(
             "server",
             {
@@ -59,8 +57,8 @@ export class Certificates extends pulumi.ComponentResource {
             "server",
             {
                 certRequestPem: request.certRequestPem,
-                caPrivateKeyPem: caKey.privateKeyPem,
-                caCertPem: ca.certPem,
+                caPrivateKeyPem: issuer.key.privateKeyPem,
+                caCertPem: issuer.certificate.certPem,
                 setSubjectKeyId: true,
                 allowedUses: ["digital_signature", "server_auth"],
                 validityPeriodHours: args.validDays * 24,
@@ -69,9 +67,16 @@ export class Certificates extends pulumi.ComponentResource {
             parent,
         );
 
-        this.caPem = ca.certPem;
-        this.serverChainPem = pulumi.concat(server.certPem, ca.certPem);
+        this.caPem = joined(trusted.map(({ certificate }) => certificate.certPem));
+        // The issuer's own certificate beside the cross-signed one would be a dead end: OpenSSL takes
+        // one of them and does not come back for the other.
+        const rest = crossed.length > 0 ? crossed : [issuer.certificate];
+        this.serverChainPem = joined([server, ...rest].map(({ certPem }) => certPem));
         this.serverKeyPem = serverKey.privateKeyPem;
         this.registerOutputs({ caPem: this.caPem });
     }
+}
+
+function joined(pems: pulumi.Output<string>[]): pulumi.Output<string> {
+    return pulumi.all(pems).apply((all) => all.join(""));
 }

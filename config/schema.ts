@@ -51,13 +51,18 @@ const json = <T extends z.ZodType>(schema: T, shape: string) =>
         return z.NEVER;
     });
 
-const unique = (values: string[], context: z.RefinementCtx) => {
+const unique = (values: (string | number)[], context: z.RefinementCtx) => {
     values.forEach((value, at) => {
         if (values.indexOf(value) !== at) {
             context.addIssue({ code: "custom", path: [at], message: "is there twice" });
         }
     });
 };
+
+const generation = z
+    .int("must be a whole number from 1 to 1000")
+    .min(1, "must be a whole number from 1 to 1000")
+    .max(1000, "must be a whole number from 1 to 1000");
 
 const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 
@@ -129,6 +134,17 @@ export const schema = z.object({
     hostnames: json(z.array(hostname).superRefine(unique), "a list of host names").default([]),
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
+    caTrusted: json(
+        z
+            .array(generation, {
+                error: "must be a list of the CA's generations, as [1] or [1, 2]",
+            })
+            .min(1, "must name a generation: clients trust nothing else")
+            .max(2, "must name at most two: one takes over from the other")
+            .superRefine(unique),
+        "a list of the CA's generations, as [1] or [1, 2]",
+    ).default([1]),
+    caIssuer: integer(1, 1000).default(1),
     baseImage: z
         .string()
         .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")

@@ -30,6 +30,8 @@ export interface Settings {
     hostnames: string[];
     /** Days that a server certificate is valid, and days before its end when `up` renews it. */
     certificate: { validDays: number; renewDays: number };
+    /** Generations of the CA that clients trust, one or two, and the one that signs. */
+    authorities: { trusted: number[]; issuer: number };
     baseImage: string;
     /** What mosquitto.conf is rendered from. */
     broker: BrokerConf;
@@ -141,6 +143,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         connectBy: parsed.data.connectBy,
         hostnames: parsed.data.hostnames,
         certificate: { validDays: certificateValidDays, renewDays: certificateRenewDays },
+        authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
         baseImage: parsed.data.baseImage,
         broker: { retained: parsed.data.retainedMessages },
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
@@ -178,6 +181,12 @@ function acrossSettings(data: z.output<typeof schema>): string[] {
         problems.push(
             `certificateRenewDays: must be below certificateValidDays (${data.certificateValidDays}), ` +
                 `or every up would renew; it is ${data.certificateRenewDays}`,
+        );
+    }
+    if (!data.caTrusted.includes(data.caIssuer)) {
+        problems.push(
+            `caIssuer: must be in caTrusted (${data.caTrusted.join(", ")}), or no client would trust ` +
+                `what it signs; it is ${data.caIssuer}`,
         );
     }
     return problems;

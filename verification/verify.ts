@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { handshake } from "./handshake.ts";
 import type { Handshake } from "./handshake.ts";
@@ -117,11 +117,29 @@ async function answersWithOurCertificate(
         const expected = `a certificate for ${target.hostname}, signed by our CA and valid`;
         throw new Unexpected(`TLS with ${expected}`, seen.detail);
     }
+    const authorities = certificatesIn(target.caPem);
+    if (authorities.length > 1) await answersForEach(target, authorities, timeout);
     const until = seen.validUntil.toISOString().slice(0, 10);
+    const by = authorities.length > 1 ? `each of our ${authorities.length} CAs` : "our CA";
     return (
         `${seen.protocol} to ${target.address} port ${target.port}; ` +
-        `the certificate is for ${target.hostname}, by our CA, until ${until}`
+        `the certificate is for ${target.hostname}, by ${by}, until ${until}`
     );
+}
+
+/** While one CA takes over from another, a client that has only one of them gets in. */
+async function answersForEach(target: Target, authorities: string[], timeout: number) {
+    for (const pem of authorities) {
+        const seen = await handshake(target, [pem], timeout);
+        if (seen.kind === "trusted") continue;
+        const name = new X509Certificate(pem).subject.replaceAll("\n", ", ");
+        throw new Unexpected(`a client that trusts only ${name} to trust the server`, seen.detail);
+    }
+}
+
+/** The certificates of a bundle. */
+function certificatesIn(pem: string): string[] {
+    return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
 async function sendsToItself(

@@ -37,6 +37,7 @@ describe("settings", () => {
             connectBy: "hostname",
             hostnames: [],
             certificate: { validDays: 365, renewDays: 30 },
+            authorities: { trusted: [1], issuer: 1 },
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
             broker: { retained: true },
             endpoint: "https://api.machines.dev",
@@ -51,6 +52,12 @@ describe("settings", () => {
             "test",
         );
         assert.deepEqual(settings.users, [{ name: "tester", password: "correct horse" }]);
+    });
+
+    it("take two generations of the CA", () => {
+        const raw = { users, caTrusted: "[1,2]", caIssuer: "2" };
+        const expected = { trusted: [1, 2], issuer: 2 };
+        assert.deepEqual(parseSettings(raw, "test").authorities, expected);
     });
 
     it("look for the logs where the machines are, unless that is Fly", () => {
@@ -116,6 +123,15 @@ describe("settings", () => {
         [{ ipv4: "maybe" }, /^ipv4: must be true or false; it is "maybe"$/],
         [{ hostnames: JSON.stringify(["not a name"]) }, /^hostnames\.0: must be a host name/],
         [{ certificateValidDays: "20" }, /^certificateRenewDays: must be below .*\(20\)/],
+        [{ caTrusted: "1" }, /^caTrusted: must be a list of the CA's generations, as \[1\]/],
+        [{ caTrusted: "[]" }, /^caTrusted: must name a generation/],
+        [{ caTrusted: "[1,2,3]" }, /^caTrusted: must name at most two: .*; it is "\[1,2,3\]"$/],
+        [{ caTrusted: "[1,1]" }, /^caTrusted\.1: is there twice; it is "1"$/],
+        [
+            { caTrusted: "[0,1]" },
+            /^caTrusted\.0: must be a whole number from 1 to 1000; it is "0"$/,
+        ],
+        [{ caIssuer: "2" }, /^caIssuer: must be in caTrusted \(1\), .*; it is 2$/],
         [{ endpoint: "api.machines.dev" }, /^endpoint: must be an http or https URL/],
         [{ registry: "https://registry.fly.io/x" }, /^registry: must be a host/],
         [{ prot: "1" }, /^prot: is not a setting; there are appName, /],

@@ -14,8 +14,15 @@ export interface Authority {
     keys: webcrypto.CryptoKeyPair;
 }
 
+export interface Issuing {
+    /** When it ends; in the past for an expired one. */
+    notAfter?: Date;
+    /** Another CA, whose clients are led to this one by a certificate in the chain. */
+    crossed?: Authority;
+}
+
 export interface ServerCertificate {
-    /** The certificate, then the CA's. */
+    /** The certificate, then the CA's, or what leads to another CA. */
     chain: string;
     /** PKCS #8 PEM. */
     key: string;
@@ -37,15 +44,11 @@ export async function makeAuthority(name = "Test CA"): Promise<Authority> {
     return { pem: certificate.toString("pem"), certificate, keys };
 }
 
-/**
- * A server certificate for names and addresses.
- *
- * @param notAfter when it ends; in the past for an expired one
- */
+/** A server certificate for names and addresses. */
 export async function issue(
     authority: Authority,
     names: string[],
-    notAfter = new Date(Date.now() + 30 * DAY),
+    { notAfter = new Date(Date.now() + 30 * DAY), crossed }: Issuing = {},
 ): Promise<ServerCertificate> {
     const keys = await makeKeys();
     const certificate = await x509.X509CertificateGenerator.create({
@@ -67,9 +70,32 @@ export async function issue(
     });
     const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
     return {
-        chain: `${certificate.toString("pem")}\n${authority.pem}\n`,
+        chain: `${certificate.toString("pem")}\n${crossed ? await crossSign(authority, crossed) : authority.pem}\n`,
         key: `${x509.PemConverter.encode(key, "PRIVATE KEY")}\n`,
     };
+}
+
+/** The authority's key and name once more, signed by the other. */
+async function crossSign(authority: Authority, by: Authority): Promise<string> {
+    const certificate = await x509.X509CertificateGenerator.create({
+        subject: authority.certificate.subject,
+        issuer: by.certificate.subject,
+        notBefore: authority.certificate.notBefore,
+        notAfter: authority.certificate.notAfter,
+        publicKey: authority.keys.publicKey,
+        signingKey: by.keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        extensions: [
+            new x509.BasicConstraintsExtension(true, undefined, true),
+            new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+        ],
+    });
+    return certificate.toString("pem");
+}
+
+/** The certificates of a bundle or a chain, in PEM. */
+export function certificatesIn(pem: string): string[] {
+    return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
 }
 
 function makeKeys(): Promise<webcrypto.CryptoKeyPair> {

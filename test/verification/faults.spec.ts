@@ -102,10 +102,13 @@ describe("verification of a broker", () => {
         assert.deepEqual(failures(await verified), []);
     });
 
-    it("knows the server by a bundle of an old and a new CA", async () => {
+    it("knows the server by an old and a new CA, each alone", async () => {
         const other = await makeAuthority("Old CA");
-        const steps = await stepsOf({}, { caPem: `${other.pem}\n${authority.pem}` });
+        const server = await issue(authority, [HOSTNAME], { crossed: other });
+        const bundle = { caPem: `${other.pem}\n${authority.pem}` };
+        const steps = await stepsOf({ certificate: server }, bundle);
         assert.deepEqual(failures(steps), []);
+        assert.match(steps[0]!.text, /, by each of our 2 CAs, /);
     });
 
     describe("that is wrong in one thing", () => {
@@ -122,6 +125,12 @@ describe("verification of a broker", () => {
             assert.equal(steps.length, 1, "nothing else is tried");
         });
 
+        it("fails the TLS step when only clients of one of two CAs get in", async () => {
+            const other = await makeAuthority("Old CA");
+            const steps = await stepsOf({}, { caPem: `${authority.pem}\n${other.pem}` });
+            expectFailure(steps, "tls", /expected a client that trusts only CN=Old CA to trust/);
+        });
+
         it("fails the TLS step over a certificate for another name", async () => {
             const other = await issue(authority, ["someone-else.fly.dev"]);
             const steps = await stepsOf({ certificate: other });
@@ -134,7 +143,9 @@ describe("verification of a broker", () => {
         });
 
         it("fails the TLS step over a certificate that has expired", async () => {
-            const expired = await issue(authority, [HOSTNAME], new Date(Date.now() - HOUR));
+            const expired = await issue(authority, [HOSTNAME], {
+                notAfter: new Date(Date.now() - HOUR),
+            });
             const steps = await stepsOf({ certificate: expired });
             expectFailure(steps, "tls", /saw: a certificate that has expired/);
         });
