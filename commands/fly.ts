@@ -9,6 +9,8 @@ export interface LocalFly {
     endpoint: string;
     registry: string;
     token: string;
+    /** The authority that stands for the public ones, in PEM. */
+    publicCaFile: string;
 }
 
 const MAIN = path.join(ROOT, "local", "main.ts");

@@ -17,7 +17,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { noteOf } from "../local/processes.ts";
 import { pulumiEnvironment } from "../toolchain/environment.ts";
-import { LOCAL, ROOT } from "../toolchain/paths.ts";
+import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 
@@ -30,6 +30,9 @@ const PASSPHRASE_FILE = path.join(LOCAL, "passphrase");
 const STACK_FILE = path.join(ROOT, `Pulumi.${DEV}.yaml`);
 /** The committed stack file and this machine's salt, which `stack init` would write into it. */
 const LOCAL_STACK_FILE = path.join(LOCAL, `Pulumi.${DEV}.yaml`);
+
+/** In the local Fly's directory, as its README says. */
+const PUBLIC_CA = "public-ca.pem";
 
 const SALT = /^encryptionsalt: .*\n?/m;
 
@@ -57,8 +60,17 @@ export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
         ...pulumiEnvironment(BACKEND),
         PULUMI_CONFIG_PASSPHRASE_FILE: PASSPHRASE_FILE,
         PULUMI_STACK: DEV,
+        ...publicTrust(),
         ...(flyToken !== undefined && { FLY_API_TOKEN: flyToken }),
     };
+}
+
+/**
+ * What stands in for the system's trust in public authorities, where TLS is ended by this machine's Fly:
+ * Node's own way to one more authority.
+ */
+export function publicTrust(): NodeJS.ProcessEnv {
+    return { NODE_EXTRA_CA_CERTS: path.join(LOCAL_FLY, PUBLIC_CA) };
 }
 
 export function devStackExists(): boolean {
@@ -154,12 +166,17 @@ export function runPulumi(cli: string, args: string[], env: NodeJS.ProcessEnv): 
     });
 }
 
+/** Whether a command that was given this stack, or none, is for this machine's. */
+export function meansDev(stack: string | undefined): boolean {
+    return stack === DEV || (stack === undefined && devStackExists());
+}
+
 /** Outputs of a stack as JSON text; secrets are `[secret]` unless asked for. */
 export async function stackOutputs(
     stack: string | undefined,
     showSecrets: boolean,
 ): Promise<Captured> {
-    const useDev = stack === DEV || (stack === undefined && devStackExists());
+    const useDev = meansDev(stack);
     const args = ["stack", "output", "--json", "--non-interactive"];
     if (showSecrets) args.push("--show-secrets");
     if (useDev) args.push("--stack", DEV);

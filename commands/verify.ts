@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
-import { stackOutputs } from "./stack.ts";
+import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
 
 interface Outputs {
     url: string;
@@ -31,6 +31,7 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
     stdio: "inherit",
     env: {
         ...process.env,
+        ...(meansDev(values.stack) && publicTrust()),
         MQTT_ADDRESS: outputs.address,
         MQTT_PORT: String(outputs.port),
         MQTT_HOSTNAME: outputs.hostname,

@@ -11,6 +11,7 @@ import { instanceOf } from "./instance.ts";
 import { Journal } from "./journal.ts";
 import { RateLimits } from "./limits.ts";
 import type { LocalState } from "./model/records.ts";
+import { PublicCa } from "./public-ca.ts";
 import { Replicas } from "./replicas.ts";
 import { reset } from "./reset.ts";
 import { Checks } from "./runtime/checks.ts";
@@ -51,6 +52,8 @@ export interface LocalFly {
     /** `host:port` for image names; user `x`, password the token. */
     registry: string;
     token: string;
+    /** PEM file of the authority that the edge's certificates are from: what clients here trust. */
+    publicCaFile: string;
     dir: string;
     registryPid: number | undefined;
     /** Ends servers and containers. State and volumes stay, unless the directory was a new one. */
@@ -150,7 +153,9 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
             ended: (machine) => edge.drop(machine.id),
             log,
         });
-        const edge = new Edge(store, {
+        const ca = new PublicCa(dir);
+        undo.push(() => ca.close());
+        const edge = new Edge(store, ca, {
             address: (machine) => machines.address(machine),
             autostart: (machine) => machines.start(machine, "proxy"),
             log,
@@ -196,6 +201,7 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
             endpoint: `http://127.0.0.1:${port}`,
             registry: host,
             token: data.token,
+            publicCaFile: ca.file,
             dir,
             registryPid: registry.pid,
             close,

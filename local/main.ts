@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { announce, running, startInBackground, stop, withdraw } from "./daemon.ts";
 import { instanceOf } from "./instance.ts";
 import { noteOf } from "./processes.ts";
+import { PUBLIC_CA_FILES } from "./public-ca.ts";
 import { readState } from "./state.ts";
 import { summarize } from "./status.ts";
 
@@ -113,6 +114,7 @@ function status(options: Options): void {
         token: note?.token ?? state?.token ?? null,
         pid: note?.pid ?? null,
         dir: options.dir,
+        publicCaFile: join(options.dir, PUBLIC_CA_FILES[0]),
         apps: state === undefined ? [] : summarize(state),
     };
     console.log(JSON.stringify(about, undefined, 2));

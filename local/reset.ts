@@ -4,6 +4,7 @@ import { instanceOf } from "./instance.ts";
 import { connectDocker, ignoring, LABEL } from "./runtime/docker.ts";
 import { detachAll } from "./runtime/loop-volumes.ts";
 import { Registry } from "./runtime/registry.ts";
+import { PUBLIC_CA_FILES } from "./public-ca.ts";
 import { readState } from "./state.ts";
 
 /** Everything a server writes into its directory. Nothing else there is touched. */
@@ -19,6 +20,7 @@ const FILES = [
     "registry.sock",
     "volumes",
     "snapshots",
+    ...PUBLIC_CA_FILES,
 ];
 
 /**

@@ -54,6 +54,8 @@ export interface Port {
     start_port?: number;
     end_port?: number;
     handlers?: string[];
+    force_https?: boolean;
+    tls_options?: { alpn?: string[]; versions?: string[]; default_self_signed?: boolean };
     proxy_proto_options?: { version?: string };
     [other: string]: unknown;
 }

@@ -1,94 +1,64 @@
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
-import type { Service } from "../model/config.ts";
-import type { MachineRecord } from "../model/records.ts";
+import type { Duplex } from "node:stream";
+import type { PublicCa } from "../public-ca.ts";
 import type { Store } from "../state.ts";
-import { checksOf } from "./checks.ts";
+import { HttpHandler } from "./edge-http.ts";
+import { Routes } from "./edge-routes.ts";
+import type { EdgeHooks, Reached } from "./edge-routes.ts";
+import { terminate } from "./edge-tls.ts";
+import type { TlsPort } from "./edge-tls.ts";
 import { proxyHeader } from "./proxy-protocol.ts";
 
-/** How often and how long the edge tries a machine that is started but does not listen yet. */
-const RETRY_MS = 100;
-const RETRY_FOR_MS = 8000;
-/** How long a connection waits for a machine that was started on its behalf. */
-const AUTOSTART_MS = 30_000;
-
-interface Target {
-    machine: MachineRecord;
-    service: Service;
-    port: number;
-    handlers: string[];
-    proxyVersion: string;
-}
-
-interface Listener {
-    server: Server;
-    app: string;
+interface Place {
+    ip: string;
     port: number;
 }
 
-export interface EdgeHooks {
-    /** The container address of a started machine. */
-    address(machine: string): string | undefined;
-    /** Starts a stopped machine because a connection came for it. */
-    autostart(machine: MachineRecord): void;
-    log(text: string): void;
+/** What a port of an address is asked to do; where it is shared, by several apps. */
+interface Wanted extends Place {
+    shared: boolean;
+    ports: TlsPort[];
 }
 
-/** Ports of a service that reach `internal_port`, each with its handlers. */
-function* portsOf(service: Service): Generator<[number, string[], string]> {
-    for (const one of service.ports ?? []) {
-        const first = one.port ?? one.start_port ?? 0;
-        const last = one.port ?? one.end_port ?? first;
-        const version = one.proxy_proto_options?.version ?? "v1";
-        for (let port = first; port <= last; port++) yield [port, one.handlers ?? [], version];
-    }
-}
+const MODELLED = ["tls", "http", "proxy_proto"];
 
 /**
  * Fly's edge for TCP: every address of an app listens on the external ports of its machines'
- * services and pipes each connection to a started machine.
+ * services, applies the port's handlers and pipes each connection to a started machine.
  */
 export class Edge {
-    readonly #store: Store;
+    readonly #routes: Routes;
     readonly #hooks: EdgeHooks;
-    readonly #listeners = new Map<string, Listener>();
+    readonly #ca: PublicCa;
+    readonly #http = new HttpHandler();
+    readonly #listeners = new Map<string, Server>();
     readonly #refused = new Set<string>();
+    /** Clients' own connections, below TLS → the machine that they lead to. */
     readonly #sockets = new Map<Socket, string>();
-    readonly #load = new Map<string, number>();
     #closed = false;
 
-    constructor(store: Store, hooks: EdgeHooks) {
-        this.#store = store;
+    constructor(store: Store, ca: PublicCa, hooks: EdgeHooks) {
+        this.#routes = new Routes(store, hooks);
+        this.#ca = ca;
         this.#hooks = hooks;
     }
 
     /** Opens and closes listeners so that they match the apps' addresses and machines. */
     sync(): void {
         if (this.#closed) return;
-        const wanted = new Map<string, { ip: string; port: number; app: string }>();
-        for (const machine of Object.values(this.#store.data.machines)) {
-            if (machine.state === "destroyed") continue;
-            const app = this.#store.data.apps[machine.app];
-            for (const service of machine.config.services ?? []) {
-                if (service.protocol !== "tcp") continue;
-                for (const [port, handlers] of portsOf(service)) {
-                    for (const address of app?.ips ?? []) {
-                        // A shared address routes by SNI or HTTP host only, never a raw port.
-                        if (address.listen === undefined) continue;
-                        if (address.shared && handlers.length === 0) continue;
-                        const key = `${address.listen}:${port}`;
-                        wanted.set(key, { ip: address.listen, port, app: machine.app });
-                    }
-                }
-            }
-        }
-        for (const [key, listener] of this.#listeners) {
+        const wanted = this.#wanted();
+        for (const [key, server] of this.#listeners) {
             if (wanted.has(key)) continue;
-            listener.server.close();
+            server.close();
             this.#listeners.delete(key);
         }
-        for (const [key, { ip, port, app }] of wanted) {
-            if (!this.#listeners.has(key)) this.#listen(key, ip, port, app);
+        for (const [key, one] of wanted) {
+            if (!this.#listeners.has(key)) this.#listen(key, one);
+            // So that it is there when the first client comes.
+            if (one.ports.some(({ entry }) => entry.handlers?.includes("tls"))) {
+                this.#ca.certificate().catch((error: Error) => this.#hooks.log(String(error)));
+            }
         }
     }
 
@@ -99,148 +69,114 @@ export class Edge {
 
     close(): void {
         this.#closed = true;
-        for (const listener of this.#listeners.values()) listener.server.close();
+        for (const server of this.#listeners.values()) server.close();
         this.#listeners.clear();
         for (const socket of this.#sockets.keys()) socket.destroy();
     }
 
-    #listen(key: string, ip: string, port: number, app: string): void {
+    #wanted(): Map<string, Wanted> {
+        const wanted = new Map<string, Wanted>();
+        for (const { ip, port, app, shared, entry } of this.#routes.all()) {
+            const key = `${ip}:${port}`;
+            const one = wanted.get(key) ?? { ip, port, shared, ports: [] };
+            if (!one.ports.some((other) => other.app === app)) one.ports.push({ app, entry });
+            wanted.set(key, one);
+        }
+        return wanted;
+    }
+
+    #listen(key: string, { ip, port }: Place): void {
         const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-            this.#accept(client, app, port);
+            this.#sockets.set(client, "");
+            client.on("error", () => client.destroy());
+            client.once("close", () => this.#sockets.delete(client));
+            this.#accept(client, key).catch((error: Error) => {
+                this.#hooks.log(`edge: ${key}: ${error.message}`);
+                client.destroy();
+            });
         });
-        const listener: Listener = { server, app, port };
-        this.#listeners.set(key, listener);
+        this.#listeners.set(key, server);
         server.on("error", (error: NodeJS.ErrnoException) => {
-            if (this.#listeners.get(key) === listener) this.#listeners.delete(key);
+            if (this.#listeners.get(key) === server) this.#listeners.delete(key);
             if (this.#refused.has(key)) return;
             this.#refused.add(key);
-            this.#hooks.log(`edge: cannot listen on ${key} for ${app}: ${error.message}`);
+            this.#hooks.log(`edge: cannot listen on ${key}: ${error.message}`);
         });
         server.listen({ host: ip, port, backlog: 1024 });
     }
 
-    #targets(app: string, port: number): Target[] {
-        const found: Target[] = [];
-        for (const machine of Object.values(this.#store.data.machines)) {
-            if (machine.app !== app || machine.cordoned) continue;
-            for (const service of machine.config.services ?? []) {
-                if (service.protocol !== "tcp") continue;
-                for (const [one, handlers, proxyVersion] of portsOf(service)) {
-                    if (one === port) {
-                        found.push({ machine, service, port, handlers, proxyVersion });
-                    }
-                }
-            }
+    async #accept(raw: Socket, key: string): Promise<void> {
+        const found = this.#wanted().get(key);
+        if (found === undefined) return void raw.destroy();
+        const { port, shared, ports } = found;
+        const unknown = ports.flatMap(({ entry }) =>
+            (entry.handlers ?? []).filter((name) => !MODELLED.includes(name)),
+        );
+        if (unknown.length > 0) {
+            this.#hooks.log(`edge: ${key} wants handlers that are not modelled: ${unknown.join()}`);
+            return void raw.destroy();
         }
-        return found;
-    }
-
-    /** Started, healthy, below its hard limit, and of those the least loaded. */
-    #choose(targets: readonly Target[]): Target | undefined {
-        const open = targets.filter(({ machine, service }) => {
-            if (machine.state !== "started") return false;
-            if ((this.#hooks.address(machine.id) ?? "") === "") return false;
-            const limit = service.concurrency?.hard_limit;
-            if (limit !== undefined && this.#loadOf(machine.id) >= limit) return false;
-            return checksOf(machine.config)
-                .filter((one) => machine.config.services?.[one.service ?? -1] === service)
-                .every((one) =>
-                    machine.checks.some(
-                        (check) => check.name === one.name && check.status === "passing",
-                    ),
-                );
-        });
-        return open.sort((a, b) => this.#loadOf(a.machine.id) - this.#loadOf(b.machine.id))[0];
-    }
-
-    #loadOf(machine: string): number {
-        return this.#load.get(machine) ?? 0;
-    }
-
-    #count(machine: string, change: 1 | -1): void {
-        const load = this.#loadOf(machine) + change;
-        if (load > 0) this.#load.set(machine, load);
-        else this.#load.delete(machine);
-    }
-
-    #accept(client: Socket, app: string, port: number): void {
-        this.#sockets.set(client, "");
-        client.on("error", () => client.destroy());
-        client.once("close", () => this.#sockets.delete(client));
-        const targets = this.#targets(app, port);
-        if (this.#choose(targets) === undefined) {
-            const asleep = targets.find(
-                ({ machine, service }) =>
-                    ["stopped", "suspended"].includes(machine.state) && service.autostart !== false,
-            );
-            const coming = targets.some(({ machine }) =>
-                ["starting", "restarting", "replacing", "created"].includes(machine.state),
-            );
-            if (asleep === undefined && !coming) {
-                client.destroy();
-                return;
-            }
-            if (asleep !== undefined) this.#hooks.autostart(asleep.machine);
-            this.#dial(client, app, port, Date.now() + AUTOSTART_MS);
-            return;
+        const tls = ports.filter(({ entry }) => entry.handlers?.includes("tls"));
+        let stream: Duplex = raw;
+        let served = ports;
+        if (tls.length > 0) {
+            const secured = await terminate(raw, await this.#ca.certificate(), tls);
+            if (secured === undefined) return void raw.destroy();
+            stream = secured.stream;
+            served = tls.filter(({ app }) => app === secured.app);
         }
-        this.#dial(client, app, port, Date.now() + RETRY_FOR_MS);
-    }
-
-    /** Connects to a machine, trying again while none answers, until `deadline`. */
-    #dial(client: Socket, app: string, port: number, deadline: number): void {
-        if (client.destroyed || this.#closed) return;
-        const again = () => {
-            if (Date.now() >= deadline) client.destroy();
-            else setTimeout(() => this.#dial(client, app, port, deadline), RETRY_MS);
+        const reach = async (app: string) => {
+            const reached = await this.#reach(raw, app, port);
+            if (reached !== undefined) this.#sockets.set(raw, reached.machine.id);
+            return reached;
         };
-        const target = this.#choose(this.#targets(app, port));
-        if (target === undefined) return again();
-        if (target.handlers.some((handler) => handler !== "proxy_proto")) {
-            this.#hooks.log(`edge: ${app}:${port} wants handlers that are not modelled`);
-            client.destroy();
+        if (served[0]?.entry.handlers?.includes("http") !== true) {
+            const reached = await reach(served[0]!.app);
+            if (reached === undefined) raw.destroy();
+            else join(raw, stream, reached.upstream);
             return;
         }
-        const { machine, service } = target;
-        this.#count(machine.id, 1);
-        const upstream = connect({
-            host: this.#hooks.address(machine.id) ?? "",
-            port: service.internal_port,
-            allowHalfOpen: true,
-            noDelay: true,
-        });
-        const failed = () => {
-            this.#count(machine.id, -1);
-            again();
-        };
-        upstream.once("error", failed);
-        upstream.once("connect", () => {
-            upstream.off("error", failed);
-            this.#join(client, upstream, target);
+        // Where TLS has not named the app, and the address is not its own, the host name does.
+        const byHost = shared && tls.length === 0;
+        this.#http.handle(stream, {
+            raw,
+            tls: tls.length > 0,
+            port,
+            reach,
+            route: (host) => {
+                const one = served.find(({ app }) => !byHost || host === `${app}.fly.dev`);
+                return one && { app: one.app, forceHttps: one.entry.force_https === true };
+            },
         });
     }
 
-    #join(client: Socket, upstream: Socket, target: Target): void {
-        const id = target.machine.id;
-        if (client.destroyed) {
-            this.#count(id, -1);
-            upstream.destroy();
-            return;
+    /** A connection to a machine of the app, with the header that it is to begin with. */
+    async #reach(raw: Socket, app: string, port: number): Promise<Reached | undefined> {
+        const wanted = () => !raw.destroyed && !this.#closed;
+        const reached = await this.#routes.reach(app, port, wanted);
+        if (reached === undefined) return undefined;
+        if (!wanted()) {
+            reached.upstream.destroy();
+            return undefined;
         }
-        this.#sockets.set(client, id);
-        if (target.handlers.includes("proxy_proto")) {
-            upstream.write(proxyHeader(client, target.proxyVersion));
+        const { handlers = [], proxy_proto_options: options } = reached.entry;
+        if (handlers.includes("proxy_proto")) {
+            reached.upstream.write(proxyHeader(raw, options?.version ?? "v1"));
         }
-        upstream.on("error", () => client.destroy());
-        client.once("close", () => {
-            this.#count(id, -1);
-            // A client that ended in order may leave bytes that are still on their way in.
-            if (!upstream.writableEnded) upstream.destroy();
-        });
-        upstream.once("close", (hadError) => {
-            if (hadError) client.destroy();
-        });
-        client.pipe(upstream);
-        upstream.pipe(client);
+        return reached;
     }
+}
+
+/** Pipes both ways. Each side may end before the other; what breaks on one breaks the other. */
+function join(raw: Socket, client: Duplex, upstream: Socket): void {
+    upstream.on("error", () => raw.destroy());
+    client.once("close", () => {
+        // A client that ended in order may leave bytes that are still on their way in.
+        if (!upstream.writableEnded) upstream.destroy();
+    });
+    upstream.once("close", (hadError) => {
+        if (hadError) raw.destroy();
+    });
+    client.pipe(upstream);
+    upstream.pipe(client);
 }

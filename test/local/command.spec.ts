@@ -22,6 +22,7 @@ interface Status {
     token: string;
     pid: number;
     dir: string;
+    publicCaFile: string;
     apps: {
         name: string;
         hostname: string;

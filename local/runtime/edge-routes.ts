@@ -1,0 +1,171 @@
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import type { Port, Service } from "../model/config.ts";
+import type { IpRecord, MachineRecord } from "../model/records.ts";
+import type { Store } from "../state.ts";
+import { checksOf } from "./checks.ts";
+
+/** How often and how long the edge tries a machine that is started but does not listen yet. */
+const RETRY_MS = 100;
+const RETRY_FOR_MS = 8000;
+/** How long a connection waits for a machine that was started on its behalf. */
+const AUTOSTART_MS = 30_000;
+
+export interface EdgeHooks {
+    /** The container address of a started machine. */
+    address(machine: string): string | undefined;
+    /** Starts a stopped machine because a connection came for it. */
+    autostart(machine: MachineRecord): void;
+    log(text: string): void;
+}
+
+/** A machine's service that an external port leads to. */
+export interface Target {
+    machine: MachineRecord;
+    service: Service;
+    /** The entry of the service's `ports` that names the external port. */
+    entry: Port;
+}
+
+/** A connection to a machine. It counts as the machine's load until it closes. */
+export interface Reached extends Target {
+    upstream: Socket;
+}
+
+/** External ports of a service, each with the entry that names it. */
+function* portsOf(service: Service): Generator<[number, Port]> {
+    for (const entry of service.ports ?? []) {
+        const first = entry.port ?? entry.start_port ?? 0;
+        const last = entry.port ?? entry.end_port ?? first;
+        for (let port = first; port <= last; port++) yield [port, entry];
+    }
+}
+
+/** A shared address leads to an app by the name in TLS or HTTP, which a raw port has not. */
+function carries(address: IpRecord, { handlers = [] }: Port): boolean {
+    return !address.shared || handlers.includes("tls") || handlers.includes("http");
+}
+
+/** Which machines an address and port lead to, and connections to them. */
+export class Routes {
+    readonly #store: Store;
+    readonly #hooks: EdgeHooks;
+    readonly #load = new Map<string, number>();
+
+    constructor(store: Store, hooks: EdgeHooks) {
+        this.#store = store;
+        this.#hooks = hooks;
+    }
+
+    /** Every address and port that leads somewhere: the app's name, and the port's entry. */
+    *all(): Generator<{ ip: string; port: number; app: string; shared: boolean; entry: Port }> {
+        for (const machine of Object.values(this.#store.data.machines)) {
+            if (machine.state === "destroyed") continue;
+            const addresses = this.#store.data.apps[machine.app]?.ips ?? [];
+            for (const service of machine.config.services ?? []) {
+                if (service.protocol !== "tcp") continue;
+                for (const [port, entry] of portsOf(service)) {
+                    for (const address of addresses) {
+                        const { listen: ip, shared } = address;
+                        if (ip === undefined || !carries(address, entry)) continue;
+                        yield { ip, port, app: machine.app, shared, entry };
+                    }
+                }
+            }
+        }
+    }
+
+    targets(app: string, port: number): Target[] {
+        const found: Target[] = [];
+        for (const machine of Object.values(this.#store.data.machines)) {
+            if (machine.app !== app || machine.cordoned) continue;
+            for (const service of machine.config.services ?? []) {
+                if (service.protocol !== "tcp") continue;
+                for (const [one, entry] of portsOf(service)) {
+                    if (one === port) found.push({ machine, service, entry });
+                }
+            }
+        }
+        return found;
+    }
+
+    /**
+     * Connects to a machine, trying again while none answers.
+     *
+     * @param wanted whether the client is still there
+     * @returns undefined when there is no machine to be had
+     */
+    async reach(app: string, port: number, wanted: () => boolean): Promise<Reached | undefined> {
+        const deadline = Date.now() + this.#patience(app, port);
+        while (wanted() && Date.now() < deadline) {
+            const target = this.#choose(this.targets(app, port));
+            const upstream = target && (await this.#connect(target));
+            if (target && upstream) return { ...target, upstream };
+            await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        }
+        return undefined;
+    }
+
+    /** How long (ms) a client may wait; starts a machine for it where that is the way. */
+    #patience(app: string, port: number): number {
+        const targets = this.targets(app, port);
+        if (this.#choose(targets) !== undefined) return RETRY_FOR_MS;
+        const asleep = targets.find(
+            ({ machine, service }) =>
+                ["stopped", "suspended"].includes(machine.state) && service.autostart !== false,
+        );
+        if (asleep !== undefined) this.#hooks.autostart(asleep.machine);
+        const coming = targets.some(({ machine }) =>
+            ["starting", "restarting", "replacing", "created"].includes(machine.state),
+        );
+        return asleep !== undefined || coming ? AUTOSTART_MS : 0;
+    }
+
+    /** Started, healthy, below its hard limit, and of those the least loaded. */
+    #choose(targets: readonly Target[]): Target | undefined {
+        const open = targets.filter(({ machine, service }) => {
+            if (machine.state !== "started") return false;
+            if ((this.#hooks.address(machine.id) ?? "") === "") return false;
+            const limit = service.concurrency?.hard_limit;
+            if (limit !== undefined && this.#loadOf(machine.id) >= limit) return false;
+            return checksOf(machine.config)
+                .filter((one) => machine.config.services?.[one.service ?? -1] === service)
+                .every((one) =>
+                    machine.checks.some(
+                        (check) => check.name === one.name && check.status === "passing",
+                    ),
+                );
+        });
+        return open.sort((a, b) => this.#loadOf(a.machine.id) - this.#loadOf(b.machine.id))[0];
+    }
+
+    #connect({ machine, service }: Target): Promise<Socket | undefined> {
+        this.#count(machine.id, 1);
+        const upstream = connect({
+            host: this.#hooks.address(machine.id) ?? "",
+            port: service.internal_port,
+            allowHalfOpen: true,
+            noDelay: true,
+        });
+        upstream.once("close", () => this.#count(machine.id, -1));
+        return new Promise((resolve) => {
+            const failed = () => resolve(undefined);
+            upstream.once("error", failed);
+            upstream.once("connect", () => {
+                upstream.off("error", failed);
+                upstream.on("error", () => upstream.destroy());
+                resolve(upstream);
+            });
+        });
+    }
+
+    #loadOf(machine: string): number {
+        return this.#load.get(machine) ?? 0;
+    }
+
+    #count(machine: string, change: 1 | -1): void {
+        const load = this.#loadOf(machine) + change;
+        if (load > 0) this.#load.set(machine, load);
+        else this.#load.delete(machine);
+    }
+}
