@@ -46,6 +46,7 @@ const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
         ],
     },
     { name: "broker", fast: ["acl", "conf"] },
+    { name: "fuzz" },
     { name: "verification" },
     { name: "e2e" },
     // Mostly waiting, each phase on a Fly of its own.
