@@ -12,7 +12,7 @@ import { readSettings } from "./config/index.ts";
 // 0.2 s a preview. This code runs as it is written, so there is nothing to map.
 delete (Error as { prepareStackTrace?: unknown }).prepareStackTrace;
 
-const { settings, token } = await readSettings();
+const { settings, token, deployed } = await readSettings();
 
 const app = new FlyApp("fly", settings);
 
@@ -22,6 +22,7 @@ const certificates = new Certificates("certificates", {
     hostnames: settings.hostnames,
     ...settings.certificate,
     authorities: settings.authorities,
+    deployed,
 });
 
 const credentials = new Credentials("credentials", settings.users);
@@ -67,6 +68,7 @@ const clients = clientCommands({
 export { port };
 export const url = pulumi.interpolate`mqtts://${hostname}:${port}`;
 export const caCertificatePem = certificates.caPem;
+export const { expiry } = certificates;
 export const { machineId, volumeId } = broker;
 export const imageDigest = image.digest;
 export const users = credentials.passwords;

@@ -1,6 +1,7 @@
 /** The CAs of a stack, a key and a certificate a generation, and what lets one stand in for another. */
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import { CA_RENEW_DAYS, CA_VALID_DAYS } from "../config/expiry.ts";
 
 /** A generation of the CA. A certificate that it renews has the same key and the same name. */
 export interface Authority {
@@ -13,14 +14,12 @@ type Parent = { parent: pulumi.Resource };
 
 export const ECDSA_P256 = { algorithm: "ECDSA", ecdsaCurve: "P256" };
 
-const YEAR_HOURS = 365 * 24;
-
 const CA_USE = {
     isCaCertificate: true,
     setSubjectKeyId: true,
     allowedUses: ["cert_signing", "crl_signing"],
-    validityPeriodHours: 10 * YEAR_HOURS,
-    earlyRenewalHours: YEAR_HOURS,
+    validityPeriodHours: CA_VALID_DAYS * 24,
+    earlyRenewalHours: CA_RENEW_DAYS * 24,
 };
 
 /** The name of a CA's resources. The first has no number, as before there were others. */

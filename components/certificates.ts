@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import type { Deployed, Expiry } from "../config/deployed.ts";
 import { crossSign, ECDSA_P256, makeAuthority } from "./authorities.ts";
 
 export interface CertificatesArgs {
@@ -16,6 +17,8 @@ export interface CertificatesArgs {
      * other; and which of them signs. A new one is made, one that is left out is gone.
      */
     authorities: { trusted: number[]; issuer: number };
+    /** What there was before. */
+    deployed: Deployed;
 }
 
 /**
@@ -29,6 +32,8 @@ export class Certificates extends pulumi.ComponentResource {
     /** The server certificate, then what leads from it to each trusted CA. */
     readonly serverChainPem: pulumi.Output<string>;
     readonly serverKeyPem: pulumi.Output<string>;
+    /** When the server certificate ends, and of each CA the certificate that clients may still have. */
+    readonly expiry: pulumi.Output<Expiry>;
 
     constructor(name: string, args: CertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Certificates", name, {}, opts);
@@ -73,10 +78,26 @@ export class Certificates extends pulumi.ComponentResource {
         const rest = crossed.length > 0 ? crossed : [issuer.certificate];
         this.serverChainPem = joined([server, ...rest].map(({ certPem }) => certPem));
         this.serverKeyPem = serverKey.privateKeyPem;
+        this.expiry = pulumi.output({
+            server: server.validityEndTime.apply((end) => earlier(undefined, end)),
+            ca: Object.fromEntries(
+                trusted.map(({ generation, certificate }) => [
+                    generation,
+                    certificate.validityEndTime.apply((end) =>
+                        earlier(args.deployed.authorities.get(generation)?.held, end),
+                    ),
+                ]),
+            ),
+        });
         this.registerOutputs({ caPem: this.caPem });
     }
 }
 
 function joined(pems: pulumi.Output<string>[]): pulumi.Output<string> {
     return pulumi.all(pems).apply((all) => all.join(""));
+}
+
+/** The earlier of the two, in ISO 8601. */
+function earlier(one: Date | undefined, other: string): string {
+    return new Date(Math.min(one?.getTime() ?? Infinity, Date.parse(other))).toISOString();
 }

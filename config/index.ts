@@ -1,14 +1,24 @@
 import * as pulumi from "@pulumi/pulumi";
 import { chooseToken } from "../providers/fly/token.ts";
+import type { Deployed } from "./deployed.ts";
+import { expiryWarnings } from "./expiry.ts";
 import { preflight } from "./preflight.ts";
 import { parseSettings, SettingsError, type Settings } from "./settings.ts";
 
+export interface Read {
+    settings: Settings;
+    token: string | undefined;
+    /** What certificates the stack has from before. */
+    deployed: Deployed;
+}
+
 /**
- * The selected stack's settings and Fly's token, checked both by rule and by asking.
+ * The selected stack's settings and Fly's token, checked both by rule and by asking. Warns of
+ * certificates that are about to end.
  *
  * @throws pulumi.RunError listing every mistake; nothing has been declared by then
  */
-export async function readSettings(): Promise<{ settings: Settings; token: string | undefined }> {
+export async function readSettings(): Promise<Read> {
     const namespace = `${pulumi.getProject()}:`;
     const raw = Object.fromEntries(
         Object.entries(pulumi.runtime.allConfig())
@@ -18,8 +28,10 @@ export async function readSettings(): Promise<{ settings: Settings; token: strin
     const token = chooseToken(pulumi.runtime.allConfig()["fly:token"]);
     try {
         const settings = parseSettings(raw, pulumi.getStack());
-        await preflight(settings, token, pulumi.getStack());
-        return { settings, token };
+        const deployed = await preflight(settings, token, pulumi.getStack());
+        const warnings = expiryWarnings(deployed, settings, new Date());
+        for (const line of warnings) await pulumi.log.warn(line);
+        return { settings, token, deployed };
     } catch (error) {
         if (error instanceof SettingsError) throw usersMistake(error.message);
         throw error;

@@ -1,19 +1,27 @@
 /**
- * What can only be found out by asking: endpoint, token, region, app name, Docker, registry. Asked at
- * once and before anything is declared, so that a mistake here costs nothing either.
+ * What can only be found out by asking: endpoint, token, region, app name, Docker, registry, and what
+ * the stack has already. Asked at once and before anything is declared, so that a mistake here costs
+ * nothing either.
  */
 import { preflight as flyPreflight } from "../providers/fly/preflight.ts";
+import { readDeployed, type Deployed } from "./deployed.ts";
 import { dockerProblem } from "./docker.ts";
+import { authoritiesProblem } from "./expiry.ts";
 import { registryProblem } from "./registry.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
-/** @throws SettingsError with all problems */
+/**
+ * @returns what certificates the stack has
+ * @throws SettingsError with all problems
+ */
 export async function preflight(
     settings: Settings,
     token: string | undefined,
     stack: string,
-): Promise<void> {
+): Promise<Deployed> {
+    const deployed = readDeployed();
     const problems = await Promise.all([
+        deployed.then((before) => authoritiesProblem(before, settings.authorities.trusted)),
         flyPreflight({
             endpoint: settings.endpoint,
             token,
@@ -26,4 +34,5 @@ export async function preflight(
     ]);
     const found = problems.flat().filter((problem) => problem !== undefined);
     if (found.length > 0) throw new SettingsError(stack, found);
+    return deployed;
 }

@@ -134,6 +134,7 @@ export const schema = z.object({
     hostnames: json(z.array(hostname).superRefine(unique), "a list of host names").default([]),
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
+    expiryWarningDays: integer(0, 3650).default(30),
     caTrusted: json(
         z
             .array(generation, {

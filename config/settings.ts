@@ -28,8 +28,8 @@ export interface Settings {
     connectBy: "hostname" | "address";
     /** Names that the server certificate carries beside the app's own. */
     hostnames: string[];
-    /** Days that a server certificate is valid, and days before its end when `up` renews it. */
-    certificate: { validDays: number; renewDays: number };
+    /** Days that a server certificate is valid, and days before its end when `up` renews it or warns. */
+    certificate: { validDays: number; renewDays: number; warnDays: number };
     /** Generations of the CA that clients trust, one or two, and the one that signs. */
     authorities: { trusted: number[]; issuer: number };
     baseImage: string;
@@ -142,7 +142,11 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         addresses: { ipv6, ipv4 },
         connectBy: parsed.data.connectBy,
         hostnames: parsed.data.hostnames,
-        certificate: { validDays: certificateValidDays, renewDays: certificateRenewDays },
+        certificate: {
+            validDays: certificateValidDays,
+            renewDays: certificateRenewDays,
+            warnDays: parsed.data.expiryWarningDays,
+        },
         authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
         baseImage: parsed.data.baseImage,
         broker: { retained: parsed.data.retainedMessages },

@@ -123,6 +123,22 @@ describe("a CA that another takes over from", function () {
         for (const trusted of [second, third]) await accepts(issued, trusted);
     });
 
+    it("is renewed a year before its end with its key, so that clients go on", async () => {
+        const before = await stack.up();
+        const held = new Date(Date.now() + 300 * 24 * 3600 * 1000);
+        await stack.endCertificate("ca-3", held);
+        assert.match(await stack.ok("preview"), /SelfSignedCert ca-3 replace/);
+        const renewed = await stack.up();
+        assert.notEqual(renewed.caPem, before.caPem);
+        assert.equal(renewed.serverKeyPem, before.serverKeyPem);
+        for (const trusted of [before.caPem, renewed.caPem]) {
+            for (const one of certificatesIn(trusted)) await accepts(renewed, one);
+        }
+        assert.equal(renewed.expiry.ca["3"], held.toISOString());
+        assert.equal((await stack.up()).expiry.ca["3"], held.toISOString(), "remembered");
+        await stack.ok("preview", "--expect-no-changes");
+    });
+
     it("has certificates that are CAs' where they sign, and say by which key", async () => {
         const { serverChainPem } = await stack.up();
         const [server, cross] = certificatesIn(serverChainPem);

@@ -51,6 +51,7 @@ export interface Outputs {
     port: number;
     url: string;
     caCertificatePem: string;
+    expiry: { server: string; ca: Record<string, string> };
     machineId: string;
     volumeId: string;
     imageDigest: string;

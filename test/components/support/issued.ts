@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import type { Expiry } from "../../../config/deployed.ts";
 import { ROOT } from "../../../toolchain/paths.ts";
 import { scratchStack, type Said, type Stack } from "../../toolchain/support/stack.ts";
 
@@ -11,10 +12,12 @@ export interface Issued {
     caPem: string;
     serverChainPem: string;
     serverKeyPem: string;
+    expiry: Expiry;
 }
 
 const PROGRAM = `
 import * as pulumi from "@pulumi/pulumi";
+import { readDeployed } from "${path.join(ROOT, "config/deployed.ts")}";
 import { Certificates } from "${path.join(ROOT, "components/certificates.ts")}";
 
 const certificates = new Certificates("certificates", {
@@ -23,9 +26,10 @@ const certificates = new Certificates("certificates", {
     hostnames: [],
     validDays: 365,
     renewDays: 30,
+    deployed: await readDeployed(),
     ...new pulumi.Config().getObject<object>("certificates"),
 } as never);
-export const { caPem, serverChainPem, serverKeyPem } = certificates;
+export const { caPem, serverChainPem, serverKeyPem, expiry } = certificates;
 `;
 
 export class IssuingStack {
@@ -66,6 +70,21 @@ export class IssuingStack {
         await this.ok("up", "--yes", "--skip-preview");
         const outputs = await this.ok("stack", "output", "--json", "--show-secrets");
         return JSON.parse(outputs) as Issued;
+    }
+
+    /** Has the state say that a certificate ends then. */
+    async endCertificate(name: string, end: Date): Promise<void> {
+        const state = JSON.parse(await this.ok("stack", "export")) as {
+            deployment: { resources: { urn: string; outputs?: Record<string, unknown> }[] };
+        };
+        const found = state.deployment.resources.filter(
+            ({ urn, outputs }) => urn.endsWith(`::${name}`) && outputs?.["validityEndTime"],
+        );
+        assert.equal(found.length, 1);
+        found[0]!.outputs!["validityEndTime"] = end.toISOString();
+        const file = path.join(this.#stack.folder, "state.json");
+        writeFileSync(file, JSON.stringify(state));
+        await this.ok("stack", "import", "--file", file);
     }
 
     remove(): void {

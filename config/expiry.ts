@@ -1,0 +1,68 @@
+/** What is to be said of certificates that end, and of a CA that goes too early. */
+import type { Deployed } from "./deployed.ts";
+import type { Settings } from "./settings.ts";
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** Days that a CA's certificate is valid, and days before its end when `up` renews it. */
+export const CA_VALID_DAYS = 10 * 365;
+export const CA_RENEW_DAYS = 365;
+
+/**
+ * A line for each certificate that ends within the settings' days, with what comes of it. A CA is
+ * renewed with its key and name, so that clients which have the old certificate go on until that ends:
+ * they are spoken of when it is renewed, and again when the old one is about to end.
+ */
+export function expiryWarnings(deployed: Deployed, settings: Settings, now: Date): string[] {
+    const { renewDays, warnDays } = settings.certificate;
+    const warnings: string[] = [];
+    const within = (end: Date, days: number) => end.getTime() - now.getTime() <= days * DAY_MS;
+    const { server } = deployed;
+    if (server !== undefined && within(server, warnDays)) {
+        const from = dateOf(new Date(server.getTime() - renewDays * DAY_MS));
+        const renewal = within(server, renewDays)
+            ? "`pulumi up` renews it, clients have nothing to do"
+            : `\`pulumi up\` renews it from ${from} on (certificateRenewDays: ${renewDays})`;
+        warnings.push(`the server certificate ${endsOn(server, now)}; ${renewal}`);
+    }
+    for (const generation of settings.authorities.trusted) {
+        const authority = deployed.authorities.get(generation);
+        if (authority === undefined) continue;
+        const way =
+            "give clients certs/STACK/rootCA.pem (output caCertificatePem), or let a new CA take over";
+        if (within(authority.end, CA_RENEW_DAYS)) {
+            warnings.push(
+                `the certificate of CA ${generation} ${endsOn(authority.end, now)}; \`pulumi up\` ` +
+                    `renews it with the same key. Clients that have the old one connect until it ends: ${way}`,
+            );
+        } else if (within(authority.held, warnDays)) {
+            warnings.push(
+                `a certificate of CA ${generation} that clients may still have ` +
+                    `${endsOn(authority.held, now)}; it has been renewed: ${way}`,
+            );
+        }
+    }
+    return warnings;
+}
+
+/** @returns what is wrong with trusting these CAs next, after those that the state has */
+export function authoritiesProblem(deployed: Deployed, trusted: number[]): string | undefined {
+    const before = [...deployed.authorities.keys()].toSorted((one, other) => one - other);
+    if (before.length === 0 || trusted.some((generation) => before.includes(generation))) return;
+    const [old, next] = [before.at(-1)!, trusted[0]!];
+    return (
+        `caTrusted: no CA that clients trust now (${before.join(", ")}) would be left, so all of them ` +
+        `would be shut out at once; trust [${old}, ${next}] first, and [${next}] alone in a later ` +
+        `\`up\`, when the clients have both; it is ${JSON.stringify(trusted)}`
+    );
+}
+
+function endsOn(end: Date, now: Date): string {
+    const days = Math.floor((end.getTime() - now.getTime()) / DAY_MS);
+    if (days < 0) return `ended on ${dateOf(end)}`;
+    return `ends on ${dateOf(end)}, in ${days} ${days === 1 ? "day" : "days"}`;
+}
+
+function dateOf(date: Date): string {
+    return date.toISOString().slice(0, 10);
+}

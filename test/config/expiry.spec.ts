@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { deployedFrom, type Deployed } from "../../config/deployed.ts";
+import { authoritiesProblem, expiryWarnings } from "../../config/expiry.ts";
+import { parseSettings } from "../../config/settings.ts";
+
+const NOW = new Date("2027-06-01T12:00:00Z");
+
+function inDays(days: number): Date {
+    return new Date(NOW.getTime() + days * 24 * 3600 * 1000);
+}
+
+const COMPONENT = "urn:pulumi:dev::appkata-mqtt::appkata-mqtt:index:Certificates";
+
+/** A stack's state with these certificates. */
+function stateOf(server: Date, authorities: Record<string, Date>, ca?: Record<string, string>) {
+    const certificate = (type: string, name: string, end: Date) => [
+        `${COMPONENT}$${type}::${name}`,
+        { type, outputs: { validityEndTime: end.toISOString() } },
+    ];
+    return Object.fromEntries([
+        [
+            "urn:pulumi:dev::appkata-mqtt::pulumi:pulumi:Stack::appkata-mqtt-dev",
+            { type: "pulumi:pulumi:Stack", outputs: ca ? { expiry: { server: "", ca } } : {} },
+        ],
+        [`${COMPONENT}::certificates`, { type: "appkata-mqtt:index:Certificates", outputs: {} }],
+        certificate("tls:index/locallySignedCert:LocallySignedCert", "server", server),
+        certificate("tls:index/locallySignedCert:LocallySignedCert", "ca-by-ca-2", inDays(3000)),
+        ...Object.entries(authorities).map(([name, end]) =>
+            certificate("tls:index/selfSignedCert:SelfSignedCert", name, end),
+        ),
+    ]) as Parameters<typeof deployedFrom>[0];
+}
+
+describe("certificates of a stack's state", () => {
+    const [end, old] = [inDays(3600), inDays(200)];
+
+    it("are none before the first up", () => {
+        const expected = { authorities: new Map(), server: undefined };
+        assert.deepEqual(deployedFrom({}, NOW), expected);
+    });
+
+    it("are the server's and each generation's of the CA", () => {
+        const state = stateOf(inDays(100), { ca: end, "ca-2": old });
+        assert.deepEqual(deployedFrom(state, NOW), {
+            authorities: new Map([
+                [1, { end, held: end }],
+                [2, { end: old, held: old }],
+            ]),
+            server: inDays(100),
+        });
+    });
+
+    it("remember the one that clients had before a renewal, until it ends", () => {
+        const held = (at: Date) =>
+            deployedFrom(stateOf(end, { ca: end }, { 1: at.toISOString() }), NOW).authorities.get(
+                1,
+            );
+        assert.deepEqual(held(old), { end, held: old });
+        assert.deepEqual(held(inDays(-1)), { end, held: end });
+    });
+});
+
+describe("warning of certificates that end", () => {
+    const users = JSON.stringify(["tester"]);
+    const far = inDays(2000);
+
+    function warnings(deployed: Partial<Deployed>, raw: Record<string, string> = {}): string[] {
+        const settings = parseSettings({ users, ...raw }, "test");
+        const all = { authorities: new Map(), server: undefined, ...deployed };
+        return expiryWarnings(all, settings, NOW);
+    }
+
+    const ofCa = (end: Date, held: Date, raw?: Record<string, string>) =>
+        warnings({ authorities: new Map([[1, { end, held }]]) }, raw);
+
+    it("says nothing while all is far away, and nothing of a first up", () => {
+        assert.deepEqual(warnings({ server: inDays(31) }), []);
+        assert.deepEqual(ofCa(far, far), []);
+        assert.deepEqual(warnings({}), []);
+    });
+
+    it("names the day, the days left and the renewal of a server certificate", () => {
+        assert.deepEqual(warnings({ server: inDays(20.5) }), [
+            "the server certificate ends on 2027-06-22, in 20 days; `pulumi up` renews it, clients have nothing to do",
+        ]);
+        assert.match(warnings({ server: inDays(1.5) })[0]!, / in 1 day; /);
+        assert.match(warnings({ server: inDays(-1) })[0]!, / ended on 2027-05-31; `pulumi up` ren/);
+    });
+
+    it("says from when a server certificate is renewed that is not yet", () => {
+        const [line, ...more] = warnings({ server: inDays(20) }, { certificateRenewDays: "5" });
+        assert.match(line!, /renews it from 2027-06-16 on \(certificateRenewDays: 5\)$/);
+        assert.deepEqual(more, []);
+    });
+
+    it("goes by the setting", () => {
+        const deployed = { server: inDays(50) };
+        assert.equal(warnings(deployed, { expiryWarningDays: "60" }).length, 1);
+        assert.equal(warnings({ server: inDays(20) }, { expiryWarningDays: "7" }).length, 0);
+    });
+
+    it("speaks of a CA's clients when up renews it, and when the old one is about to end", () => {
+        const renewed = ofCa(inDays(364), inDays(364));
+        assert.match(renewed[0]!, /^the certificate of CA 1 ends on 2028-05-30, in 364 days; `pul/);
+        assert.match(renewed[0]!, /connect until it ends: give clients certs\/STACK\/rootCA\.pem/);
+        assert.deepEqual(ofCa(far, inDays(31)), []);
+        const [late] = ofCa(far, inDays(30));
+        assert.match(
+            late!,
+            /^a certificate of CA 1 that clients may still have ends on 2027-07-01/,
+        );
+    });
+
+    it("says nothing of a CA that is dropped", () => {
+        const raw = { caTrusted: "[2]", caIssuer: "2" };
+        assert.deepEqual(ofCa(inDays(1), inDays(1), raw), []);
+    });
+});
+
+describe("a change of the trusted CAs", () => {
+    const after = (before: number[], trusted: number[]) => {
+        const authorities = new Map(before.map((at) => [at, { end: NOW, held: NOW }]));
+        return authoritiesProblem({ authorities, server: undefined }, trusted);
+    };
+
+    it("keeps one that clients have, or is the first", () => {
+        for (const [before, trusted] of [
+            [[], [2]],
+            [[1], [1]],
+            [[1], [1, 2]],
+            [[1, 2], [2]],
+            [[1, 2], [1]],
+            [[2], [2, 3]],
+        ] as const) {
+            assert.equal(after([...before], [...trusted]), undefined);
+        }
+    });
+
+    it("is refused where none is left, with the way", () => {
+        assert.match(
+            after([1], [2])!,
+            /^caTrusted: no CA that clients trust now \(1\) .* trust \[1, 2\] first, and \[2\] alone in a later `up`, .*; it is \[2\]$/,
+        );
+        assert.match(after([1, 2], [3])!, /\(1, 2\) .* trust \[2, 3\] first/);
+    });
+});

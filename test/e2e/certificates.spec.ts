@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import mqtt from "mqtt";
+import { certificatesIn } from "../support/certificates.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+/** A deployed broker's certificates, one after the other: each test goes on where the one before ended. */
+describe("a deployed broker's certificates", function () {
+    this.timeout(240_000);
+    this.bail(true);
+    let project: Project;
+    let first: Outputs;
+    let both: Outputs;
+
+    before(async () => {
+        project = await Project.make();
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        first = await project.outputs();
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    async function upWith(settings: Record<string, unknown>): Promise<Outputs> {
+        project.configure(settings);
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        return project.outputs();
+    }
+
+    async function refusal(outputs: Outputs, ca: string): Promise<string> {
+        return connectTo(outputs, ca).then(
+            () => "accepted",
+            (error: Error) => error.message,
+        );
+    }
+
+    async function connectTo(outputs: Outputs, ca: string): Promise<void> {
+        const [username, password] = Object.entries(outputs.users)[0]!;
+        const client = await mqtt.connectAsync({
+            ...{ protocol: "mqtts", host: outputs.address, port: outputs.port, ca },
+            ...{ servername: outputs.hostname, username, password, reconnectPeriod: 0 },
+        });
+        await client.endAsync();
+    }
+
+    const commonNames = (pem: string) =>
+        certificatesIn(pem).map((one) => new X509Certificate(one).subject);
+
+    it("are not replaced by a CA that no client has", async () => {
+        project.configure({ caTrusted: [2], caIssuer: 2 });
+        const preview = await project.pulumi(["preview"]);
+        assert.notEqual(preview.code, 0);
+        assert.match(preview.output, /caTrusted: no CA that clients trust now \(1\) would be left/);
+    });
+
+    it("are of the old CA while the new one is handed out", async () => {
+        both = await upWith({ caTrusted: [1, 2], caIssuer: 1 });
+        assert.deepEqual(commonNames(both.caCertificatePem), [
+            "CN=appkata-mqtt dev CA",
+            "CN=appkata-mqtt dev CA 2",
+        ]);
+        assert.equal(project.read("certs/dev/rootCA.pem"), both.caCertificatePem);
+        assert.ok(both.caCertificatePem.startsWith(first.caCertificatePem));
+        for (const ca of certificatesIn(both.caCertificatePem)) await connectTo(both, ca);
+    });
+
+    it("are of the new CA then, and a client with either goes on", async () => {
+        const outputs = await upWith({ caIssuer: 2 });
+        assert.equal(outputs.caCertificatePem, both.caCertificatePem);
+        for (const ca of certificatesIn(both.caCertificatePem)) await connectTo(outputs, ca);
+        assert.match(outputs.verification, /by each of our 2 CAs/);
+    });
+
+    it("are of the new CA alone in the end, unknown to who has the old one", async () => {
+        const [oldCa, newCa] = certificatesIn(both.caCertificatePem);
+        const outputs = await upWith({ caTrusted: [2] });
+        assert.equal(outputs.caCertificatePem, newCa);
+        assert.equal(project.read("certs/dev/rootCA.pem"), newCa);
+        await connectTo(outputs, newCa!);
+        assert.match(await refusal(outputs, oldCa!), /certificate/);
+        assert.deepEqual(Object.keys(outputs.expiry.ca), ["2"]);
+    });
+
+    it("are warned of by preview and up while they end soon", async () => {
+        const { expiry } = await upWith({ certificateValidDays: 2, certificateRenewDays: 1 });
+        const day = expiry.server.slice(0, 10);
+        const warning = new RegExp(
+            `warning: the server certificate ends on ${day}, in 1 day; .pulumi up. renews it from `,
+        );
+        for (const run of [await project.pulumi(["preview"]), await project.up()]) {
+            assert.equal(run.code, 0, run.output);
+            assert.match(run.output, warning);
+        }
+    });
+
+    it("are renewed when it is time, and not warned of any more", async () => {
+        const before = (await project.outputs()).expiry.server;
+        project.configure({ certificateValidDays: 3, certificateRenewDays: 2 });
+        const preview = await project.pulumi(["preview"]);
+        assert.match(preview.output, /in 1 day; .pulumi up. renews it, clients have nothing to do/);
+        const { expiry } = await upWith({ expiryWarningDays: 2 });
+        assert.ok(expiry.server > before);
+        const again = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(again.code, 0, again.output);
+        assert.doesNotMatch(again.output, /the server certificate ends/);
+    });
+});
