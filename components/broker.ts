@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { confFiles, GIVEN, HEALTH_PORT, MQTT_PORT } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 import { Machine, Secrets, Volume } from "../providers/index.ts";
+import { liveFiles } from "./liveFiles.ts";
 
 export interface BrokerArgs {
     settings: Settings;
@@ -65,6 +66,7 @@ export class Broker extends pulumi.ComponentResource {
                     MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
                     MOSQUITTO_ACL_FILE: base64(args.aclFile),
                 },
+                live: liveFiles(settings.machineName, owner, FILES),
             },
             parent,
         );
@@ -79,7 +81,8 @@ export class Broker extends pulumi.ComponentResource {
                 owner,
                 logsEndpoint: settings.logsEndpoint,
                 ...(imports.machine !== undefined && { importId: imports.machine }),
-                secretsVersion: secrets.version,
+                secretsVersion: secrets.restartVersion,
+                newestSecretsVersion: secrets.version,
                 config: {
                     image: args.image,
                     guest: {

@@ -7,6 +7,7 @@ export interface MachineWish {
     readonly owner: Owner;
     readonly config: MachineConfig;
     readonly secretsVersion?: number;
+    readonly newestSecretsVersion?: number;
 }
 
 /** The secrets' version that the machine was given; the API does not tell it otherwise. */
@@ -25,6 +26,14 @@ export function effectiveConfig({ owner, config, secretsVersion }: MachineWish):
             ...(secretsVersion !== undefined && { [SECRETS_VERSION]: String(secretsVersion) }),
         },
     };
+}
+
+/** For the request that starts a machine: Fly waits until the machine's host has these secrets. */
+export function leastSecrets(wish: MachineWish): { min_secrets_version?: number } {
+    const versions = [wish.secretsVersion, wish.newestSecretsVersion].filter(
+        (version) => version !== undefined,
+    );
+    return versions.length > 0 ? { min_secrets_version: Math.max(...versions) } : {};
 }
 
 /** In which paths `found` is not as wanted; a machine with newer secrets than those has them too. */

@@ -5,7 +5,12 @@ import { FlyError, isAmbiguous } from "./errors.ts";
 import { MachineNotReady } from "./health.ts";
 import { withLease } from "./lease.ts";
 import { waitUntilHealthyOrTell } from "./logs.ts";
-import { changesNeeded, effectiveConfig, type MachineWish } from "./machine-config.ts";
+import {
+    changesNeeded,
+    effectiveConfig,
+    leastSecrets,
+    type MachineWish,
+} from "./machine-config.ts";
 import { getMachine, startMachine } from "./machine-power.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { MachineConfig, WireMachine } from "./types.ts";
@@ -175,9 +180,7 @@ async function sendConfig(
                     name: target.name,
                     region: target.region,
                     ...(base.instance_id && { current_version: currentVersion(base) }),
-                    ...(target.secretsVersion !== undefined && {
-                        min_secrets_version: target.secretsVersion,
-                    }),
+                    ...leastSecrets(target),
                 },
             });
         } catch (error) {

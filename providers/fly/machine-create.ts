@@ -1,7 +1,7 @@
 /** Making a machine, or finding the one that an earlier run made. */
 import type { FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous } from "./errors.ts";
-import { effectiveConfig } from "./machine-config.ts";
+import { effectiveConfig, leastSecrets } from "./machine-config.ts";
 import { convergeMachine, LAUNCH_DEADLINE_MS, type MachineTarget } from "./machine-converge.ts";
 import { waitUntilHealthyOrTell } from "./logs.ts";
 import { getMachine } from "./machine-power.ts";
@@ -142,9 +142,7 @@ async function launch(client: FlyClient, inputs: MachineTarget): Promise<WireMac
             name: inputs.name,
             region: inputs.region,
             config: effectiveConfig(inputs),
-            ...(inputs.secretsVersion !== undefined && {
-                min_secrets_version: inputs.secretsVersion,
-            }),
+            ...leastSecrets(inputs),
         },
     });
 }

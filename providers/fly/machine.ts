@@ -39,8 +39,16 @@ export interface MachineInputs {
      * changed without a restart. Another volume in `mounts` replaces the machine.
      */
     config: MachineConfig;
-    /** Of the app's secrets. A change restarts the machine, which then has them. */
+    /** Of the app's secrets. A change restarts the machine, which then has them, or newer ones. */
     secretsVersion?: number;
+    /**
+     * Of the app's secrets as they are now, where a running machine can take a change of them without a
+     * restart: a machine that is started or updated for another reason gets no older ones. A change
+     * does nothing by itself. With it a `secretsVersion` that a preview does not know yet is no change:
+     * only the machine can tell whether it takes the new secrets (see `live` of `Secrets`). Where it
+     * does not, `up` restarts it all the same, and says so.
+     */
+    newestSecretsVersion?: number;
     /** Seconds. A change does nothing by itself. */
     timeouts?: MachineTimeouts;
     /**
@@ -84,6 +92,7 @@ export const MACHINE_RULES: PropertyRules<MachineInputs> = {
     // Compared by meaning, in `diff`.
     config: { effect: "none" },
     secretsVersion: { effect: "update", optional: true },
+    newestSecretsVersion: { effect: "none", optional: true },
     timeouts: { effect: "none" },
     logsEndpoint: { effect: "none", optional: true },
     importId: { effect: "none", optional: true },
@@ -112,7 +121,9 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
     },
 
     diff(_id, olds, news) {
-        const { changed, replaces } = diffProperties<MachineInputs>(olds, news, MACHINE_RULES);
+        const { changed: all, replaces } = diffProperties<MachineInputs>(olds, news, MACHINE_RULES);
+        const mayBeLive = isUnknown(news.secretsVersion) && news.newestSecretsVersion !== undefined;
+        const changed = all.filter((key) => !(key === "secretsVersion" && mayBeLive));
         const configChanged =
             isUnknown(news.config) || configDifferences(news.config, olds.config).length > 0;
         const otherVolume = !isUnknown(news.config) && mountsOtherVolume(olds.config, news.config);

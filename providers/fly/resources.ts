@@ -76,14 +76,17 @@ export class Volume extends DynamicResource {
 /** Some of the app's secrets: those named here, and no others. */
 export class Secrets extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
-    /** For a machine's `secretsVersion`. */
+    /** For a machine's `newestSecretsVersion`. */
     declare readonly version: pulumi.Output<number>;
+    /** For a machine's `secretsVersion`. */
+    declare readonly restartVersion: pulumi.Output<number>;
     /** Name → Fly's digest. */
     declare readonly digests: pulumi.Output<Record<string, string>>;
 
     constructor(name: string, args: SecretsArgs, opts?: pulumi.CustomResourceOptions) {
         const props = {
             version: undefined,
+            restartVersion: undefined,
             digests: undefined,
             fingerprints: undefined,
             salt: undefined,

@@ -4,6 +4,7 @@ import {
     diffProperties,
     failuresOf,
     isUnknown,
+    PartialFailure,
     sameValue,
     toState,
     type PropertyRules,
@@ -12,6 +13,7 @@ import {
 } from "../provider.ts";
 import { flyClient } from "./client.ts";
 import { isGone } from "./errors.ts";
+import { changeLive, type LiveInputs } from "./live.ts";
 import { configure } from "./token.ts";
 import type { WireSecret } from "./types.ts";
 
@@ -22,18 +24,29 @@ export interface SecretsInputs {
     app: string;
     /**
      * Name → value. Secret. New and changed ones are set, those left out are removed, all in one
-     * request; a machine has them once it is updated (`secretsVersion`). The app's other secrets
-     * are left alone.
+     * request; a machine has them once it is updated (`secretsVersion`), or at once (`live`). The
+     * app's other secrets are left alone.
      */
     values: Record<string, string>;
+    /**
+     * How a running machine takes changed values without a restart. Where it refuses them, nothing is
+     * changed and the update fails. A change does nothing by itself.
+     */
+    live?: LiveInputs;
 }
 
 /** The values themselves are not among the outputs; a keyed hash of each tells whether it changed. */
 export interface SecretsOutputs {
     endpoint: string;
     app: string;
-    /** For a machine's `secretsVersion`: it then starts with these secrets, or newer ones. */
+    live?: LiveInputs;
+    /** Of the app's secrets; grows with every change. */
     version: number;
+    /**
+     * For a machine's `secretsVersion`: the version that a running machine must have been started
+     * with, or a newer one. It stays where the running machine has taken a change, and else is `version`.
+     */
+    restartVersion: number;
     /** Name → Fly's digest. */
     digests: Record<string, string>;
     /** Secret. Name → HMAC-SHA256 of the value under `salt`. */
@@ -47,6 +60,7 @@ export const SECRETS_RULES: PropertyRules<SecretsInputs> = {
     app: { effect: "replace" },
     // Compared by fingerprint, in `diff`.
     values: { effect: "none" },
+    live: { effect: "none", optional: true },
 };
 
 interface WireSecrets {
@@ -57,6 +71,8 @@ interface WireSecrets {
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** A word on a line of its own. */
+const FILE = /^[A-Za-z0-9._-]+$/;
 
 export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     configure,
@@ -74,6 +90,7 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
             ],
             ["values", notText.length > 0 ? `${notText.join(", ")}: not a string` : undefined],
             ["app", news.app ? undefined : "secrets need an app"],
+            ["live", liveProblem(news.live)],
         ]);
         return Promise.resolve({ inputs: news, failures });
     },
@@ -86,7 +103,10 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
             SECRETS_RULES,
         );
         return Promise.resolve({
-            changes: changed.length > 0 || valuesDiffer(olds, news),
+            changes:
+                changed.length > 0 ||
+                valuesDiffer(olds, news) ||
+                state.restartVersion === undefined,
             replaces,
             deleteBeforeReplace: replaces.length === 0,
         });
@@ -94,7 +114,8 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
 
     async create(inputs) {
         const answer = await setSecrets(inputs, inputs.values);
-        return { id: `${inputs.app}/secrets`, outs: toOutputs(inputs, newSalt(), answer) };
+        const olds = { salt: newSalt(), digests: {} };
+        return { id: `${inputs.app}/secrets`, outs: toOutputs(inputs, olds, answer) };
     },
 
     async read(id, props) {
@@ -141,7 +162,7 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
         };
     },
 
-    async update(_id, state, news) {
+    async update(id, state, news) {
         const olds = complete(state);
         const moved = olds.endpoint !== news.endpoint;
         const values: Record<string, string | null> = {};
@@ -156,10 +177,27 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
             }
         }
         if (Object.keys(values).length === 0) {
-            return { outs: { ...olds, endpoint: news.endpoint, app: news.app } };
+            const { endpoint, app, live } = news;
+            return { outs: { ...olds, endpoint, app, ...(live && { live }) } };
         }
-        const answer = await setSecrets(news, values);
-        return { outs: toOutputs(news, olds.salt, answer, olds.digests) };
+        const set = () => setSecrets(news, values);
+        if (!news.live) {
+            return { outs: toOutputs(news, olds, await set()) };
+        }
+        const { answer, restart, failure } = await changeLive(flyClient(news.endpoint), {
+            app: news.app,
+            live: news.live,
+            values: news.values,
+            changed: Object.keys(values),
+            set,
+        });
+        const outs = toOutputs(news, olds, answer, restart ? undefined : olds.restartVersion);
+        if (failure) {
+            // Without fingerprints the next `up` sets and applies all of them, whatever they are by then.
+            const unsure: SecretsOutputs = { ...outs, fingerprints: {} };
+            throw new PartialFailure(id, unsure, failure);
+        }
+        return { outs };
     },
 
     async delete(_id, props) {
@@ -177,15 +215,30 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     },
 };
 
-/** State of a version that kept less: then no value is known, and all are set again. */
+function liveProblem(live: LiveInputs | undefined): string | undefined {
+    if (live === undefined || isUnknown(live) || isUnknown(live.files)) {
+        return undefined;
+    }
+    const wrong = Object.values(live.files).filter((file) => !isUnknown(file) && !FILE.test(file));
+    return wrong.length > 0
+        ? `${wrong.join(", ")}: a file's name is letters, digits, dots, underscores and hyphens`
+        : undefined;
+}
+
+/**
+ * State of a version that kept less. Without hashes no value is known, and all are set again. Before
+ * `restartVersion` every change was a restart: what runs was started with that version.
+ */
 function complete(state: SecretsOutputs): SecretsOutputs {
     const { version, digests, fingerprints, salt }: Partial<SecretsOutputs> = state;
+    const { restartVersion = version ?? 0 }: Partial<SecretsOutputs> = state;
     const whole = version !== undefined && digests && fingerprints && salt !== undefined;
     return whole
-        ? state
+        ? { ...state, restartVersion }
         : {
               ...state,
               version: 0,
+              restartVersion,
               digests: { ...fingerprints, ...digests },
               fingerprints: {},
               salt: newSalt(),
@@ -223,25 +276,30 @@ function fingerprint(salt: string, value: string): string {
     return createHmac("sha256", Buffer.from(salt, "base64")).update(value).digest("base64");
 }
 
-/** Fly lists all secrets of the app, or only those of the request: older digests fill in. */
+/**
+ * Fly lists all secrets of the app, or only those of the request: older digests fill in.
+ * @param restartVersion left out: a machine must be restarted
+ */
 function toOutputs(
     inputs: WithProvider<SecretsInputs>,
-    salt: string,
+    olds: Pick<SecretsOutputs, "salt" | "digests">,
     answer: WireSecrets,
-    known: Record<string, string> = {},
+    restartVersion?: number,
 ): SecretsOutputs {
     const { values, ...rest } = inputs;
     const digests = new Map((answer.secrets ?? []).map(({ name, digest }) => [name, digest]));
     const names = Object.keys(values);
+    const version = answer.version ?? answer.Version ?? 0;
     return toState({
         ...rest,
-        version: answer.version ?? answer.Version ?? 0,
+        version,
+        restartVersion: restartVersion ?? version,
         digests: Object.fromEntries(
-            names.map((name) => [name, digests.get(name) ?? known[name] ?? ""]),
+            names.map((name) => [name, digests.get(name) ?? olds.digests[name] ?? ""]),
         ),
         fingerprints: Object.fromEntries(
-            names.map((name) => [name, fingerprint(salt, values[name] ?? "")]),
+            names.map((name) => [name, fingerprint(olds.salt, values[name] ?? "")]),
         ),
-        salt,
+        salt: olds.salt,
     });
 }

@@ -118,6 +118,14 @@ export interface WireLease {
     readonly owner?: string;
 }
 
+/** What a command in a machine ended with. */
+export interface WireExec {
+    readonly exit_code?: number;
+    readonly exit_signal?: number;
+    readonly stdout?: string;
+    readonly stderr?: string;
+}
+
 /** Durations are Go's: "15s", "1m30s". Memory is in MB. */
 export interface MachineConfig {
     readonly image: string;

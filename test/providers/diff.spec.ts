@@ -163,6 +163,7 @@ describe("diff", () => {
                 endpoint,
                 app: "a",
                 version: 1,
+                restartVersion: 1,
                 salt,
                 digests: Object.fromEntries(Object.keys(values).map((name) => [name, "d"])),
                 fingerprints: Object.fromEntries(
@@ -171,6 +172,7 @@ describe("diff", () => {
             };
         }
 
+        const live = { machine: "m", owner, check: ["c"], apply: ["a"], files: { A: "a" } };
         const cases = [
             ["nothing", {}, "none"],
             ["the order", { values: { B: "2", A: "1" } }, "none"],
@@ -184,6 +186,7 @@ describe("diff", () => {
             ["an unknown endpoint", { endpoint: UNKNOWN }, "update"],
             ["the app", { app: "b" }, "replace app"],
             ["an unknown app", { app: UNKNOWN }, "none"],
+            ["how a running machine takes them", { live }, "none"],
         ] as const;
         for (const [what, change, expected] of cases) {
             it(`${what}: ${expected}`, async () => {

@@ -56,6 +56,11 @@ describe("diff of a machine", () => {
             [{ secretsVersion: 4 }, "update"],
             [{ secretsVersion: UNKNOWN }, "update"],
             [{ secretsVersion: undefined }, "none"],
+            [{ newestSecretsVersion: 4 }, "none"],
+            [{ newestSecretsVersion: UNKNOWN }, "none"],
+            // Whether the machine takes them without a restart, only it can tell.
+            [{ secretsVersion: UNKNOWN, newestSecretsVersion: UNKNOWN }, "none"],
+            [{ secretsVersion: 4, newestSecretsVersion: 4 }, "update"],
             [{ timeouts: { create: 5 } }, "none"],
             [{ logsEndpoint: "http://127.0.0.1:1" }, "none"],
             [{ importId: "9080e1" }, "none"],

@@ -64,8 +64,8 @@ describe("state that an older version of the providers wrote", function () {
             noun: "secrets",
             provider: Secrets,
             inputs: () => Promise.resolve({ ...at(), values: { A: "first", B: "second" } }),
-            missing: ["version", "fingerprints", "salt"],
-            alone: ["version", "digests", "fingerprints", "salt"],
+            missing: ["version", "restartVersion", "fingerprints", "salt"],
+            alone: ["version", "restartVersion", "digests", "fingerprints", "salt"],
         },
         {
             noun: "volume",

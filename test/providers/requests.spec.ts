@@ -5,6 +5,7 @@ import { preflight } from "../../providers/fly/preflight.ts";
 import { pushImage } from "../local/support/image.ts";
 import { hasDocument, OpenApi } from "../local/support/openapi.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
+import { APPLY, BROKER_FILES, CHECK } from "../support/liveMachine.ts";
 import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
 /** Every route that the providers use. What another spec asks beside these is checked there. */
@@ -35,6 +36,7 @@ const ROUTES = [
     "POST /apps/{app_name}/machines",
     "POST /apps/{app_name}/machines/{machine_id}",
     "POST /apps/{app_name}/machines/{machine_id}/cordon",
+    "POST /apps/{app_name}/machines/{machine_id}/exec",
     "POST /apps/{app_name}/machines/{machine_id}/lease",
     "POST /apps/{app_name}/machines/{machine_id}/metadata/{key}",
     "POST /apps/{app_name}/machines/{machine_id}/restart",
@@ -133,9 +135,20 @@ async function everything(fixture: FlyFixture): Promise<void> {
     await Volume.update(volume.id, outsOf(volume), { ...data, autoBackup: false });
 
     const base = brokerLike(fixture, APP, await pushImage(fixture.fly, APP));
-    const config = { ...base.config, mounts: [{ volume: volume.id, path: "/data" }] };
-    const wanted = { ...base, config, secretsVersion: updated.version };
+    const mounts = [{ volume: volume.id, path: "/data" }];
+    const config = { ...base.config, mounts, files: [BROKER_FILES] };
+    const { version, restartVersion } = updated;
+    const versions = { secretsVersion: restartVersion, newestSecretsVersion: version };
+    const wanted = { ...base, config, ...versions };
     const machine = await Machine.create(wanted);
+    const live = {
+        machine: base.name,
+        owner: OWNER,
+        check: CHECK,
+        apply: APPLY,
+        files: { A: "a" },
+    };
+    await Secrets.update("secrets", updated, { ...fewer, values: { A: "YWxsIG5ldw==" }, live });
     const path = `/apps/${APP}/machines/${machine.id}`;
     await api.ok("POST", `${path}/cordon`);
     await api.ok("POST", `${path}/metadata/theirs`, { value: "1" });

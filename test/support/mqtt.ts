@@ -1,4 +1,5 @@
 /** A client of the deployed broker, with MQTT.js. */
+import tls from "node:tls";
 import mqtt from "mqtt";
 import type { Outputs } from "./project.ts";
 
@@ -52,5 +53,17 @@ export function collect(client: mqtt.MqttClient, count: number, ms = 10_000): Pr
             clearTimeout(timer);
             resolve(seen);
         });
+    });
+}
+
+/** SHA-256 of the certificate that a new connection gets. */
+export function servedCertificate(outputs: Outputs): Promise<string> {
+    const { address: host, port, hostname: servername, caCertificatePem: ca } = outputs;
+    return new Promise((resolve, reject) => {
+        const socket = tls.connect({ host, port, servername, ca }, () => {
+            resolve(socket.getPeerX509Certificate()!.fingerprint256);
+            socket.destroy();
+        });
+        socket.on("error", reject);
     });
 }

@@ -82,7 +82,7 @@ export async function isDeployed(stack: SmallStack): Promise<void> {
             on: volume.attached_machine_id,
             addresses: addresses.map(({ ip }) => (ip.includes(":") ? "v6" : "v4")).toSorted(),
             secrets,
-            secret: await api.shell(app, machine.id, "echo $SECRET"),
+            secret: await api.shell(app, machine.id, "cat /tmp/now"),
         },
         {
             state: "started",
@@ -94,7 +94,7 @@ export async function isDeployed(stack: SmallStack): Promise<void> {
             on: machine.id,
             addresses: settings.ipv4 ? ["v4", "v6"] : ["v6"],
             secrets: ["SECRET"],
-            secret: settings.secret,
+            secret: `secret ${settings.secret}`,
         },
     );
     const lease = await api.call("GET", `/apps/${app}/machines/${machine.id}/lease`);

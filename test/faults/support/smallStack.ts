@@ -10,6 +10,7 @@ import type { LocalFly } from "../../../local/index.ts";
 import { pulumiEnvironment } from "../../../toolchain/environment.ts";
 import { ROOT } from "../../../toolchain/paths.ts";
 import { pulumiCli } from "../../../toolchain/pulumi.ts";
+import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart } from "../../support/liveMachine.ts";
 
 /** What the program makes of an app; each can be changed by an `up`. */
 export interface SmallSettings {
@@ -30,6 +31,7 @@ export interface SmallRun {
 }
 
 const PROJECT = "small";
+const FILES = { SECRET: "secret" };
 
 const PROGRAM = `
 import { readFileSync } from "node:fs";
@@ -44,14 +46,19 @@ if (settings.ipv4) new IpAddress("v4", { endpoint, app, type: "v4" });
 const volume = new Volume("data", {
     endpoint, app, name: "data", region: "lhr", sizeGb: settings.volumeSizeGb, owner,
 });
-const secrets = new Secrets("secrets", { endpoint, app, values: { SECRET: settings.secret } });
+const secrets = new Secrets("secrets", {
+    endpoint, app, values: { SECRET: Buffer.from(settings.secret).toString("base64") },
+    live: { machine: "small", owner, ...${JSON.stringify({ check: CHECK, apply: APPLY, files: FILES })} },
+});
 new Machine("machine", {
     endpoint, app, name: "small", region: "lhr", owner,
-    secretsVersion: secrets.version,
+    secretsVersion: secrets.restartVersion,
+    newestSecretsVersion: secrets.version,
     timeouts: { create: timeoutS, update: timeoutS, delete: timeoutS },
     config: {
         image,
-        init: { cmd: ["/bin/sh", "-c", "httpd -p 1883; trap 'exit 0' TERM; while true; do sleep 1 & wait; done"] },
+        init: { cmd: ["/bin/sh", "-c", ${JSON.stringify(`${readAtStart(FILES)} ${LISTEN}`)}] },
+        files: [${JSON.stringify(BROKER_FILES)}],
         guest: { cpu_kind: "shared", cpus: 1, memory_mb: settings.memoryMb },
         mounts: [{ volume: volume.volumeId, path: "/data" }],
         services: [{ protocol: "tcp", internal_port: 1883, ports: [{ port: settings.port }], autostart: true, autostop: "off" }],

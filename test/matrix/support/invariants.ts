@@ -1,11 +1,12 @@
 /** What must be so, whatever was killed: looked at in Fly itself and in the state's file. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { instanceOf } from "../../../local/instance.ts";
 import { LABEL } from "../../../local/runtime/docker.ts";
 import { capture } from "../../../toolchain/process.ts";
 import { Api } from "../../local/support/api.ts";
-import { connect } from "../../support/mqtt.ts";
-import type { Status } from "../../support/project.ts";
+import { connect, servedCertificate } from "../../support/mqtt.ts";
+import type { Outputs, Status } from "../../support/project.ts";
 import { LEASE_S, type Stage } from "./stage.ts";
 
 export interface Wanted {
@@ -20,7 +21,13 @@ export interface Wanted {
 const PREVIEWED = 8;
 const checks = new WeakMap<Stage, number>();
 
-const SECRETS = ["MOSQUITTO_PASSWORD_FILE", "MOSQUITTO_SERVER_CERT", "MOSQUITTO_SERVER_KEY"];
+/** As Fly lists them, and where the broker has them. */
+const SECRETS: Record<string, string> = {
+    MOSQUITTO_ACL_FILE: "acl",
+    MOSQUITTO_PASSWORD_FILE: "passwd",
+    MOSQUITTO_SERVER_CERT: "certs/server.crt",
+    MOSQUITTO_SERVER_KEY: "certs/server.key",
+};
 
 async function apps(stage: Stage): Promise<Status["apps"]> {
     const state = await new Api(stage.fly).ok<{ apps: Status["apps"] }>("GET", "/_local/state");
@@ -73,14 +80,11 @@ export async function isDeployed(stage: Stage, wanted: Wanted): Promise<void> {
     }
     const volume = await api.ok("GET", `/apps/${appName}/volumes/${volumeId}`);
     assert.equal(volume.size_gb, wanted.volumeSizeGb);
-    const { secrets } = await api.ok<{ secrets: { name: string }[] }>(
+    const { secrets } = await api.ok<{ secrets: Secret[] }>(
         "GET",
-        `/apps/${appName}/secrets`,
+        `/apps/${appName}/secrets?show_secrets=true`,
     );
-    assert.deepEqual(
-        secrets.map(({ name }) => name),
-        SECRETS,
-    );
+    await hasFiles(outputs, found[0]!.machines[0]!.container!, secrets);
     const lease = await api.call<{ data?: { expires_at: number } }>(
         "GET",
         `/apps/${appName}/machines/${machineId}/lease`,
@@ -97,6 +101,31 @@ export async function isDeployed(stage: Stage, wanted: Wanted): Promise<void> {
     const check = checks.get(stage) ?? 0;
     checks.set(stage, check + 1);
     if (check % PREVIEWED === 0 || cleared) await stage.mustSucceed(stage.previewNoChanges());
+}
+
+interface Secret {
+    name: string;
+    value: string;
+}
+
+/** The running broker has the files that the next start would give it, and serves their certificate. */
+async function hasFiles(outputs: Outputs, container: string, secrets: Secret[]): Promise<void> {
+    assert.deepEqual(
+        secrets.map(({ name }) => name),
+        Object.keys(SECRETS),
+    );
+    for (const { name, value } of secrets) {
+        const text = Buffer.from(value, "base64").toString();
+        const file = `/etc/mosquitto/${SECRETS[name]}`;
+        const { stdout } = await capture(["docker", "exec", container, "cat", file]);
+        assert.ok(stdout === text, `${file} is not as the app's secret is`);
+        if (name === "MOSQUITTO_SERVER_CERT") {
+            assert.equal(
+                await servedCertificate(outputs),
+                new X509Certificate(text).fingerprint256,
+            );
+        }
+    }
 }
 
 export async function isGone(stage: Stage): Promise<void> {

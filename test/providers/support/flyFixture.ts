@@ -5,6 +5,7 @@ import type { FaultRule } from "../../../local/faults.ts";
 import type { Owner } from "../../../providers/fly/ownership.ts";
 import type { MachineInputs } from "../../../providers/fly/machine.ts";
 import { Api, eventually } from "../../local/support/api.ts";
+import { LISTEN } from "../../support/liveMachine.ts";
 import { Wire } from "./wire.ts";
 
 export const OWNER: Owner = { project: "appkata-mqtt", stack: "dev" };
@@ -100,8 +101,6 @@ export function brokerLike(
         ...change,
     };
 }
-
-const LISTEN = "httpd -p 1883; trap 'exit 0' TERM; while true; do sleep 1 & wait; done";
 
 /** Never listens: its health check stays critical. */
 export const DEAF = ["/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"];
