@@ -42,6 +42,7 @@ const broker = new Broker("broker", {
     serverKeyPem: certificates.serverKeyPem,
     passwordFile: credentials.passwordFile,
     aclFile: credentials.aclFile,
+    expiryFile: certificates.expiryFile,
 });
 
 const { port } = settings;

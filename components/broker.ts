@@ -13,6 +13,8 @@ export interface BrokerArgs {
     serverKeyPem: pulumi.Input<string>;
     passwordFile: pulumi.Input<string>;
     aclFile: pulumi.Input<string>;
+    /** When certificates end, for who watches the broker. */
+    expiryFile: pulumi.Input<string>;
 }
 
 /** Where the image's entrypoint looks for each app secret. */
@@ -21,6 +23,7 @@ const FILES = {
     MOSQUITTO_SERVER_KEY: `${GIVEN}/server.key`,
     MOSQUITTO_PASSWORD_FILE: `${GIVEN}/passwd`,
     MOSQUITTO_ACL_FILE: `${GIVEN}/acl`,
+    MOSQUITTO_EXPIRY: `${GIVEN}/expiry`,
 };
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
@@ -65,6 +68,7 @@ export class Broker extends pulumi.ComponentResource {
                     MOSQUITTO_SERVER_KEY: base64(args.serverKeyPem),
                     MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
                     MOSQUITTO_ACL_FILE: base64(args.aclFile),
+                    MOSQUITTO_EXPIRY: base64(args.expiryFile),
                 },
                 live: liveFiles(settings.machineName, owner, FILES),
             },

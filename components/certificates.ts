@@ -34,6 +34,8 @@ export class Certificates extends pulumi.ComponentResource {
     readonly serverKeyPem: pulumi.Output<string>;
     /** When the server certificate ends, and of each CA the certificate that clients may still have. */
     readonly expiry: pulumi.Output<Expiry>;
+    /** The same for the machine: lines `server SECONDS` and `ca SECONDS`, the earliest of the CAs'. */
+    readonly expiryFile: pulumi.Output<string>;
 
     constructor(name: string, args: CertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Certificates", name, {}, opts);
@@ -88,6 +90,11 @@ export class Certificates extends pulumi.ComponentResource {
                     ),
                 ]),
             ),
+        });
+        this.expiryFile = this.expiry.apply(({ server, ca }) => {
+            const seconds = (dates: string[]) =>
+                Math.floor(Math.min(...dates.map(Date.parse)) / 1000);
+            return `server ${seconds([server])}\nca ${seconds(Object.values(ca))}\n`;
         });
         this.registerOutputs({ caPem: this.caPem });
     }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import mqtt from "mqtt";
+import { capture } from "../../toolchain/process.ts";
 import { certificatesIn } from "../support/certificates.ts";
 import { Project, type Outputs } from "../support/project.ts";
 
@@ -47,6 +48,16 @@ describe("a deployed broker's certificates", function () {
 
     const commonNames = (pem: string) =>
         certificatesIn(pem).map((one) => new X509Certificate(one).subject);
+
+    it("have their ends in a file of the machine, for who watches it", async () => {
+        const { stdout } = await capture([
+            ...["docker", "exec", (await project.status()).apps[0]!.machines[0]!.container!],
+            ...["cat", "/etc/mosquitto/expiry"],
+        ]);
+        const { server, ca } = first.expiry;
+        const seconds = (date: string) => Math.floor(Date.parse(date) / 1000);
+        assert.equal(stdout, `server ${seconds(server)}\nca ${seconds(ca["1"]!)}\n`);
+    });
 
     it("are not replaced by a CA that no client has", async () => {
         project.configure({ caTrusted: [2], caIssuer: 2 });

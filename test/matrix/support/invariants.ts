@@ -24,6 +24,7 @@ const checks = new WeakMap<Stage, number>();
 /** As Fly lists them, and where the broker has them. */
 const SECRETS: Record<string, string> = {
     MOSQUITTO_ACL_FILE: "acl",
+    MOSQUITTO_EXPIRY: "expiry",
     MOSQUITTO_PASSWORD_FILE: "passwd",
     MOSQUITTO_SERVER_CERT: "certs/server.crt",
     MOSQUITTO_SERVER_KEY: "certs/server.key",
