@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import type { MqttClient } from "mqtt";
+import { eventually } from "../local/support/api.ts";
+import { connect, servedCertificate } from "../support/mqtt.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+const USERS = ["tester", "sensors", "gateway", "dashboard", "archive"];
+const CLIENTS = 50;
+
+/** What changes while fifty clients are connected, and none of them notices. */
+describe("a deployed broker that changes under its clients", function () {
+    this.timeout(240_000);
+    let project: Project;
+    let outputs: Outputs;
+    let instance: string;
+    const crowd: MqttClient[] = [];
+    /** Users whose client lost its connection, in that order. */
+    let dropped: string[] = [];
+
+    before(async () => {
+        project = await Project.make({ users: USERS });
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        instance = await instanceId();
+        for (let at = 0; at < CLIENTS; at++) await join(USERS[at % USERS.length]!);
+    });
+    after(async () => {
+        await Promise.all(crowd.map((client) => client.endAsync(true)));
+        await project.remove();
+    });
+    beforeEach(() => {
+        dropped = [];
+    });
+
+    async function join(user: string): Promise<void> {
+        const client = await connect(outputs, { user });
+        client.on("close", () => dropped.push(user));
+        // A connection that breaks is counted, not thrown.
+        client.on("error", () => undefined);
+        crowd.push(client);
+    }
+
+    async function machine(): Promise<{
+        instance_id: string;
+        state: string;
+        events: { type: string }[];
+    }> {
+        const { appName, machineId } = outputs;
+        const answer = await project.fly("GET", `/apps/${appName}/machines/${machineId}`);
+        assert.equal(answer.status, 200);
+        return (await answer.json()) as Awaited<ReturnType<typeof machine>>;
+    }
+
+    const instanceId = async () => (await machine()).instance_id;
+
+    async function secretsOfApp(): Promise<unknown> {
+        return await (await project.fly("GET", `/apps/${outputs.appName}/secrets`)).json();
+    }
+
+    /** An `up` after which the same instance runs, and all that were connected still are and get messages. */
+    async function changes(settings: Record<string, unknown>): Promise<void> {
+        project.configure(settings);
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        assert.equal(await instanceId(), instance);
+    }
+
+    /** Each still connected client gets an answer from the broker. */
+    async function areServed(clients: readonly MqttClient[]): Promise<void> {
+        const answered = clients.map((client) =>
+            client.publishAsync("live", "still here", { qos: 1 }),
+        );
+        await Promise.all(answered);
+    }
+
+    async function isRefused(user: string, password: string): Promise<void> {
+        const theirs = { ...outputs, users: { [user]: password } };
+        await assert.rejects(connect(theirs, { user }), /Not authorized/i);
+    }
+
+    it("is previewed as a change of the secrets, and not of the machine", async () => {
+        project.configure({ users: [...USERS, "added"] });
+        const preview = await project.pulumi(["preview"]);
+        assert.equal(preview.code, 0, preview.output);
+        assert.match(preview.output, /fly:Secrets\s+files\s+update/);
+        assert.doesNotMatch(preview.output, /fly:Machine\s/);
+    });
+
+    it("lets a new user in", async () => {
+        await changes({ users: [...USERS, "added"] });
+        await join("added");
+        await areServed(crowd);
+        assert.deepEqual(dropped, []);
+    });
+
+    it("takes another password, and only that user's clients are cut off", async () => {
+        const before = outputs.users.sensors!;
+        await changes({ passwords: { sensors: "a new one for all of them" } });
+        const theirs = crowd.filter(
+            (_, at) => USERS[at % USERS.length] === "sensors" && at < CLIENTS,
+        );
+        await eventually("their clients are cut off", () =>
+            theirs.every((client) => !client.connected) ? true : undefined,
+        );
+        assert.deepEqual(
+            dropped,
+            theirs.map(() => "sensors"),
+        );
+        await isRefused("sensors", before);
+        await (await connect(outputs, { user: "sensors" })).endAsync();
+        await areServed(crowd.filter((client) => !theirs.includes(client)));
+        assert.equal(dropped.length, theirs.length);
+    });
+
+    it("has a renewed certificate for those who come", async () => {
+        const before = await servedCertificate(outputs);
+        await changes({ certificateValidDays: 364 });
+        assert.notEqual(await servedCertificate(outputs), before);
+        await areServed(crowd.filter((client) => client.connected));
+        assert.deepEqual(dropped, []);
+    });
+
+    it("cuts off a user that is removed, and nobody else", async () => {
+        const password = outputs.users.added!;
+        await changes({ users: USERS });
+        await eventually("its client is cut off", () => (dropped.length > 0 ? true : undefined));
+        await isRefused("added", password);
+        await areServed(crowd.filter((client) => client.connected));
+        assert.deepEqual(dropped, ["added"]);
+    });
+
+    it("is as the settings say: neither a preview nor a refresh finds anything", async () => {
+        for (const command of [["preview"], ["refresh", "--yes"]]) {
+            const run = await project.pulumi([...command, "--expect-no-changes"]);
+            assert.equal(run.code, 0, run.output);
+        }
+    });
+
+    for (const [what, secret, broken, reason] of [
+        [
+            "passwords",
+            "PASSWORD_FILE",
+            "`${text}broken:line\\n`",
+            /passwd: not NAME:\S+ in line \d/,
+        ],
+        ["a key", "SERVER_KEY", "text.slice(0, 100)", /the broker would not take the files/],
+    ] as const) {
+        it(`stays as it is where it would refuse ${what}, and up says why`, async () => {
+            const file = "components/broker.ts";
+            const program = project.read(file);
+            const given = new RegExp(`MOSQUITTO_${secret}: base64\\((.+)\\)`);
+            assert.match(program, given);
+            // A mistake in the program: with settings alone nobody can make one.
+            project.edit(file, (text) =>
+                text.replace(
+                    given,
+                    `MOSQUITTO_${secret}: base64(pulumi.output($1).apply((text) => ${broken}))`,
+                ),
+            );
+            const secrets = await secretsOfApp();
+            const certificate = await servedCertificate(outputs);
+            const up = await project.up();
+            assert.notEqual(up.code, 0);
+            assert.match(up.output, /refuses the changed secrets .*Nothing was changed/);
+            assert.match(up.output, reason);
+            assert.deepEqual(await secretsOfApp(), secrets);
+            assert.equal(await instanceId(), instance);
+            assert.equal(await servedCertificate(outputs), certificate);
+            await areServed(crowd.filter((client) => client.connected));
+            assert.deepEqual(dropped, []);
+
+            project.edit(file, () => program);
+            const again = await project.pulumi(["preview", "--expect-no-changes"]);
+            assert.equal(again.code, 0, again.output);
+        });
+    }
+
+    it("has the same after a restart", async () => {
+        const certificate = await servedCertificate(outputs);
+        const { appName, machineId } = outputs;
+        const starts = async () => (await machine()).events.filter(({ type }) => type === "start");
+        const before = (await starts()).length;
+        await project.fly("POST", `/apps/${appName}/machines/${machineId}/restart`);
+        await eventually("it has restarted", async () =>
+            (await starts()).length > before && (await machine()).state === "started"
+                ? true
+                : undefined,
+        );
+        await eventually("it serves", () => servedCertificate(outputs).catch(() => undefined));
+        assert.equal(await servedCertificate(outputs), certificate);
+        for (const user of USERS) await (await connect(outputs, { user })).endAsync();
+        await isRefused("added", "whatever it was");
+    });
+});
