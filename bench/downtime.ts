@@ -22,7 +22,10 @@ interface Moment {
 }
 
 interface Measured extends Seen {
-    /** Seconds: until the old broker has ended, until the new one starts, until it acknowledges. */
+    /**
+     * Seconds: until the old broker has ended, until the new one starts, until it acknowledges. Not
+     * numbers where the broker went on.
+     */
     parts: [number, number, number];
 }
 
@@ -147,11 +150,13 @@ async function floor(): Promise<void> {
 function report(): void {
     const base = figuresOf(measured[FLOOR]!.map(({ gap }) => gap)).median;
     const columns = ["without service, s", "ratio", "ending", "between", "starting"];
-    const counts = ["deliveries, s", "next gap", "lost", "twice", "reordered"];
+    const counts = ["deliveries, s", "next gap", "dropped", "lost", "twice", "reordered"];
     const rows = Object.entries(measured).map(([name, all]) => {
         const { median, min, max } = figuresOf(all.map(({ gap }) => gap));
-        const middle = (value: (one: Measured) => number) =>
-            figuresOf(all.map(value)).median.toFixed(2);
+        const middle = (value: (one: Measured) => number) => {
+            const figure = figuresOf(all.map(value)).median;
+            return Number.isNaN(figure) ? "-" : figure.toFixed(2);
+        };
         const sum = (value: (one: Measured) => number) =>
             String(all.reduce((total, one) => total + value(one), 0));
         return [
@@ -161,11 +166,14 @@ function report(): void {
             ...[0, 1, 2].map((part) => middle(({ parts }) => parts[part]!)),
             middle(({ deliveryGap }) => deliveryGap),
             figuresOf(all.map(({ nextGap }) => nextGap)).max.toFixed(2),
+            sum(({ dropped }) => dropped),
             sum(({ lost }) => lost),
             sum(({ duplicated }) => duplicated),
             `${sum(({ reordered }) => reordered)} of ${sum(({ published }) => published)}`,
         ];
     });
     printTable([["", ...columns, ...counts], ...rows]);
-    console.log(`${RUNS} rounds, medians; ratio at most ${BOUND.toFixed(2)}, lost 0`);
+    console.log(
+        `${RUNS} rounds, medians; ratio at most ${BOUND.toFixed(2)}, lost 0; dropped 0 by users and certificate`,
+    );
 }

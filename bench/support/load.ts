@@ -21,6 +21,8 @@ export interface Seen {
     duplicated: number;
     /** Delivered for the first time after a message that was published later. */
     reordered: number;
+    /** Connections that the two clients lost. */
+    dropped: number;
     /** Seconds between two acknowledgements of the broker: the longest time, and the next. */
     gap: number;
     nextGap: number;
@@ -40,7 +42,11 @@ export async function underLoad(broker: Outputs, what: () => Promise<void>): Pro
     const options = { clean: false, reconnectPeriod: RECONNECT_AFTER_MS };
     const subscriber = await connect(broker, { ...options, clientId: `${name}-subscriber` });
     const publisher = await connect(broker, { ...options, clientId: `${name}-publisher` });
-    for (const client of [subscriber, publisher]) client.on("error", () => undefined);
+    let dropped = 0;
+    for (const client of [subscriber, publisher]) {
+        client.on("error", () => undefined);
+        client.on("close", () => dropped++);
+    }
     const deliveries: { at: number; message: number }[] = [];
     subscriber.on("message", (_topic, payload) =>
         deliveries.push({ at: Date.now(), message: Number(payload.toString()) }),
@@ -67,6 +73,7 @@ export async function underLoad(broker: Outputs, what: () => Promise<void>): Pro
     const deadline = Date.now() + DRAIN_MS;
     while (!done() && Date.now() < deadline) await sleep(20);
     await sleep(LATE_MS);
+    const lostConnections = dropped;
     if (subscriber.connected) await subscriber.unsubscribeAsync(name);
     await Promise.all([subscriber, publisher].map((client) => client.endAsync(true)));
 
@@ -85,6 +92,7 @@ export async function underLoad(broker: Outputs, what: () => Promise<void>): Pro
         lost: published - Math.min(first.size, acknowledged.length),
         duplicated: deliveries.length - first.size,
         reordered,
+        dropped: lostConnections,
         gap: longest!.seconds,
         nextGap: next!.seconds,
         deliveryGap: gapsOf(deliveries.map(({ at }) => at))[0]!.seconds,
