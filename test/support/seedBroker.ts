@@ -1,0 +1,104 @@
+/**
+ * The broker that the project replaces, to measure against: the stock image with the guide's
+ * configuration, a certificate as mkcert makes it and a password file as mosquitto_passwd does.
+ */
+import { pbkdf2Sync, randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
+import { capture } from "../../toolchain/process.ts";
+import { BASE_IMAGES, BrokerContainer } from "./brokerContainer.ts";
+
+/**
+ * The guide is of Mosquitto 1's time. 2.0 without a listener takes connections from its own machine
+ * only and no TLS at all, so the one line that it needs is added.
+ */
+const CONF = `persistence true
+persistence_file mosquitto.db
+persistence_location /mosquitto/data/
+
+allow_anonymous false
+password_file /etc/mosquitto/passwd
+
+listener 1883
+cafile /etc/mosquitto/certs/rootCA.pem
+certfile /etc/mosquitto/certs/mqtt-server.crt
+keyfile /etc/mosquitto/certs/mqtt-server.key
+require_certificate false
+tls_version tlsv1.2
+`;
+
+export interface SeedBroker {
+    broker: BrokerContainer;
+    caPem: string;
+}
+
+/**
+ * A container of it, not started.
+ *
+ * @param names what its certificate is for
+ * @param users name → password
+ */
+export async function makeSeedBroker(
+    names: string[],
+    users: Record<string, string>,
+): Promise<SeedBroker> {
+    // The guide's tag, `openssl`, is this version.
+    const image = BASE_IMAGES["2.0"];
+    await ensureBaseImage(image, () => undefined);
+    const { ca, certificate, key } = await rsaCertificate(names);
+    const broker = await BrokerContainer.create({
+        image,
+        files: {
+            "/etc/mosquitto/mosquitto.conf": CONF,
+            "/etc/mosquitto/passwd": Object.entries(users)
+                .map(([user, password]) => `${user}:${hashed(password)}\n`)
+                .join(""),
+            "/etc/mosquitto/certs/rootCA.pem": ca,
+            "/etc/mosquitto/certs/mqtt-server.crt": certificate,
+            "/etc/mosquitto/certs/mqtt-server.key": key,
+        },
+        command: ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"],
+    });
+    return { broker, caPem: ca };
+}
+
+/** The iterations are mosquitto_passwd's in 2.0. */
+function hashed(password: string): string {
+    const salt = randomBytes(12);
+    const hash = pbkdf2Sync(password, salt, 101, 64, "sha512");
+    return `$7$101$${salt.toString("base64")}$${hash.toString("base64")}`;
+}
+
+/** As mkcert's: RSA with 3072 bits for the CA and 2048 for the server. */
+async function rsaCertificate(
+    names: string[],
+): Promise<{ ca: string; certificate: string; key: string }> {
+    const cwd = mkdtempSync(path.join(tmpdir(), "seed-broker-"));
+    const read = (file: string) => readFileSync(path.join(cwd, file), "utf8");
+    const openssl = async (...args: string[]) => {
+        const ended = await capture(["openssl", ...args], { cwd });
+        if (ended.code !== 0) throw new Error(`openssl: ${ended.stderr}`);
+    };
+    const request = ["req", "-x509", "-nodes", "-days", "30", "-sha256"];
+    const kind = (name: string) => (/^[\d.]+$/.test(name) ? `IP:${name}` : `DNS:${name}`);
+    const alternatives = names.map(kind).join();
+    const server = [
+        ...["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth"],
+        ...["keyUsage=critical,digitalSignature,keyEncipherment"],
+        `subjectAltName=${alternatives}`,
+    ];
+    try {
+        const ca = ["-newkey", "rsa:3072", "-keyout", "ca.key", "-out", "ca.crt"];
+        await openssl(...request, ...ca, "-subj", "/CN=mkcert development CA");
+        await openssl(
+            ...[...request, "-newkey", "rsa:2048", "-keyout", "server.key", "-out", "server.crt"],
+            ...["-CA", "ca.crt", "-CAkey", "ca.key", "-subj", `/CN=${names[0]}`],
+            ...server.flatMap((extension) => ["-addext", extension]),
+        );
+        return { ca: read("ca.crt"), certificate: read("server.crt"), key: read("server.key") };
+    } finally {
+        rmSync(cwd, { recursive: true });
+    }
+}
