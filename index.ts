@@ -45,29 +45,36 @@ const broker = new Broker("broker", {
     expiryFile: certificates.expiryFile,
 });
 
-const { port } = settings;
+const { port, webSocketsPort } = settings;
 export const { appName, hostname } = app;
-export const address = app.addresses[0]!;
+export const { address } = app;
+const { tls, webSockets } = settings.broker;
 
 const proof = new Verification("verification", {
     address,
     port,
     hostname,
     caPem: certificates.caPem,
+    tls,
+    webSockets,
+    webSocketsPort,
     passwords: credentials.passwords,
     proves: [broker.instanceId, broker.secretsVersion, image.digest, ...app.addresses, port],
 });
 
+const caFile = keepCaFile(certificates.caPem);
 const clients = clientCommands({
     host: settings.connectBy === "address" ? address : hostname,
     port,
     user: settings.users[0]!.name,
     passwords: credentials.passwords,
-    caFile: keepCaFile(certificates.caPem),
+    caFile: tls === "edge" ? undefined : caFile,
 });
 
-export { port };
+export { port, tls, webSockets };
 export const url = pulumi.interpolate`mqtts://${hostname}:${port}`;
+export const webSocketUrl =
+    webSockets === "off" ? undefined : pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`;
 export const caCertificatePem = certificates.caPem;
 export const { expiry } = certificates;
 export const { machineId, volumeId } = broker;

@@ -14,14 +14,24 @@ export type Series = (typeof SERIES)[number];
 export interface BrokerConf {
     /** Whether messages may be retained; without it a client that asks is told so, or cut off. */
     retained: boolean;
+    /** Who ends TLS of MQTT: the broker with its own certificate, or Fly's edge with its public one. */
+    tls: "broker" | "edge";
+    /** MQTT over WebSockets: none, or who ends its TLS. */
+    webSockets: "off" | "edge" | "broker";
 }
 
 /** Where the image's entrypoint looks for the files that the machine was given. */
 export const GIVEN = "/run/appkata";
 const KEPT = "/etc/mosquitto";
 
-/** The listeners inside the machine: MQTT over TLS, and for the health check. */
+/**
+ * The listeners inside the machine: MQTT and MQTT over WebSockets, each with TLS of the broker's or
+ * behind Fly's edge, and for the health check.
+ */
 export const MQTT_PORT = 1883;
+export const EDGE_MQTT_PORT = 1884;
+export const EDGE_WEBSOCKETS_PORT = 9001;
+export const WEBSOCKETS_PORT = 9002;
 export const HEALTH_PORT = 9883;
 
 type Block = string[];
@@ -33,7 +43,8 @@ export function renderConf(series: Series, conf: BrokerConf): string {
         limits(conf),
         log(),
         users(series),
-        mqttListener(series),
+        mqttListener(series, conf),
+        webSocketsListener(series, conf),
         healthListener(series),
     ];
     return blocks
@@ -116,8 +127,26 @@ function ownTls(): Block {
     ];
 }
 
-function mqttListener(series: Series): Block {
-    return [`listener ${MQTT_PORT}`, ...usersOnly(series), ...ownTls()];
+function mqttListener(series: Series, { tls }: BrokerConf): Block {
+    return tls === "edge"
+        ? [behindEdge(EDGE_MQTT_PORT), ...usersOnly(series)]
+        : [`listener ${MQTT_PORT}`, ...usersOnly(series), ...ownTls()];
+}
+
+function webSocketsListener(series: Series, { webSockets }: BrokerConf): Block {
+    if (webSockets === "off") return [];
+    const rest = ["protocol websockets", ...usersOnly(series)];
+    return webSockets === "edge"
+        ? [behindEdge(EDGE_WEBSOCKETS_PORT), ...rest]
+        : [`listener ${WEBSOCKETS_PORT}`, ...rest, ...ownTls()];
+}
+
+/**
+ * Without TLS, so for Fly's edge alone: that comes by IPv4, and the private network, on which others
+ * could come, has IPv6 only.
+ */
+function behindEdge(port: number): string {
+    return `listener ${port} 0.0.0.0`;
 }
 
 /**

@@ -13,6 +13,9 @@ interface Outputs {
     hostname: string;
     caCertificatePem: string;
     users: Record<string, string>;
+    tls: "broker" | "edge";
+    webSockets: "off" | "broker" | "edge";
+    webSocketUrl?: string;
 }
 
 const { values } = parseArgs({ options: { stack: { type: "string" } } });
@@ -26,6 +29,8 @@ if (outputs.address === undefined) {
     say("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
     process.exit(1);
 }
+// A URL leaves out its scheme's own port.
+const webSocketsPort = new URL(outputs.webSocketUrl ?? "wss://none").port || 443;
 say(`Verifying ${outputs.url} …`);
 const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", "main.ts")], {
     stdio: "inherit",
@@ -36,6 +41,9 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         MQTT_PORT: String(outputs.port),
         MQTT_HOSTNAME: outputs.hostname,
         MQTT_CA_PEM: outputs.caCertificatePem,
+        MQTT_TLS: outputs.tls ?? "broker",
+        MQTT_WEBSOCKETS: outputs.webSockets ?? "off",
+        MQTT_WEBSOCKETS_PORT: String(webSocketsPort),
         MQTT_USERS: JSON.stringify(outputs.users),
     },
 });

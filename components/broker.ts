@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import { confFiles, GIVEN, HEALTH_PORT, MQTT_PORT } from "../broker/conf.ts";
+import { confFiles, GIVEN, HEALTH_PORT } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 import { Machine, Secrets, Volume } from "../providers/index.ts";
 import { liveFiles } from "./liveFiles.ts";
+import { servicesOf } from "./services.ts";
 
 export interface BrokerArgs {
     settings: Settings;
@@ -102,16 +103,7 @@ export class Broker extends pulumi.ComponentResource {
                         })),
                         ...confFiles(settings.broker),
                     ],
-                    services: [
-                        {
-                            protocol: "tcp",
-                            internal_port: MQTT_PORT,
-                            // No handlers: raw TCP, since TLS ends in Mosquitto.
-                            ports: [{ port: settings.port }],
-                            autostart: true,
-                            autostop: "off",
-                        },
-                    ],
+                    services: servicesOf(settings),
                     checks: {
                         mqtt: {
                             type: "tcp",

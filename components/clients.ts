@@ -20,7 +20,8 @@ export interface ClientArgs {
     port: number;
     user: string;
     passwords: pulumi.Input<Record<string, string>>;
-    caFile: pulumi.Input<string>;
+    /** The CA that the server's certificate is by; undefined: a public one, which the system knows. */
+    caFile: pulumi.Input<string> | undefined;
 }
 
 /** The seed's two commands. Secret, since they carry the password. */
@@ -33,7 +34,7 @@ export function clientCommands(args: ClientArgs) {
                     [
                         program,
                         ...connection({ ...args, host, password: passwords[args.user]!, topic }),
-                        `--cafile ${caFile}${rest}`,
+                        `${caFile === undefined ? "--tls-use-os-certs" : `--cafile ${caFile}`}${rest}`,
                     ].join(" "),
                 ),
         );

@@ -8,6 +8,11 @@ export interface VerificationArgs {
     /** The name that the server certificate must carry. */
     hostname: pulumi.Input<string>;
     caPem: pulumi.Input<string>;
+    /** Who ends TLS, and whose certificate there is to be. */
+    tls: "broker" | "edge";
+    /** MQTT over WebSockets, and its port. */
+    webSockets: "off" | "edge" | "broker";
+    webSocketsPort: number;
     /** Secret: user name → password. */
     passwords: pulumi.Input<Record<string, string>>;
     /** What the verification proves: it runs again when one of these changes. */
@@ -30,6 +35,11 @@ export class Verification extends pulumi.ComponentResource {
                     MQTT_PORT: String(args.port),
                     MQTT_HOSTNAME: args.hostname,
                     MQTT_CA_PEM: args.caPem,
+                    ...(args.tls === "edge" && { MQTT_TLS: "edge" }),
+                    ...(args.webSockets !== "off" && {
+                        MQTT_WEBSOCKETS: args.webSockets,
+                        MQTT_WEBSOCKETS_PORT: String(args.webSocketsPort),
+                    }),
                     MQTT_USERS: pulumi.secret(pulumi.jsonStringify(args.passwords)),
                 },
                 triggers: args.proves,

@@ -128,6 +128,12 @@ export const schema = z.object({
     memoryMb: integer(256, 128 * 8192).default(256),
     ipv6: flag.default(true),
     ipv4: flag.default(false),
+    sharedIpv4: flag.default(false),
+    tls: z.enum(["broker", "edge"], { error: "must be broker or edge" }).default("broker"),
+    webSockets: z
+        .enum(["off", "edge", "broker"], { error: "must be off, edge or broker" })
+        .default("off"),
+    webSocketsPort: integer(1, 65535).optional(),
     connectBy: z
         .enum(["hostname", "address"], { error: "must be hostname or address" })
         .default("hostname"),

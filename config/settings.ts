@@ -6,6 +6,7 @@ import type { z } from "zod";
 import type { BrokerConf } from "../broker/conf.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { passwordProblem } from "../providers/kept/password.ts";
+import { accessProblems, webSocketsPortOf } from "./access.ts";
 import { FLY_LOGS, FLY_MACHINES, passwordsSchema, SAYS_ALL, schema } from "./schema.ts";
 
 export interface Settings {
@@ -17,13 +18,16 @@ export interface Settings {
     region: string;
     /** External TCP port of the broker. */
     port: number;
+    /** External port of MQTT over WebSockets, where `broker.webSockets` is not off. */
+    webSocketsPort: number;
     users: User[];
     volume: VolumeSettings;
     machineName: string;
     /** What is there already and is taken over instead of made: read when each is first made. */
     imports: Imports;
     guest: { cpuKind: "shared" | "performance"; cpus: number; memoryMb: number };
-    addresses: { ipv6: boolean; ipv4: boolean };
+    /** Those of its own, and Fly's shared IPv4, which leads in by name where Fly ends TLS. */
+    addresses: { ipv6: boolean; ipv4: boolean; sharedIpv4: boolean };
     /** What the commands for clients name: `APP.fly.dev`, or the address that Fly assigned. */
     connectBy: "hostname" | "address";
     /** Names that the server certificate carries beside the app's own. */
@@ -126,6 +130,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         organization: parsed.data.organization,
         region: parsed.data.region,
         port: parsed.data.port,
+        webSocketsPort: webSocketsPortOf(parsed.data),
         users: names.map((name) => ({ name, password: passwords[name] })),
         volume: {
             name: parsed.data.volumeName,
@@ -139,7 +144,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         machineName: parsed.data.machineName,
         imports: parsed.data.import,
         guest: { cpuKind, cpus, memoryMb },
-        addresses: { ipv6, ipv4 },
+        addresses: { ipv6, ipv4, sharedIpv4: parsed.data.sharedIpv4 },
         connectBy: parsed.data.connectBy,
         hostnames: parsed.data.hostnames,
         certificate: {
@@ -149,7 +154,11 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         },
         authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
         baseImage: parsed.data.baseImage,
-        broker: { retained: parsed.data.retainedMessages },
+        broker: {
+            retained: parsed.data.retainedMessages,
+            tls: parsed.data.tls,
+            webSockets: parsed.data.webSockets,
+        },
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,
@@ -167,9 +176,7 @@ function acrossSettings(data: z.output<typeof schema>): string[] {
     const { cpuKind: cpu_kind, cpus, memoryMb: memory_mb } = data;
     const guest = guestProblems({ cpu_kind, cpus, memory_mb });
     problems.push(...guest.map((problem) => `cpuKind, cpus, memoryMb: ${problem}`));
-    if (!data.ipv6 && !data.ipv4) {
-        problems.push("ipv6, ipv4: both are false, so no client could reach the broker");
-    }
+    problems.push(...accessProblems(data));
     const { app } = data.import;
     if (app !== undefined && app !== data.appName) {
         problems.push(

@@ -28,15 +28,23 @@ const UNKNOWN_CA = new Set([
 /** Verification errors other than those above, from Node's table of OpenSSL's X509_V_ERR codes. */
 const CERTIFICATE_CODE = /^(CERT|CRL|INVALID|PATH|HOSTNAME|ERROR_IN_CERT|UNABLE_TO_(GET|DE))/;
 
-/** Opens a TLS connection, checks the certificate as clients do, and closes it. */
-export function handshake(target: Target, ca: string[], timeoutMs: number): Promise<Handshake> {
+/**
+ * Opens a TLS connection, checks the certificate as clients do, and closes it.
+ *
+ * @param ca the authorities to trust; undefined: the public ones, as the system has them
+ */
+export function handshake(
+    target: Target,
+    ca: string[] | undefined,
+    timeoutMs: number,
+): Promise<Handshake> {
     return new Promise((resolve) => {
         let connected = false;
         const socket: TLSSocket = connect({
             host: target.address,
             port: target.port,
             ...nameOf(target),
-            ca,
+            ...(ca && { ca }),
         });
         const end = (outcome: Handshake) => {
             clearTimeout(timer);
@@ -60,6 +68,11 @@ export function handshake(target: Target, ca: string[], timeoutMs: number): Prom
             end({ kind: "failed", detail: "the connection closed during the handshake" }),
         );
     });
+}
+
+/** Whom a client of the broker trusts: our CA, or the public ones for TLS that Fly ends. */
+export function trustOf(tls: Target["tls"], { caPem }: Target) {
+    return tls === "edge" ? {} : { ca: caPem };
 }
 
 /** What TLS must be told so that it checks the name; SNI must not be an IP address. */

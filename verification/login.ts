@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import mqtt from "mqtt";
-import type { MqttClient } from "mqtt";
-import { describe, nameOf } from "./handshake.ts";
+import type { IClientOptions, MqttClient } from "mqtt";
+import { describe, nameOf, trustOf } from "./handshake.ts";
 import type { Target } from "./target.ts";
 
 /** MQTT's own answer to a CONNECT, or that there was none. */
@@ -22,18 +22,20 @@ const NOT_AUTHORISED = new Map([
 ]);
 
 /**
- * Logs in as MQTT clients do, over TLS, with a session that ends with the connection. Only the
+ * Logs in as MQTT clients do, over TLS or over WebSockets in TLS, with a session that ends with the connection. Only the
  * broker's refusal of the credentials counts as `refused`; a connection that breaks, an answer that
  * does not come and any other refusal are `failed`.
  */
-export function logIn(target: Target, credentials: Credentials, timeoutMs: number): Promise<Login> {
+export function logIn(
+    target: Target,
+    credentials: Credentials,
+    timeoutMs: number,
+    over: "mqtt" | "webSockets" = "mqtt",
+): Promise<Login> {
     return new Promise((resolve) => {
         const client = mqtt.connect({
-            protocol: "mqtts",
+            ...(over === "mqtt" ? byMqtt(target) : byWebSockets(target)),
             host: target.address,
-            port: target.port,
-            ...nameOf(target),
-            ca: target.caPem,
             rejectUnauthorized: true,
             protocolVersion: 4,
             clean: true,
@@ -64,4 +66,20 @@ export function logIn(target: Target, credentials: Credentials, timeoutMs: numbe
             give({ kind: "failed", detail: "the connection closed without an answer to CONNECT" }),
         );
     });
+}
+
+function byMqtt(target: Target): IClientOptions {
+    const { port, tls } = target;
+    return { protocol: "mqtts", port, ...nameOf(target), ...trustOf(tls, target) };
+}
+
+/** The address is dialled, and the name is what is asked for in TLS and in HTTP. */
+function byWebSockets(target: Target): IClientOptions {
+    const { port, tls } = target.webSockets!;
+    const wsOptions = {
+        ...nameOf(target),
+        ...trustOf(tls, target),
+        headers: { host: port === 443 ? target.hostname : `${target.hostname}:${port}` },
+    };
+    return { protocol: "wss", port, path: "/mqtt", wsOptions };
 }

@@ -7,6 +7,10 @@ export interface Target {
     hostname: string;
     /** The CA's certificate, or several (a bundle), in PEM. */
     caPem: string;
+    /** Who ends TLS: the broker, with a certificate by that CA, or Fly's edge, with a public one. */
+    tls: "broker" | "edge";
+    /** MQTT over WebSockets: its port, and who ends TLS there. */
+    webSockets?: { port: number; tls: "broker" | "edge" };
     /** User name → password. The first user does the whole round trip, the others log in. */
     users: Record<string, string>;
     /** How long the first step waits for the address to start answering, in seconds. */
@@ -19,7 +23,8 @@ const DEADLINE_SECONDS = 60;
 /**
  * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and
  * either MQTT_USERS (a JSON object: name → password) or MQTT_USERNAME and MQTT_PASSWORD;
- * MQTT_DEADLINE_SECONDS if wanted.
+ * MQTT_DEADLINE_SECONDS if wanted; MQTT_TLS (broker, edge) and MQTT_WEBSOCKETS (off, broker, edge) with
+ * MQTT_WEBSOCKETS_PORT.
  *
  * @throws Error naming every variable that is missing or wrong; never with a password in it
  */
@@ -42,11 +47,27 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
             ? { [text("MQTT_USERNAME")]: text("MQTT_PASSWORD") }
             : usersFrom(env["MQTT_USERS"], mistakes);
     const deadline = env["MQTT_DEADLINE_SECONDS"] ?? String(DEADLINE_SECONDS);
+    const choice = <T extends string>(name: string, one: T, ...others: T[]): T => {
+        const value = (env[name] ?? one) as T;
+        const all = [one, ...others];
+        if (all.includes(value)) return value;
+        mistakes.push(`${name} must be one of ${all.join(", ")}, not "${value}"`);
+        return one;
+    };
+    const webSockets = choice("MQTT_WEBSOCKETS", "off", "broker", "edge");
+    const webSocketsPort = "MQTT_WEBSOCKETS_PORT";
     const target: Target = {
         address: text("MQTT_ADDRESS"),
         port: number("MQTT_PORT", text("MQTT_PORT"), 65535),
         hostname: text("MQTT_HOSTNAME"),
         caPem: text("MQTT_CA_PEM"),
+        tls: choice("MQTT_TLS", "broker", "edge"),
+        ...(webSockets !== "off" && {
+            webSockets: {
+                port: number(webSocketsPort, text(webSocketsPort), 65535),
+                tls: webSockets,
+            },
+        }),
         users,
         deadlineSeconds: number("MQTT_DEADLINE_SECONDS", deadline, 3600),
     };

@@ -1,15 +1,24 @@
 import { randomBytes, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
-import { handshake } from "./handshake.ts";
+import { handshake, trustOf } from "./handshake.ts";
 import type { Handshake } from "./handshake.ts";
 import { logIn } from "./login.ts";
 import type { Credentials } from "./login.ts";
 import { speakPlain } from "./plain.ts";
 import { roundTrip } from "./roundTrip.ts";
 import type { Target } from "./target.ts";
+import { webSocketTrip } from "./webSockets.ts";
 
 export type StepName =
-    "tls" | "round trip" | "login" | "no password" | "wrong password" | "no TLS" | "other CA";
+    | "WebSocket"
+    | "WebSocket without password"
+    | "tls"
+    | "round trip"
+    | "login"
+    | "no password"
+    | "wrong password"
+    | "no TLS"
+    | "other CA";
 
 /** One thing that was tried on the broker. */
 export interface Step {
@@ -87,7 +96,16 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         return isRefused(target, as, `as ${user} with a wrong password`, timeout);
     });
     await attempt("no TLS", () => refusesPlain(target, timeout));
-    await attempt("other CA", () => isDistrusted(target, timeout));
+    await attempt("other CA", () =>
+        target.tls === "edge" ? isNotOurs(target, timeout) : isDistrusted(target, timeout),
+    );
+    if (target.webSockets) {
+        const over = `over WebSockets on port ${target.webSockets.port}`;
+        await attempt("WebSocket", () => sendsOverWebSockets(target, user, password, timeout));
+        await attempt("WebSocket without password", () =>
+            isRefused(target, {}, `${over} without user and password`, timeout, "webSockets"),
+        );
+    }
     return steps;
 }
 
@@ -102,7 +120,8 @@ async function answersWithOurCertificate(
     let seen: Handshake;
     for (;;) {
         const left = Math.max(deadline - Date.now(), 1);
-        seen = await handshake(target, [target.caPem], Math.min(timeout, left));
+        const { ca } = trustOf(target.tls, target);
+        seen = await handshake(target, ca === undefined ? ca : [ca], Math.min(timeout, left));
         if (seen.kind !== "failed" || Date.now() + RETRY_MS >= deadline) break;
         if (Date.now() - told >= PROGRESS_MS) {
             told = Date.now();
@@ -114,13 +133,15 @@ async function answersWithOurCertificate(
     }
     if (seen.kind === "unroutable") throw new Error(seen.detail);
     if (seen.kind !== "trusted") {
-        const expected = `a certificate for ${target.hostname}, signed by our CA and valid`;
+        const whose = target.tls === "edge" ? "a public CA" : "our CA";
+        const expected = `a certificate for ${target.hostname}, signed by ${whose} and valid`;
         throw new Unexpected(`TLS with ${expected}`, seen.detail);
     }
-    const authorities = certificatesIn(target.caPem);
+    const authorities = target.tls === "edge" ? [] : certificatesIn(target.caPem);
     if (authorities.length > 1) await answersForEach(target, authorities, timeout);
     const until = seen.validUntil.toISOString().slice(0, 10);
-    const by = authorities.length > 1 ? `each of our ${authorities.length} CAs` : "our CA";
+    const ours = authorities.length > 1 ? `each of our ${authorities.length} CAs` : "our CA";
+    const by = target.tls === "edge" ? "a public CA" : ours;
     return (
         `${seen.protocol} to ${target.address} port ${target.port}; ` +
         `the certificate is for ${target.hostname}, by ${by}, until ${until}`
@@ -172,8 +193,9 @@ async function isRefused(
     as: Credentials,
     how: string,
     timeout: number,
+    over?: "webSockets",
 ): Promise<string> {
-    const login = await logIn(target, as, timeout);
+    const login = await logIn(target, as, timeout, over);
     if (login.kind === "refused") return `refused ${how} (${login.detail})`;
     if (login.kind === "accepted") login.client.end(true);
     const seen = login.kind === "accepted" ? "accepted" : login.detail;
@@ -184,6 +206,32 @@ async function refusesPlain(target: Target, timeout: number): Promise<string> {
     const answer = await speakPlain(target, timeout);
     if (answer.kind === "refused") return "refused MQTT without TLS";
     throw new Unexpected("MQTT without TLS to be hung up on", answer.detail);
+}
+
+async function sendsOverWebSockets(
+    target: Target,
+    username: string,
+    password: string,
+    timeout: number,
+): Promise<string> {
+    const trip = await webSocketTrip(target, username, password, timeout);
+    const { port } = target.webSockets!;
+    if (trip.kind === "failed") {
+        throw new Unexpected(`the published message back over wss on port ${port}`, trip.detail);
+    }
+    return `${username} got a message back over wss on port ${port}`;
+}
+
+/** Where Fly ends TLS our CA has signed nothing that a client sees. */
+async function isNotOurs(target: Target, timeout: number): Promise<string> {
+    const seen = await handshake(target, [target.caPem], timeout);
+    if (seen.kind === "distrusted" && seen.reason === "unknown CA") {
+        return "a client that trusts our CA alone refuses Fly's certificate";
+    }
+    throw new Unexpected(
+        "a client that trusts our CA alone to refuse Fly's certificate",
+        seen.kind === "trusted" ? "it trusts the server" : seen.detail,
+    );
 }
 
 /** Any CA but ours does; the world's public ones are what clients bring along. */

@@ -87,4 +87,20 @@ max_connections 10
             ],
         );
     });
+
+    it("has a listener for each way in, and none that lets anybody in", () => {
+        const listeners = (conf: Partial<typeof CONF>) =>
+            renderConf("2.1", { ...CONF, ...conf })
+                .split(/^(?=listener )/m)
+                .slice(1, -1);
+        const users = "listener_allow_anonymous false\nplugin_use password\n";
+        const edge = `listener 1884 0.0.0.0\n${users}`;
+        const behind = `listener 9001 0.0.0.0\nprotocol websockets\n${users}`;
+        const own = `listener 9002\nprotocol websockets\n${users}${TLS}`;
+        const trimmed = (conf: Partial<typeof CONF>) =>
+            listeners(conf).map((text) => `${text.trimEnd()}\n`);
+        assert.deepEqual(trimmed({ tls: "edge" }), [edge]);
+        assert.deepEqual(trimmed({ tls: "edge", webSockets: "edge" }), [edge, behind]);
+        assert.equal(trimmed({ webSockets: "broker" })[1], own);
+    });
 });

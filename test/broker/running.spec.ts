@@ -75,6 +75,7 @@ for (const series of SERIES) {
                 port: await broker.port(),
                 hostname: HOSTNAME,
                 caPem: authority.pem,
+                tls: "broker" as const,
                 users: { [ADA.username]: ADA.password },
                 deadlineSeconds: 10,
             });

@@ -62,10 +62,12 @@ describe("npm run local", function () {
             "port",
             "publishCommand",
             "subscribeCommand",
+            "tls",
             "url",
             "users",
             "verification",
             "volumeId",
+            "webSockets",
         ]);
         assert.match(outputs.appName, /^appkata-mqtt-dev-[a-z0-9]{6}$/);
         assert.equal(outputs.hostname, `${outputs.appName}.fly.dev`);

@@ -153,10 +153,10 @@ describe("committed stack files", () => {
         const production = settingsOf("prod-lhr");
         assert.equal(production.volume.protect, true);
         assert.equal(production.region, "lhr");
-        assert.deepEqual(production.addresses, { ipv4: true, ipv6: true });
+        assert.deepEqual(production.addresses, { ipv4: true, ipv6: true, sharedIpv4: false });
         const staging = settingsOf("staging");
         assert.deepEqual(staging.guest, { cpuKind: "shared", cpus: 1, memoryMb: 256 });
-        assert.deepEqual(staging.addresses, { ipv4: false, ipv6: true });
+        assert.deepEqual(staging.addresses, { ipv4: false, ipv6: true, sharedIpv4: false });
         assert.deepEqual(staging.users, [{ name: "tester", password: undefined }]);
     });
 });

@@ -14,7 +14,7 @@ export const BASE_IMAGES: Record<Series, string> = {
 };
 
 /** The broker's configuration where a test needs nothing special. */
-export const CONF: BrokerConf = { retained: true };
+export const CONF: BrokerConf = { retained: true, tls: "broker", webSockets: "off" };
 
 /** The configuration as it is put into a container: path → content. */
 export function givenConf(conf: BrokerConf = CONF): Record<string, string> {

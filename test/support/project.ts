@@ -35,6 +35,7 @@ export interface Status {
     registry: string;
     token: string;
     pid: number;
+    publicCaFile: string;
     apps: {
         name: string;
         hostname: string;
@@ -59,6 +60,9 @@ export interface Outputs {
     subscribeCommand: string;
     publishCommand: string;
     verification: string;
+    tls: string;
+    webSockets: string;
+    webSocketUrl?: string;
 }
 
 /** Below those that the system gives to outgoing connections, one of which may come in between. */

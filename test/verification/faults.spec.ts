@@ -35,6 +35,7 @@ describe("verification of a broker", () => {
             port,
             hostname: HOSTNAME,
             caPem: authority.pem,
+            tls: "broker",
             users: USERS,
             deadlineSeconds: 1,
             ...more,

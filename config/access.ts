@@ -1,0 +1,58 @@
+/** How clients get to the broker: rules across addresses, TLS, WebSockets and their ports. */
+
+export interface AccessSettings {
+    tls: "broker" | "edge";
+    webSockets: "off" | "edge" | "broker";
+    port: number;
+    webSocketsPort?: number | undefined;
+    ipv4: boolean;
+    ipv6: boolean;
+    sharedIpv4: boolean;
+    connectBy: "hostname" | "address";
+    hostnames: string[];
+}
+
+/** External port of MQTT over WebSockets unless the setting says another. */
+export function webSocketsPortOf({ webSockets, webSocketsPort }: AccessSettings): number {
+    return webSocketsPort ?? (webSockets === "broker" ? 8443 : 443);
+}
+
+/** One line a mistake. */
+export function accessProblems(data: AccessSettings): string[] {
+    const problems: string[] = [];
+    const edge = data.tls === "edge" || data.webSockets === "edge";
+    const own = data.ipv4 || data.ipv6;
+    if (!own && !data.sharedIpv4) {
+        problems.push("ipv6, ipv4: both are false, so no client could reach the broker");
+    }
+    if (data.sharedIpv4 && !edge) {
+        problems.push(
+            "sharedIpv4: is for TLS that Fly ends (tls: edge, or webSockets: edge); what ends in the " +
+                "broker needs ipv4 or ipv6",
+        );
+    } else if (!own && data.sharedIpv4) {
+        for (const key of ["tls", "webSockets"] as const) {
+            if (data[key] !== "broker") continue;
+            problems.push(`${key}: is broker, which needs ipv4 or ipv6; only sharedIpv4 is true`);
+        }
+    }
+    if (data.webSockets === "off" && data.webSocketsPort !== undefined) {
+        problems.push(
+            `webSocketsPort: is for webSockets, which is off; it is ${data.webSocketsPort}`,
+        );
+    }
+    if (data.webSockets !== "off" && webSocketsPortOf(data) === data.port) {
+        problems.push(`webSocketsPort: must not be port, which is MQTT's; both are ${data.port}`);
+    }
+    if (data.tls === "edge" && data.connectBy === "address") {
+        problems.push(
+            "connectBy: must be hostname with tls: edge, since Fly's certificate is for the name only",
+        );
+    }
+    if (data.tls === "edge" && data.webSockets !== "broker" && data.hostnames.length > 0) {
+        problems.push(
+            "hostnames: are for the broker's own certificate, which no client sees with tls: edge",
+        );
+    }
+    return problems;
+}

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import mqtt from "mqtt";
+import { Project, type Outputs } from "../support/project.ts";
+
+const WSS_PORT = 10443;
+
+/** Fly's edge ends TLS and is reached by the shared IPv4 alone; then WebSockets have the broker's own. */
+describe("TLS at Fly's edge, and WebSockets", function () {
+    this.timeout(180_000);
+    this.bail(true);
+    let project: Project;
+    let outputs: Outputs;
+
+    before(async () => {
+        project = await Project.make({
+            tls: "edge",
+            webSockets: "edge",
+            webSocketsPort: WSS_PORT,
+            ipv4: false,
+            ipv6: false,
+            sharedIpv4: true,
+            connectBy: "hostname",
+        });
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    async function publicCa(): Promise<string> {
+        const { publicCaFile } = await project.status();
+        return readFileSync(publicCaFile, "utf8");
+    }
+
+    function client(ca: string, more: mqtt.IClientOptions): Promise<mqtt.MqttClient> {
+        const [username, password] = Object.entries(outputs.users)[0]!;
+        const servername = outputs.hostname;
+        const wsOptions = { ca, servername, headers: { host: servername } };
+        const tls = more.protocol === "wss" ? { path: "/mqtt", wsOptions } : { ca, servername };
+        const host = outputs.address;
+        const connected = mqtt.connect({
+            ...{ host, username, password, reconnectPeriod: 0 },
+            ...tls,
+            ...more,
+        });
+        return new Promise((resolve, reject) => {
+            connected.once("connect", () => resolve(connected));
+            connected.once("error", (error) => {
+                connected.end(true);
+                reject(error);
+            });
+        });
+    }
+
+    /** A message from one client to another. */
+    async function passes(from: mqtt.MqttClient, to: mqtt.MqttClient): Promise<void> {
+        await to.subscribeAsync("edge/test", { qos: 1 });
+        const came = new Promise<string>((resolve) =>
+            to.once("message", (_topic, payload) => resolve(payload.toString())),
+        );
+        await from.publishAsync("edge/test", "across", { qos: 1 });
+        assert.equal(await came, "across");
+        await Promise.all([from.endAsync(), to.endAsync()]);
+    }
+
+    it("deploy and verify with a public certificate, over the shared IPv4", async () => {
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        const { apps } = await project.status();
+        assert.deepEqual(apps[0]!.addresses, [{ ip: outputs.address, type: "shared_v4" }]);
+        assert.match(outputs.verification, /for \S+, by a public CA, until/);
+        assert.match(outputs.verification, /trusts our CA alone refuses Fly's certificate/);
+        assert.match(outputs.verification, /got a message back over wss on port 10443/);
+        assert.equal(outputs.webSocketUrl, `wss://${outputs.hostname}:10443/mqtt`);
+        for (const command of [outputs.subscribeCommand, outputs.publishCommand]) {
+            assert.ok(command.includes(" --tls-use-os-certs"), command);
+            assert.ok(!command.includes("--cafile"), command);
+        }
+    });
+
+    it("let a client in that knows public CAs, by MQTT and by WebSockets", async () => {
+        const ca = await publicCa();
+        const tcp = await client(ca, { protocol: "mqtts", port: 10000, ALPNProtocols: ["mqtt"] });
+        await passes(tcp, await client(ca, { protocol: "wss", port: WSS_PORT }));
+        for (const to of [
+            { protocol: "mqtts", port: 10000 },
+            { protocol: "wss", port: WSS_PORT },
+        ] as const) {
+            await assert.rejects(client(outputs.caCertificatePem, to), /certificate/);
+            await assert.rejects(client(ca, { ...to, password: "wrong" }), /[Nn]ot authorized/);
+        }
+    });
+
+    it("verify it by hand", async () => {
+        const run = await project.npm("verify");
+        assert.equal(run.code, 0, run.output);
+        assert.match(run.output, /over wss on port 10443/);
+    });
+
+    it("listen for the edge alone, each listener for users only", async () => {
+        const { apps } = await project.status();
+        const { container } = apps[0]!.machines[0]!;
+        const conf = await project.shell([
+            "docker",
+            "exec",
+            container!,
+            "cat",
+            "/etc/mosquitto/mosquitto.conf",
+        ]);
+        const listeners = conf.output.split(/^(?=listener )/m).slice(1);
+        assert.deepEqual(
+            listeners.map((text) => text.split("\n")[0]),
+            ["listener 1884 0.0.0.0", "listener 9001 0.0.0.0", "listener 9883"],
+        );
+        for (const text of listeners) assert.match(text, /listener_allow_anonymous false/);
+    });
+
+    it("change over to WebSockets and MQTT with the broker's own certificate", async () => {
+        project.configure({
+            tls: undefined,
+            webSockets: "broker",
+            sharedIpv4: undefined,
+            ipv4: true,
+        });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        const before = outputs;
+        outputs = await project.outputs();
+        assert.equal(outputs.machineId, before.machineId);
+        assert.equal(outputs.caCertificatePem, before.caCertificatePem);
+        const { apps } = await project.status();
+        assert.deepEqual(apps[0]!.addresses, [{ ip: outputs.address, type: "v4" }]);
+        const ca = outputs.caCertificatePem;
+        const tcp = await client(ca, { protocol: "mqtts", port: 10000 });
+        await passes(tcp, await client(ca, { protocol: "wss", port: WSS_PORT }));
+        const to = { protocol: "wss", port: WSS_PORT } as const;
+        await assert.rejects(client(await publicCa(), to), /certificate/);
+        await assert.rejects(client(ca, { ...to, password: "wrong" }), /[Nn]ot authorized/);
+    });
+});
