@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { capture } from "../../toolchain/process.ts";
 import type { Captured } from "../../toolchain/process.ts";
@@ -98,6 +100,42 @@ describe("node verification/main.ts", () => {
         assert.match(ended.stderr, /MQTT_PORT must be a number from 1 to 65535, not "70000"/);
         assert.match(ended.stderr, /MQTT_CA_PEM is not set/);
         assert.equal(ended.stderr.trimEnd().split("\n").length, 1, "in one line");
+    });
+
+    it("goes by the public CAs where Fly's edge ends TLS, and not by ours", async () => {
+        const ours = await makeAuthority("Ours");
+        const dir = mkdtempSync(path.join(tmpdir(), "appkata-verify-"));
+        const file = path.join(dir, "public-ca.pem");
+        writeFileSync(file, authority.pem);
+        try {
+            // The broker's certificate is by what the system trusts.
+            const edge = { MQTT_TLS: "edge", NODE_EXTRA_CA_CERTS: file };
+            const ended = await runWith({ ...edge, MQTT_CA_PEM: ours.pem });
+            assert.equal(ended.code, 0, ended.stderr);
+            assert.match(ended.stdout, /by a public CA, until/);
+            assert.match(ended.stdout, /trusts our CA alone refuses Fly's certificate/);
+            // And by ours, which the system does not: as if Fly had passed TLS on to the broker.
+            const own = await runWith({ MQTT_TLS: "edge" });
+            assert.equal(own.code, 1);
+            assert.match(own.stderr, /signed by a public CA and valid, saw: .*the CA did not sign/);
+            // By both: then our CA has signed what only a public one may.
+            const both = await runWith(edge);
+            assert.equal(both.code, 1);
+            assert.match(both.stderr, /other CA - expected .*, saw: it trusts the server/);
+        } finally {
+            rmSync(dir, { recursive: true });
+        }
+    });
+
+    it("fails when there are no WebSockets where there should be", async () => {
+        const port = String(broker.port);
+        const ended = await runWith({ MQTT_WEBSOCKETS: "broker", MQTT_WEBSOCKETS_PORT: port });
+        assert.equal(ended.code, 1);
+        assert.match(ended.stderr, /^FAILED +\d+ ms {2}WebSocket - expected .* over wss on port/m);
+        assert.match(ended.stderr, /^FAILED +\d+ ms {2}WebSocket without password - expected/m);
+        const wrong = await runWith({ MQTT_WEBSOCKETS: "on", MQTT_TLS: "none" });
+        assert.match(wrong.stderr, /MQTT_WEBSOCKETS must be one of off, broker, edge, not "on"/);
+        assert.match(wrong.stderr, /MQTT_TLS must be one of broker, edge, not "none"/);
     });
 
     it("says so when the CA is not a certificate", async () => {
