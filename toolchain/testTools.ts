@@ -28,3 +28,10 @@ export async function ensureTestTools(): Promise<string> {
     }
     return inUse;
 }
+
+/** A browser, for the one test that needs it. */
+export async function ensureBrowser(): Promise<void> {
+    if ((await onPath("chromium")) !== undefined) return;
+    if (!(await canInstall())) throw new Error("The test needs chromium: install it.");
+    await install("chromium");
+}

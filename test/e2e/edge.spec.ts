@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import mqtt from "mqtt";
+import { ensureBrowser } from "../../toolchain/testTools.ts";
+import { runPage } from "../support/browser.ts";
 import { Project, type Outputs } from "../support/project.ts";
 
 const WSS_PORT = 10443;
@@ -13,6 +15,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
     let outputs: Outputs;
 
     before(async () => {
+        await ensureBrowser();
         project = await Project.make({
             tls: "edge",
             webSockets: "edge",
@@ -63,6 +66,15 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         await Promise.all([from.endAsync(), to.endAsync()]);
     }
 
+    /** A real one, by its page: what it shows. */
+    async function browserGetsIn(): Promise<void> {
+        const [username, password] = Object.entries(outputs.users)[0]!;
+        const { webSocketUrl: url, address } = outputs;
+        const page = { url: url!, address, username, topic: "edge/page", payload: "from a page" };
+        assert.equal(await runPage({ ...page, password }), "received from a page from edge/page");
+        assert.match(await runPage({ ...page, password: "wrong" }), /^error: .*[Nn]ot authorized/);
+    }
+
     it("deploy and verify with a public certificate, over the shared IPv4", async () => {
         const up = await project.npm("local");
         assert.equal(up.code, 0, up.output);
@@ -91,6 +103,8 @@ describe("TLS at Fly's edge, and WebSockets", function () {
             await assert.rejects(client(ca, { ...to, password: "wrong" }), /[Nn]ot authorized/);
         }
     });
+
+    it("let a browser in, with its user's password only", () => browserGetsIn());
 
     it("verify it by hand", async () => {
         const run = await project.npm("verify");
@@ -137,5 +151,6 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         const to = { protocol: "wss", port: WSS_PORT } as const;
         await assert.rejects(client(await publicCa(), to), /certificate/);
         await assert.rejects(client(ca, { ...to, password: "wrong" }), /[Nn]ot authorized/);
+        await browserGetsIn();
     });
 });
