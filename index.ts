@@ -25,7 +25,7 @@ const certificates = new Certificates("certificates", {
     deployed,
 });
 
-const credentials = new Credentials("credentials", settings.users);
+const credentials = new Credentials("credentials", settings);
 
 const image = new Image("image", {
     appName: app.appName,
@@ -58,6 +58,7 @@ const proof = new Verification("verification", {
     tls,
     webSockets,
     webSocketsPort,
+    verifier: credentials.verifier,
     passwords: credentials.passwords,
     proves: [broker.instanceId, broker.secretsVersion, image.digest, ...app.addresses, port],
 });
@@ -66,7 +67,7 @@ const caFile = keepCaFile(certificates.caPem);
 const clients = clientCommands({
     host: settings.connectBy === "address" ? address : hostname,
     port,
-    user: settings.users[0]!.name,
+    access: settings.users,
     passwords: credentials.passwords,
     caFile: tls === "edge" ? undefined : caFile,
 });
@@ -80,5 +81,6 @@ export const { expiry } = certificates;
 export const { machineId, volumeId } = broker;
 export const imageDigest = image.digest;
 export const users = credentials.passwords;
+export const { verifier } = credentials;
 export const { subscribeCommand, publishCommand } = clients;
 export const verification = proof.report;

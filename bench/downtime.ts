@@ -4,7 +4,7 @@
  */
 import Docker from "dockerode";
 import { BrokerContainer } from "../test/support/brokerContainer.ts";
-import { Project, type Outputs, type Run } from "../test/support/project.ts";
+import { Project, usersNamed, type Outputs, type Run } from "../test/support/project.ts";
 import { capture } from "../toolchain/process.ts";
 import { forward } from "./support/forwarder.ts";
 import { underLoad, type Seen } from "./support/load.ts";
@@ -44,7 +44,7 @@ try {
             project.configure({ memoryMb: run % 2 === 0 ? 512 : 256 }),
         );
         await underUp("up: user added", () =>
-            project.configure({ users: ["tester", ...names(run + 1)] }),
+            project.configure({ users: usersNamed("tester", ...names(run + 1)) }),
         );
         await underUp("up: certificate renewed", () =>
             project.configure({ certificateValidDays: 364 - run }),

@@ -1,34 +1,73 @@
 /** Mosquitto's ACL file: who may read and write what. What it does not grant is not allowed. */
 
-/** What one user may do. Topic filters as Mosquitto takes them, `%u` being the user's name. */
-export interface UserAccess {
-    name: string;
-    read?: string[];
-    write?: string[];
-    readWrite?: string[];
-    /** Neither read nor written, whatever else grants it. */
-    deny?: string[];
-    /** Every topic but those that begin with `$`. */
-    everything?: boolean;
+/** Topic filters as Mosquitto takes them; `%u` is the user's name, `%c` a client's ID. */
+export interface Grants {
+    read: string[];
+    write: string[];
+    readWrite: string[];
 }
+
+/** What one user may do. `%c` has no meaning here. */
+export interface Access extends Grants {
+    name: string;
+    /** Neither read nor written, whatever else grants it. */
+    deny: string[];
+    /** Of every topic but those that begin with `$`. */
+    everything: false | true | "read" | "write";
+}
+
+export interface AclArgs {
+    users: Access[];
+    /** What each of the users may do besides. */
+    everyone: Grants;
+    /** Whom `everyone` does not mean: the project's own. */
+    internal: Access[];
+}
+
+/** What each list of grants, and `everything`, is to Mosquitto. */
+export const ACCESS_OF = { read: "read", write: "write", readWrite: "readwrite" } as const;
 
 /**
- * The file's text. Within a user's lines the order is nothing to Mosquitto: `deny` is looked at
- * first, then the first grant that fits counts.
+ * The file's text. Mosquitto looks at a user's `deny` lines first, then at the grants, then at the
+ * patterns, wherever they stand. Patterns hold for whoever is logged in, and one without %u or %c
+ * draws a warning; so those are written out for each user.
  */
-export function aclFile(users: UserAccess[]): string {
-    return users.map((user) => `${userLines(user).join("\n")}\n`).join("\n");
+export function aclFile({ users, everyone, internal }: AclArgs): string {
+    const blocks = users.map((user) => [...userLines(user), ...grantLines(everyone, isPlain)]);
+    blocks.push(...internal.map(userLines));
+    blocks.push(
+        grantLines(everyone, (filter) => !isPlain(filter)).map((line) =>
+            line.replace(/^topic/, "pattern"),
+        ),
+    );
+    return blocks
+        .filter((block) => block.length > 0)
+        .map((block) => `${block.join("\n")}\n`)
+        .join("\n");
 }
 
-function userLines(user: UserAccess): string[] {
-    const lines = (access: string, filters: string[] = []) =>
-        filters.map((filter) => `topic ${access} ${filter.replaceAll("%u", () => user.name)}`);
+function userLines(user: Access): string[] {
+    const { name, everything } = user;
+    const all = everything === true ? "readWrite" : everything;
     return [
-        `user ${user.name}`,
-        ...lines("deny", user.deny),
-        ...lines("readwrite", user.everything === true ? ["#"] : []),
-        ...lines("readwrite", user.readWrite),
-        ...lines("read", user.read),
-        ...lines("write", user.write),
+        `user ${name}`,
+        ...user.deny.map((filter) => `topic deny ${filterOf(name, filter)}`),
+        ...(all === false ? [] : [`topic ${ACCESS_OF[all]} #`]),
+        ...grantLines(user).map((line) => filterOf(name, line)),
     ];
+}
+
+function grantLines(grants: Grants, which: (filter: string) => boolean = () => true): string[] {
+    return (["readWrite", "read", "write"] as const).flatMap((list) =>
+        grants[list].filter(which).map((filter) => `topic ${ACCESS_OF[list]} ${filter}`),
+    );
+}
+
+/** A user's filter with the name in it. */
+export function filterOf(name: string, filter: string): string {
+    return filter.replaceAll("%u", () => name);
+}
+
+function isPlain(filter: string): boolean {
+    return !/%[uc]/.test(filter);
 }

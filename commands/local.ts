@@ -39,16 +39,21 @@ async function showClients(): Promise<void> {
     const outputs = JSON.parse(stdout) as Record<string, string> & {
         users: Record<string, string>;
     };
-    const [user, password] = Object.entries(outputs.users)[0]!;
-    const fetched = `$(npm --prefix '${ROOT}' run --silent outputs -- --show-secrets users '${user}')`;
-    const shown = (command: string) =>
-        command
+    const shown = (command: string) => {
+        const [user, password] = Object.entries(outputs.users).find(
+            ([name, text]) =>
+                command.includes(`//${name}:${text}@`) ||
+                command.includes(`-u ${shellQuote(name)} -P ${shellQuote(text)}`),
+        )!;
+        const fetched = `$(npm --prefix '${ROOT}' run --silent outputs -- --show-secrets users '${user}')`;
+        return command
             .replace(
                 /-L (\S+)/,
                 (_, url: string) => `-L "${url.replace(`:${password}@`, `:${fetched}@`)}"`,
             )
             .replace(`-P ${shellQuote(password)}`, `-P "${fetched}"`)
             .replace("--cafile ", `--cafile '${ROOT}'/`);
+    };
     if ((await onPath("mosquitto_sub")) === undefined) {
         say(
             "\nmosquitto_sub and mosquitto_pub are not here; Debian has them in mosquitto-clients.",

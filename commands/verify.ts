@@ -16,6 +16,7 @@ interface Outputs {
     tls: "broker" | "edge";
     webSockets: "off" | "broker" | "edge";
     webSocketUrl?: string;
+    verifier?: { username: string; password: string };
 }
 
 const { values } = parseArgs({ options: { stack: { type: "string" } } });
@@ -31,6 +32,10 @@ if (outputs.address === undefined) {
 }
 // A URL leaves out its scheme's own port.
 const webSocketsPort = new URL(outputs.webSocketUrl ?? "wss://none").port || 443;
+if (outputs.verifier === undefined) {
+    say("The stack is of a version without a user for the verification: run `pulumi up` first.");
+    process.exit(1);
+}
 say(`Verifying ${outputs.url} …`);
 const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", "main.ts")], {
     stdio: "inherit",
@@ -44,6 +49,8 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         MQTT_TLS: outputs.tls ?? "broker",
         MQTT_WEBSOCKETS: outputs.webSockets ?? "off",
         MQTT_WEBSOCKETS_PORT: String(webSocketsPort),
+        MQTT_USERNAME: outputs.verifier.username,
+        MQTT_PASSWORD: outputs.verifier.password,
         MQTT_USERS: JSON.stringify(outputs.users),
     },
 });

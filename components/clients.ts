@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
+import { filterOf, type Access } from "../broker/acl.ts";
 
 /**
  * Keeps the CA where the clients' commands name it, also in a preview: whoever runs the program can
@@ -18,7 +19,8 @@ export function keepCaFile(caPem: pulumi.Input<string>): pulumi.Output<string> {
 export interface ClientArgs {
     host: pulumi.Input<string>;
     port: number;
-    user: string;
+    /** Of the stack's users: the commands are for the first who may. */
+    access: Access[];
     passwords: pulumi.Input<Record<string, string>>;
     /** The CA that the server's certificate is by; undefined: a public one, which the system knows. */
     caFile: pulumi.Input<string> | undefined;
@@ -26,22 +28,44 @@ export interface ClientArgs {
 
 /** The seed's two commands. Secret, since they carry the password. */
 export function clientCommands(args: ClientArgs) {
-    const command = (program: string, topic: string, rest: string) =>
+    const command = (program: string, { user, topic }: Example, rest: string) =>
         pulumi.secret(
             pulumi
                 .all([args.host, args.passwords, args.caFile])
                 .apply(([host, passwords, caFile]) =>
                     [
                         program,
-                        ...connection({ ...args, host, password: passwords[args.user]!, topic }),
+                        ...connection({ ...args, host, user, password: passwords[user]!, topic }),
                         `${caFile === undefined ? "--tls-use-os-certs" : `--cafile ${caFile}`}${rest}`,
                     ].join(" "),
                 ),
         );
     return {
-        subscribeCommand: command("mosquitto_sub", "#", ""),
-        publishCommand: command("mosquitto_pub", "tests", " -l"),
+        subscribeCommand: command("mosquitto_sub", example(args.access, "read"), ""),
+        publishCommand: command("mosquitto_pub", example(args.access, "write"), " -l"),
     };
+}
+
+interface Example {
+    user: string;
+    topic: string;
+}
+
+/**
+ * The first user who may do it, and where. Where only what everyone is granted lets them, the seed's
+ * topics: such a rule may be about the client's ID, which is not known here.
+ */
+export function example(access: Access[], kind: "read" | "write"): Example {
+    const seeds = kind === "read" ? "#" : "tests";
+    for (const user of access) {
+        const { name, everything } = user;
+        if (everything === true || everything === kind) return { user: name, topic: seeds };
+        const [filter] = [...user[kind], ...user.readWrite];
+        if (filter === undefined) continue;
+        const topic = filterOf(name, filter);
+        return { user: name, topic: kind === "read" ? topic : topic.replaceAll(/[+#]/g, "tests") };
+    }
+    return { user: access[0]!.name, topic: seeds };
 }
 
 interface Connection {
@@ -55,7 +79,7 @@ interface Connection {
 /** A URL, as in the seed; options where the URL of mosquitto's clients can't carry the parts. */
 function connection({ host, port, user, password, topic }: Connection): string[] {
     const plain = /^[A-Za-z0-9._~-]+$/;
-    if ([host, user, password].every((part) => plain.test(part))) {
+    if ([host, user, password].every((part) => plain.test(part)) && !/[^\w./+#-]/.test(topic)) {
         return [`-L mqtts://${user}:${password}@${host}:${port}/${topic}`];
     }
     return [
@@ -63,7 +87,7 @@ function connection({ host, port, user, password, topic }: Connection): string[]
         `-p ${port}`,
         `-u ${shellQuote(user)}`,
         `-P ${shellQuote(password)}`,
-        `-t '${topic}'`,
+        `-t ${shellQuote(topic)}`,
     ];
 }
 

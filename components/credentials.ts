@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import { aclFile, type Grants } from "../broker/acl.ts";
 import type { User } from "../config/settings.ts";
-import { aclFile } from "../broker/acl.ts";
 import { Password } from "../providers/index.ts";
+import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
 
 /**
  * PBKDF2 rounds of a password's hash. The single-threaded broker computes it at every CONNECT, so it
@@ -9,18 +10,27 @@ import { Password } from "../providers/index.ts";
  */
 const ITERATIONS = 10_000;
 
+export interface CredentialsArgs {
+    users: User[];
+    /** What each user may do besides. */
+    everyone: Grants;
+}
+
 /** Users with their passwords, given or generated, and Mosquitto's password and ACL files. */
 export class Credentials extends pulumi.ComponentResource {
-    /** Secret: user name → password. */
+    /** Secret: user name → password. Without the verification's user. */
     readonly passwords: pulumi.Output<Record<string, string>>;
+    /** Secret: the user that the verification logs in as. */
+    readonly verifier: pulumi.Output<{ username: string; password: string }>;
     /** Secret: the file's text, a line a user. */
     readonly passwordFile: pulumi.Output<string>;
     /** The text of Mosquitto's ACL file. */
     readonly aclFile: string;
 
-    constructor(name: string, users: User[], opts?: pulumi.ComponentResourceOptions) {
+    constructor(name: string, args: CredentialsArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Credentials", name, {}, opts);
-        const kept = users.map(
+        const { users, everyone } = args;
+        const kept = [...users, { name: VERIFIER, password: undefined }].map(
             (user) =>
                 new Password(
                     user.name,
@@ -39,12 +49,15 @@ export class Credentials extends pulumi.ComponentResource {
                 .all(kept.map(({ password }) => password))
                 .apply((all) => Object.fromEntries(users.map((user, at) => [user.name, all[at]!]))),
         );
+        this.verifier = pulumi.secret(
+            kept.at(-1)!.password.apply((password) => ({ username: VERIFIER, password })),
+        );
         this.passwordFile = pulumi.secret(
             pulumi
-                .all(kept.map(({ hash }) => hash))
-                .apply((all) => users.map((user, at) => `${user.name}:${all[at]}\n`).join("")),
+                .all(kept.map(({ user, hash }) => pulumi.interpolate`${user}:${hash}\n`))
+                .apply((lines) => lines.join("")),
         );
-        this.aclFile = aclFile(users.map(({ name }) => ({ name, everything: true })));
+        this.aclFile = aclFile({ users, everyone, internal: [VERIFIER_ACCESS] });
         this.registerOutputs({});
     }
 }

@@ -13,6 +13,8 @@ export interface VerificationArgs {
     /** MQTT over WebSockets, and its port. */
     webSockets: "off" | "edge" | "broker";
     webSocketsPort: number;
+    /** Secret: the user that does the round trip. */
+    verifier: pulumi.Input<{ username: string; password: string }>;
     /** Secret: user name → password. */
     passwords: pulumi.Input<Record<string, string>>;
     /** What the verification proves: it runs again when one of these changes. */
@@ -26,6 +28,7 @@ export class Verification extends pulumi.ComponentResource {
 
     constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Verification", name, {}, opts);
+        const verifier = pulumi.output(args.verifier);
         const run = new command.local.Command(
             "client",
             {
@@ -40,6 +43,8 @@ export class Verification extends pulumi.ComponentResource {
                         MQTT_WEBSOCKETS: args.webSockets,
                         MQTT_WEBSOCKETS_PORT: String(args.webSocketsPort),
                     }),
+                    MQTT_USERNAME: verifier.username,
+                    MQTT_PASSWORD: pulumi.secret(verifier.password),
                     MQTT_USERS: pulumi.secret(pulumi.jsonStringify(args.passwords)),
                 },
                 triggers: args.proves,

@@ -29,8 +29,8 @@ export async function readSettings(): Promise<Read> {
     try {
         const settings = parseSettings(raw, pulumi.getStack());
         const deployed = await preflight(settings, token, pulumi.getStack());
-        const warnings = expiryWarnings(deployed, settings, new Date());
-        for (const line of warnings) await pulumi.log.warn(line);
+        const expiry = expiryWarnings(deployed, settings, new Date());
+        for (const line of [...settings.warnings, ...expiry]) await pulumi.log.warn(line);
         return { settings, token, deployed };
     } catch (error) {
         if (error instanceof SettingsError) throw usersMistake(error.message);

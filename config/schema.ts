@@ -1,7 +1,7 @@
 /** The rule of each setting alone, as Pulumi hands it over: text, structured ones as JSON text. */
 import { z } from "zod";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
-import { userNameProblem } from "../providers/kept/password.ts";
+import { EVERYONE_SHAPE, everyoneSchema, USERS_SHAPE, usersSchema } from "./grants.ts";
 
 export const DEFAULT_BASE_IMAGE = "eclipse-mosquitto:2.1.2-alpine";
 
@@ -40,7 +40,7 @@ const json = <T extends z.ZodType>(schema: T, shape: string) =>
         const parsed = schema.safeParse(value);
         if (parsed.success) return parsed.data;
         for (const issue of parsed.error.issues) {
-            const own = issue.code !== "invalid_type" && issue.code !== "unrecognized_keys";
+            const own = !/^(Invalid input|Unrecognized key)/.test(issue.message);
             context.addIssue({
                 code: "custom",
                 path: issue.path,
@@ -82,13 +82,8 @@ export const schema = z.object({
         .regex(/^[a-z]{3}$/, "must be a Fly region of three letters, as lhr")
         .default("lhr"),
     port: integer(1, 65535).default(10000),
-    users: json(
-        z
-            .array(rule(userNameProblem), { error: "must be a list of user names" })
-            .min(1, "must name at least one user: nobody could connect")
-            .superRefine(unique),
-        "a list of user names",
-    ),
+    users: json(usersSchema, USERS_SHAPE),
+    everyone: json(everyoneSchema, EVERYONE_SHAPE).default({ read: [], write: [], readWrite: [] }),
     volumeSizeGb: integer(1, 500).default(1),
     volumeName: rule(volumeNameProblem).default("mosquitto_data"),
     protectVolume: flag.default(false),

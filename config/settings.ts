@@ -3,10 +3,12 @@
  * all of them are listed at once, each with its key, the rule and the value seen.
  */
 import type { z } from "zod";
+import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { passwordProblem } from "../providers/kept/password.ts";
 import { accessProblems, webSocketsPortOf } from "./access.ts";
+import { checkAccess } from "./grants.ts";
 import { FLY_LOGS, FLY_MACHINES, passwordsSchema, SAYS_ALL, schema } from "./schema.ts";
 
 export interface Settings {
@@ -21,6 +23,8 @@ export interface Settings {
     /** External port of MQTT over WebSockets, where `broker.webSockets` is not off. */
     webSocketsPort: number;
     users: User[];
+    /** What each user may do besides what is granted to it. */
+    everyone: Grants;
     volume: VolumeSettings;
     machineName: string;
     /** What is there already and is taken over instead of made: read when each is first made. */
@@ -45,6 +49,8 @@ export interface Settings {
     logsEndpoint: string;
     /** Host (and port) of the registry that the image is pushed to. */
     registry: string;
+    /** What is no mistake, but does not do what it seems to. */
+    warnings: string[];
 }
 
 export interface VolumeSettings {
@@ -72,8 +78,7 @@ export interface Imports {
     machine?: string | undefined;
 }
 
-export interface User {
-    name: string;
+export interface User extends Access {
     /** Given in the secret config `passwords`; undefined: one is generated and kept. */
     password: string | undefined;
 }
@@ -118,8 +123,12 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             problems.push(`${place}: ${issue.message}${value}`);
         }
     }
-    const names = parsed.success ? parsed.data.users : [];
-    const passwords = parsePasswords(rawPasswords, parsed.success ? names : undefined, problems);
+    const users = schema.shape.users.safeParse(raw.users).data;
+    const everyone = schema.shape.everyone.safeParse(raw.everyone).data;
+    const names = users?.map(({ name }) => name);
+    const passwords = parsePasswords(rawPasswords, names, problems);
+    const access = users && everyone && checkAccess(users, everyone);
+    problems.push(...(access?.errors ?? []));
     if (parsed.success) problems.push(...acrossSettings(parsed.data));
     if (!parsed.success || problems.length > 0) throw new SettingsError(stack, problems);
 
@@ -131,7 +140,8 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         region: parsed.data.region,
         port: parsed.data.port,
         webSocketsPort: webSocketsPortOf(parsed.data),
-        users: names.map((name) => ({ name, password: passwords[name] })),
+        users: parsed.data.users.map((user) => ({ ...user, password: passwords[user.name] })),
+        everyone: parsed.data.everyone,
         volume: {
             name: parsed.data.volumeName,
             sizeGb: parsed.data.volumeSizeGb,
@@ -162,6 +172,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,
+        warnings: access?.warnings ?? [],
     };
 }
 
@@ -228,12 +239,12 @@ function parsePasswords(
 }
 
 function seen(value: string | undefined, inner: string[]): string {
-    if (value === undefined) return "not set";
     let part: unknown = value;
-    if (inner.length > 0) {
+    if (value !== undefined && inner.length > 0) {
         part = JSON.parse(value);
         for (const key of inner) part = (part as Record<string, unknown> | undefined)?.[key];
     }
+    if (part === undefined) return "not set";
     const text = typeof part === "string" ? part : JSON.stringify(part);
     return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }

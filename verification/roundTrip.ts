@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { MqttClient } from "mqtt";
+import { TOPICS } from "./verifier.ts";
 
 /** What came of sending a message to oneself. */
 export type RoundTrip = { kind: "returned" } | { kind: "lost"; detail: string };
@@ -9,7 +10,7 @@ export type RoundTrip = { kind: "returned" } | { kind: "lost"; detail: string };
  * (not retained), and waits for it to come back.
  */
 export async function roundTrip(client: MqttClient, timeoutMs: number): Promise<RoundTrip> {
-    const topic = `appkata-mqtt/verification/${randomUUID()}`;
+    const topic = `${TOPICS.own}/${randomUUID()}`;
     const payload = randomUUID();
     let done = "SUBSCRIBE";
     let timer: NodeJS.Timeout | undefined;

@@ -11,7 +11,9 @@ export interface Target {
     tls: "broker" | "edge";
     /** MQTT over WebSockets: its port, and who ends TLS there. */
     webSockets?: { port: number; tls: "broker" | "edge" };
-    /** User name → password. The first user does the whole round trip, the others log in. */
+    /** Does the round trip and tries what it is not granted. */
+    verifier: { username: string; password: string };
+    /** User name → password. Each logs in. */
     users: Record<string, string>;
     /** How long the first step waits for the address to start answering, in seconds. */
     deadlineSeconds: number;
@@ -22,9 +24,9 @@ const DEADLINE_SECONDS = 60;
 
 /**
  * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and
- * either MQTT_USERS (a JSON object: name → password) or MQTT_USERNAME and MQTT_PASSWORD;
- * MQTT_DEADLINE_SECONDS if wanted; MQTT_TLS (broker, edge) and MQTT_WEBSOCKETS (off, broker, edge) with
- * MQTT_WEBSOCKETS_PORT.
+ * MQTT_USERNAME and MQTT_PASSWORD of the verification's user; if wanted MQTT_USERS (the others, as a
+ * JSON object: name → password), MQTT_DEADLINE_SECONDS, MQTT_TLS (broker, edge) and MQTT_WEBSOCKETS
+ * (off, broker, edge) with MQTT_WEBSOCKETS_PORT.
  *
  * @throws Error naming every variable that is missing or wrong; never with a password in it
  */
@@ -42,10 +44,7 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
         }
         return parsed;
     };
-    const users =
-        env["MQTT_USERS"] === undefined
-            ? { [text("MQTT_USERNAME")]: text("MQTT_PASSWORD") }
-            : usersFrom(env["MQTT_USERS"], mistakes);
+    const users = usersFrom(env["MQTT_USERS"] ?? "{}", mistakes);
     const deadline = env["MQTT_DEADLINE_SECONDS"] ?? String(DEADLINE_SECONDS);
     const choice = <T extends string>(name: string, one: T, ...others: T[]): T => {
         const value = (env[name] ?? one) as T;
@@ -68,6 +67,7 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
                 tls: webSockets,
             },
         }),
+        verifier: { username: text("MQTT_USERNAME"), password: text("MQTT_PASSWORD") },
         users,
         deadlineSeconds: number("MQTT_DEADLINE_SECONDS", deadline, 3600),
     };
@@ -89,7 +89,6 @@ function usersFrom(json: string, mistakes: string[]): Record<string, string> {
         typeof parsed === "object" &&
         parsed !== null &&
         !Array.isArray(parsed) &&
-        Object.keys(parsed).length > 0 &&
         Object.values(parsed).every((value) => typeof value === "string");
     if (!usable) mistakes.push(rule);
     return usable ? (parsed as Record<string, string>) : {};

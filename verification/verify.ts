@@ -1,5 +1,7 @@
 import { randomBytes, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import type { MqttClient } from "mqtt";
+import { triesTheRest } from "./grants.ts";
 import { handshake, trustOf } from "./handshake.ts";
 import type { Handshake } from "./handshake.ts";
 import { logIn } from "./login.ts";
@@ -15,6 +17,7 @@ export type StepName =
     | "tls"
     | "round trip"
     | "login"
+    | "grants"
     | "no password"
     | "wrong password"
     | "no TLS"
@@ -73,17 +76,17 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         options.onStep?.(step);
         return step.ok;
     };
-    const [first, ...others] = Object.entries(target.users);
-    if (!first) throw new Error("there is no user to verify");
-    const [user, password] = first;
+    const { username: user } = target.verifier;
 
     if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options)))) {
         return steps;
     }
-    await attempt("round trip", () => sendsToItself(target, user, password, timeout));
-    for (const [username, pass] of others) {
-        await attempt("login", () => isLetIn(target, { username, password: pass }, timeout));
+    const messagesCome = await attempt("round trip", () => sendsToItself(target, timeout));
+    for (const [username, password] of Object.entries(target.users)) {
+        await attempt("login", () => isLetIn(target, { username, password }, timeout));
     }
+    // Where no message comes at all, that none comes says nothing.
+    if (messagesCome) await attempt("grants", () => isHeldToGrants(target, timeout));
     await attempt("no password", async () => {
         const nobody = await isRefused(target, {}, "without user and password", timeout);
         const as = { username: user };
@@ -101,7 +104,7 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
     );
     if (target.webSockets) {
         const over = `over WebSockets on port ${target.webSockets.port}`;
-        await attempt("WebSocket", () => sendsOverWebSockets(target, user, password, timeout));
+        await attempt("WebSocket", () => sendsOverWebSockets(target, timeout));
         await attempt("WebSocket without password", () =>
             isRefused(target, {}, `${over} without user and password`, timeout, "webSockets"),
         );
@@ -163,29 +166,34 @@ function certificatesIn(pem: string): string[] {
     return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
-async function sendsToItself(
-    target: Target,
-    username: string,
-    password: string,
-    timeout: number,
-): Promise<string> {
-    const login = await logIn(target, { username, password }, timeout);
-    if (login.kind !== "accepted") {
-        throw new Unexpected(`${username} to be let in`, `${login.kind}: ${login.detail}`);
-    }
-    const trip = await roundTrip(login.client, timeout);
-    await login.client.endAsync(trip.kind === "lost");
+async function sendsToItself(target: Target, timeout: number): Promise<string> {
+    const client = await letIn(target, target.verifier, timeout);
+    const trip = await roundTrip(client, timeout);
+    await client.endAsync(trip.kind === "lost");
     if (trip.kind === "lost") throw new Unexpected("the published message back", trip.detail);
-    return `${username} subscribed, published at QoS 1 and got the message back`;
+    return `${target.verifier.username} subscribed, published at QoS 1 and got the message back`;
+}
+
+async function isHeldToGrants(target: Target, timeout: number): Promise<string> {
+    const { username } = target.verifier;
+    const client = await letIn(target, target.verifier, timeout);
+    const proof = await triesTheRest(client, timeout);
+    await client.endAsync(proof.kind === "broken");
+    if (proof.kind === "broken") {
+        throw new Unexpected(`nothing that ${username} is not granted`, proof.detail);
+    }
+    return `${username} could not read, write or see $SYS where it is not granted`;
 }
 
 async function isLetIn(target: Target, as: Credentials, timeout: number): Promise<string> {
-    const login = await logIn(target, as, timeout);
-    if (login.kind !== "accepted") {
-        throw new Unexpected(`${as.username} to be let in`, `${login.kind}: ${login.detail}`);
-    }
-    await login.client.endAsync();
+    await (await letIn(target, as, timeout)).endAsync();
     return `${as.username} logged in`;
+}
+
+async function letIn(target: Target, as: Credentials, timeout: number): Promise<MqttClient> {
+    const login = await logIn(target, as, timeout);
+    if (login.kind === "accepted") return login.client;
+    throw new Unexpected(`${as.username} to be let in`, `${login.kind}: ${login.detail}`);
 }
 
 async function isRefused(
@@ -208,12 +216,8 @@ async function refusesPlain(target: Target, timeout: number): Promise<string> {
     throw new Unexpected("MQTT without TLS to be hung up on", answer.detail);
 }
 
-async function sendsOverWebSockets(
-    target: Target,
-    username: string,
-    password: string,
-    timeout: number,
-): Promise<string> {
+async function sendsOverWebSockets(target: Target, timeout: number): Promise<string> {
+    const { username, password } = target.verifier;
     const trip = await webSocketTrip(target, username, password, timeout);
     const { port } = target.webSockets!;
     if (trip.kind === "failed") {

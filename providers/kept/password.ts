@@ -143,6 +143,9 @@ export function userNameProblem(user: unknown): string | undefined {
     if (/\p{Cc}/u.test(user)) {
         return `${JSON.stringify(user)} contains a control character, which Mosquitto does not allow`;
     }
+    if (user.trim() !== user) {
+        return `${JSON.stringify(user)} begins or ends with a space, which Mosquitto leaves out of its files`;
+    }
     const bytes = Buffer.byteLength(user);
     return bytes > MAX_USER_BYTES
         ? `the user name has ${bytes} bytes; MQTT allows ${MAX_USER_BYTES}`

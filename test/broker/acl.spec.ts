@@ -1,21 +1,31 @@
 import assert from "node:assert/strict";
-import { aclFile } from "../../broker/acl.ts";
+import { aclFile, type Access, type Grants } from "../../broker/acl.ts";
+
+const NOBODY: Grants = { read: [], write: [], readWrite: [] };
+const user = (name: string, access: Partial<Access> = {}): Access => {
+    return { ...NOBODY, deny: [], everything: false, name, ...access };
+};
 
 describe("Mosquitto's ACL file", () => {
     it("has a block a user, with what is denied first", () => {
+        const users = [
+            user("all", { everything: true }),
+            user("reader", { everything: "read", deny: ["private/#"] }),
+            user("ada", {
+                read: ["news/#", "for/%u"],
+                write: ["by/%u/%u"],
+                readWrite: ["own/%u/#"],
+                deny: ["own/%u/secret"],
+            }),
+        ];
         assert.equal(
-            aclFile([
-                { name: "all", everything: true },
-                {
-                    name: "ada",
-                    read: ["news/#", "for/%u"],
-                    write: ["by/%u/%u"],
-                    readWrite: ["own/%u/#"],
-                    deny: ["own/%u/secret"],
-                },
-            ]),
+            aclFile({ users, everyone: NOBODY, internal: [] }),
             `user all
 topic readwrite #
+
+user reader
+topic deny private/#
+topic read #
 
 user ada
 topic deny own/ada/secret
@@ -27,9 +37,37 @@ topic write by/ada/ada
         );
     });
 
-    it("takes a name as it is", () => {
+    it("has what everyone may do in each user's block, and patterns below", () => {
+        const everyone = {
+            read: ["news/#", "to/%u/#"],
+            write: ["by/%c"],
+            readWrite: ["chat"],
+        };
+        const internal = [user("own", { readWrite: ["x"] })];
         assert.equal(
-            aclFile([{ name: "a $& b", read: ["%u"] }]),
+            aclFile({ users: [user("a", { read: ["b"] }), user("c")], everyone, internal }),
+            `user a
+topic read b
+topic readwrite chat
+topic read news/#
+
+user c
+topic readwrite chat
+topic read news/#
+
+user own
+topic readwrite x
+
+pattern read to/%u/#
+pattern write by/%c
+`,
+        );
+    });
+
+    it("takes a name as it is", () => {
+        const users = [user("a $& b", { read: ["%u"] })];
+        assert.equal(
+            aclFile({ users, everyone: NOBODY, internal: [] }),
             "user a $& b\ntopic read a $& b\n",
         );
     });

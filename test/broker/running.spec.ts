@@ -3,7 +3,9 @@ import { connect as connectPlain } from "node:net";
 import { connect as connectSecure } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { SERIES } from "../../broker/conf.ts";
+import { aclFile } from "../../broker/acl.ts";
 import { capture } from "../../toolchain/process.ts";
+import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
 import { verify } from "../../verification/verify.ts";
 import { collect, logInTo, openTo } from "../support/brokerClient.ts";
 import {
@@ -19,6 +21,7 @@ import type { Authority } from "../support/certificates.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
+const NOTHING = { read: [], write: [], readWrite: [], deny: [] };
 const SECRETS = {
     MOSQUITTO_SERVER_KEY: "c2VjcmV0IGtleQ==",
     MOSQUITTO_PASSWORD_FILE: "c2VjcmV0IHBhc3N3b3Jkcw==",
@@ -42,8 +45,13 @@ for (const series of SERIES) {
             files = {
                 "/run/appkata/server.crt": certificate.chain,
                 "/run/appkata/server.key": certificate.key,
-                "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
+                "/run/appkata/passwd":
+                    passwordLine(ADA.username, ADA.password) + passwordLine(VERIFIER, ADA.password),
+                "/run/appkata/acl": aclFile({
+                    users: [{ ...NOTHING, name: ADA.username, everything: true }],
+                    everyone: NOTHING,
+                    internal: [VERIFIER_ACCESS],
+                }),
                 ...givenConf(),
             };
         });
@@ -76,6 +84,7 @@ for (const series of SERIES) {
                 hostname: HOSTNAME,
                 caPem: authority.pem,
                 tls: "broker" as const,
+                verifier: { username: VERIFIER, password: ADA.password },
                 users: { [ADA.username]: ADA.password },
                 deadlineSeconds: 10,
             });
@@ -83,7 +92,7 @@ for (const series of SERIES) {
                 steps.filter(({ ok }) => !ok).map(({ text }) => text),
                 [],
             );
-            assert.equal(steps.length, 6);
+            assert.equal(steps.length, 8);
         });
 
         it("logs no warning from start to stop", async () => {

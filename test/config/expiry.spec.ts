@@ -61,7 +61,7 @@ describe("certificates of a stack's state", () => {
 });
 
 describe("warning of certificates that end", () => {
-    const users = JSON.stringify(["tester"]);
+    const users = JSON.stringify([{ name: "tester", everything: true }]);
     const far = inDays(2000);
 
     function warnings(deployed: Partial<Deployed>, raw: Record<string, string> = {}): string[] {

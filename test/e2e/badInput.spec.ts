@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { Project } from "../support/project.ts";
+import { Project, usersNamed } from "../support/project.ts";
 
 /** Each mistake is told by name, key and value, and nothing is made for it: not even in the state. */
 describe("bad input", function () {
@@ -51,7 +51,11 @@ describe("bad input", function () {
         ],
         ["a port out of range", { port: 70000 }, /port: .*1 to 65535; it is "70000"/],
         ["no users", { users: [] }, /users: must name at least one user/],
-        ["a user name that Mosquitto refuses", { users: ["a:b"] }, /users\.0: "a:b" contains :/],
+        [
+            "a user name that Mosquitto refuses",
+            { users: usersNamed("a:b") },
+            /users\.0\.name: "a:b" contains :/,
+        ],
         [
             "an empty password",
             { passwords: { tester: "" } },

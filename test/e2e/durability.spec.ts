@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { capture } from "../../toolchain/process.ts";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
 interface Entry {
     method: string;
@@ -128,7 +128,7 @@ describe("a deployed broker", function () {
     });
 
     it("takes a further user, and leaves the others their passwords", async () => {
-        project.configure({ users: ["tester", "sensor"] });
+        project.configure({ users: usersNamed("tester", "sensor") });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
         const { users } = await project.outputs();

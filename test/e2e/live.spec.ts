@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { eventually } from "../local/support/api.ts";
 import { connect, servedCertificate } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
 const USERS = ["tester", "sensors", "gateway", "dashboard", "archive"];
 const CLIENTS = 50;
@@ -18,7 +18,7 @@ describe("a deployed broker that changes under its clients", function () {
     let dropped: string[] = [];
 
     before(async () => {
-        project = await Project.make({ users: USERS });
+        project = await Project.make({ users: usersNamed(...USERS) });
         const up = await project.npm("local");
         assert.equal(up.code, 0, up.output);
         outputs = await project.outputs();
@@ -81,7 +81,7 @@ describe("a deployed broker that changes under its clients", function () {
     }
 
     it("is previewed as a change of the secrets, and not of the machine", async () => {
-        project.configure({ users: [...USERS, "added"] });
+        project.configure({ users: usersNamed(...USERS, "added") });
         const preview = await project.pulumi(["preview"]);
         assert.equal(preview.code, 0, preview.output);
         assert.match(preview.output, /fly:Secrets\s+files\s+update/);
@@ -89,7 +89,7 @@ describe("a deployed broker that changes under its clients", function () {
     });
 
     it("lets a new user in", async () => {
-        await changes({ users: [...USERS, "added"] });
+        await changes({ users: usersNamed(...USERS, "added") });
         await join("added");
         await areServed(crowd);
         assert.deepEqual(dropped, []);
@@ -124,7 +124,7 @@ describe("a deployed broker that changes under its clients", function () {
 
     it("cuts off a user that is removed, and nobody else", async () => {
         const password = outputs.users.added!;
-        await changes({ users: USERS });
+        await changes({ users: usersNamed(...USERS) });
         await eventually("its client is cut off", () => (dropped.length > 0 ? true : undefined));
         await isRefused("added", password);
         await areServed(crowd.filter((client) => client.connected));

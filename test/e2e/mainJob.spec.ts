@@ -66,6 +66,7 @@ describe("npm run local", function () {
             "url",
             "users",
             "verification",
+            "verifier",
             "volumeId",
             "webSockets",
         ]);
@@ -75,12 +76,12 @@ describe("npm run local", function () {
         assert.equal(outputs.url, `mqtts://${outputs.hostname}:10000`);
         assert.match(outputs.imageDigest, /^sha256:[0-9a-f]{64}$/);
         assert.deepEqual(Object.keys(outputs.users), ["tester"]);
-        assert.equal(outputs.verification.split("\n").filter((l) => l.startsWith("ok")).length, 6);
+        assert.equal(outputs.verification.split("\n").filter((l) => l.startsWith("ok")).length, 8);
     });
 
     it("keeps the secret outputs secret", async () => {
         const shown = await project.outputs(false);
-        for (const name of ["users", "subscribeCommand", "publishCommand"] as const) {
+        for (const name of ["users", "verifier", "subscribeCommand", "publishCommand"] as const) {
             assert.equal(shown[name], "[secret]", name);
         }
     });
@@ -192,7 +193,7 @@ describe("npm run local", function () {
     it("verifies by hand", async () => {
         const verify = await project.npm("verify");
         assert.equal(verify.code, 0, verify.output);
-        assert.equal(verify.stdout.split("\n").filter((line) => line.startsWith("ok")).length, 6);
+        assert.equal(verify.stdout.split("\n").filter((line) => line.startsWith("ok")).length, 8);
     });
 
     it("leaves no secret where one could read it", async () => {

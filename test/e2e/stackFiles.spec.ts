@@ -55,7 +55,7 @@ describe("stack file's settings", function () {
         assert.equal(up.code, 0, up.output);
         assert.match(up.output, VERIFIED);
         outputs = await project.outputs();
-        assert.equal(outputs.verification.split("\n").filter((l) => l.startsWith("ok")).length, 6);
+        assert.equal(outputs.verification.split("\n").filter((l) => l.startsWith("ok")).length, 8);
         const [app] = await onFly();
         const log = await capture(["docker", "logs", app!.machines[0]!.container!]);
         assert.match(log.stdout + log.stderr, / mosquitto version 2\.0\.\d+ running$/m);
@@ -137,7 +137,10 @@ describe("committed stack files", () => {
     });
 
     it("hold settings without a mistake", () => {
-        for (const stack of stacks) assert.ok(settingsOf(stack).users.length > 0, stack);
+        for (const stack of stacks) {
+            assert.ok(settingsOf(stack).users.length > 0, stack);
+            assert.deepEqual(settingsOf(stack).warnings, [], stack);
+        }
     });
 
     it("send only dev to this machine", () => {
@@ -157,6 +160,9 @@ describe("committed stack files", () => {
         const staging = settingsOf("staging");
         assert.deepEqual(staging.guest, { cpuKind: "shared", cpus: 1, memoryMb: 256 });
         assert.deepEqual(staging.addresses, { ipv4: false, ipv6: true, sharedIpv4: false });
-        assert.deepEqual(staging.users, [{ name: "tester", password: undefined }]);
+        assert.deepEqual(
+            staging.users.map(({ name, everything }) => [name, everything]),
+            [["tester", true]],
+        );
     });
 });

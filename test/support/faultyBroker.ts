@@ -17,8 +17,12 @@ export interface BrokerBehaviour {
     refusalCode?: number;
     /** What comes of a published payload; undefined is not delivered. Default: itself. */
     delivers?: (payload: Buffer) => Buffer | undefined;
+    /** Topics that are delivered although the verification's user is not granted them. */
+    grantsToo?: RegExp;
     /** What comes of a connection that does not begin with a TLS handshake. Default: hung up. */
     plain?: (socket: Socket, broker: Aedes) => void;
+    /** Topics that a client may not publish to without being cut off. */
+    hangsUpOn?: RegExp;
     /** Takes a finished TLS connection. Default: MQTT is spoken on it. */
     secure?: (socket: Duplex) => void;
 }
@@ -67,7 +71,11 @@ export class FaultyBroker {
                 error.returnCode = behaviour.refusalCode ?? 5;
                 done(error, false);
             },
+            authorizePublish: (_client, packet, done) =>
+                done(behaviour.hangsUpOn?.test(packet.topic) ? new Error("refused") : null),
             authorizeForward: (_client, packet) => {
+                const denied = NOT_GRANTED.test(packet.topic);
+                if (denied && behaviour.grantsToo?.test(packet.topic) !== true) return null;
                 const payload = Buffer.from(packet.payload);
                 const delivered = behaviour.delivers ? behaviour.delivers(payload) : payload;
                 if (delivered === undefined) return null;
@@ -93,3 +101,5 @@ export class FaultyBroker {
 }
 
 const TLS_HANDSHAKE = 0x16;
+/** What the verification's user may not read, or may not write. */
+const NOT_GRANTED = /^(appkata-mqtt\/verification-|\$SYS\/)/;

@@ -57,12 +57,18 @@ export interface Outputs {
     volumeId: string;
     imageDigest: string;
     users: Record<string, string>;
+    verifier: { username: string; password: string };
     subscribeCommand: string;
     publishCommand: string;
     verification: string;
     tls: string;
     webSockets: string;
     webSocketUrl?: string;
+}
+
+/** Users as the setting has them, each granted everything. */
+export function usersNamed(...names: string[]): { name: string; everything: true }[] {
+    return names.map((name) => ({ name, everything: true }));
 }
 
 /** Below those that the system gives to outgoing connections, one of which may come in between. */

@@ -21,7 +21,7 @@ describe("node verification/main.ts", () => {
         authority = await makeAuthority();
         broker = await FaultyBroker.start({
             certificate: await issue(authority, [HOSTNAME]),
-            users: { ada: password },
+            users: { verifier: password, ada: password },
         });
     });
 
@@ -34,7 +34,7 @@ describe("node verification/main.ts", () => {
             MQTT_PORT: String(broker.port),
             MQTT_HOSTNAME: HOSTNAME,
             MQTT_CA_PEM: authority.pem,
-            MQTT_USERNAME: "ada",
+            MQTT_USERNAME: "verifier",
             MQTT_PASSWORD: password,
             MQTT_DEADLINE_SECONDS: "1",
             ...variables,
@@ -46,19 +46,16 @@ describe("node verification/main.ts", () => {
         const ended = await runWith({});
         assert.equal(ended.code, 0, ended.stderr);
         const lines = ended.stdout.trimEnd().split("\n");
-        assert.equal(lines.length, 6);
+        assert.equal(lines.length, 7);
         for (const line of lines) assert.match(line, /^ok +\d+ ms {2}[\w ]+ - \S/);
         assert.equal(ended.stderr, "");
     });
 
     it("takes the users as JSON and tries each", async () => {
         const users = JSON.stringify({ ada: password, grace: "unknown" });
-        const ended = await runWith({
-            MQTT_USERS: users,
-            MQTT_USERNAME: undefined,
-            MQTT_PASSWORD: undefined,
-        });
+        const ended = await runWith({ MQTT_USERS: users });
         assert.equal(ended.code, 1);
+        assert.match(ended.stdout, /^ok +\d+ ms {2}login - ada logged in$/m);
         assert.match(ended.stderr, /^FAILED +\d+ ms {2}login - expected grace to be let in, saw: /);
     });
 
@@ -67,7 +64,7 @@ describe("node verification/main.ts", () => {
         assert.equal(ended.code, 1);
         assert.match(
             ended.stderr,
-            /^FAILED +\d+ ms {2}round trip - expected ada to be let in, saw: refused: not authorized$/m,
+            /^FAILED +\d+ ms {2}round trip - expected verifier to be let in, saw: refused: not authorized$/m,
         );
     });
 
@@ -91,7 +88,7 @@ describe("node verification/main.ts", () => {
             MQTT_ADDRESS: undefined,
             MQTT_PORT: "70000",
             MQTT_CA_PEM: "",
-            MQTT_USERS: "{}",
+            MQTT_USERS: "[]",
         });
         assert.equal(ended.code, 1);
         assert.equal(ended.stdout, "");

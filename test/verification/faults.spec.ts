@@ -12,7 +12,8 @@ import { FaultyBroker } from "../support/faultyBroker.ts";
 import type { BrokerBehaviour } from "../support/faultyBroker.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
-const USERS = { ada: "ada's password", grace: "grace's password" };
+const ADA = { username: "ada", password: "ada's password" };
+const USERS = { ada: ADA.password, grace: "grace's password" };
 const HOUR = 3600 * 1000;
 
 describe("verification of a broker", () => {
@@ -36,7 +37,8 @@ describe("verification of a broker", () => {
             hostname: HOSTNAME,
             caPem: authority.pem,
             tls: "broker",
-            users: USERS,
+            verifier: ADA,
+            users: { grace: USERS.grace },
             deadlineSeconds: 1,
             ...more,
         };
@@ -67,6 +69,7 @@ describe("verification of a broker", () => {
                 ["tls", true],
                 ["round trip", true],
                 ["login", true],
+                ["grants", true],
                 ["no password", true],
                 ["wrong password", true],
                 ["no TLS", true],
@@ -203,6 +206,40 @@ describe("verification of a broker", () => {
         it("fails the login of another user who is not let in", async () => {
             const steps = await stepsOf({ users: { ...USERS, grace: "changed" } });
             expectFailure(steps, "login", /expected grace to be let in, saw: refused: not auth/);
+        });
+
+        for (const [what, topic] of [
+            ["written where it may only be read", /-read-only\//],
+            ["read where it may only be written", /-write-only\//],
+            ["read and written where nothing is granted", /-not-granted\//],
+        ] as const) {
+            it(`fails when a topic is ${what}`, async () => {
+                const steps = await stepsOf({ grantsToo: topic });
+                expectFailure(
+                    steps,
+                    "grants",
+                    /expected nothing that ada is not granted, saw: a message on appkata-mqtt\/\S+$/,
+                );
+                assert.match(steps.find(({ name }) => name === "grants")!.text, topic);
+            });
+        }
+
+        it("fails when $SYS is read without a grant", async () => {
+            const { port, broker } = await start({ grantsToo: /^\$SYS\// });
+            const version = { topic: "$SYS/broker/version", payload: Buffer.from("1") };
+            await new Promise<void>((done) =>
+                broker.publish(
+                    { cmd: "publish", qos: 0, dup: false, retain: true, ...version },
+                    () => done(),
+                ),
+            );
+            const steps = await verify(targetAt(port), { stepTimeoutMs: 1000 });
+            expectFailure(steps, "grants", /saw: a message on \$SYS\/broker\/version$/);
+        });
+
+        it("fails when the connection ends over what is not granted", async () => {
+            const steps = await stepsOf({ hangsUpOn: /-read-only\// });
+            expectFailure(steps, "grants", /saw: the connection closed after PUBLISH$/);
         });
 
         it("fails when clients without user and password are let in", async () => {

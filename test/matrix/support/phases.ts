@@ -1,6 +1,7 @@
 /** The three things that people do with a stack, each from where it begins to where it ends. */
 import { isDeployed, isGone } from "./invariants.ts";
 import { crashMatrix, type CrashPhase } from "./matrix.ts";
+import { usersNamed } from "../../support/project.ts";
 import { Stage } from "./stage.ts";
 
 export const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
@@ -28,7 +29,7 @@ export const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
             async prepare(broken) {
                 if (broken) await stage.mustSucceed(stage.up());
                 round++;
-                stage.project.configure(wanted());
+                stage.project.configure({ ...wanted(), users: usersNamed(...wanted().users) });
                 stage.changeImage(imageText());
             },
             run: (at) => stage.up(at),

@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { parseSettings, SettingsError } from "../../config/settings.ts";
+
+type User = Record<string, unknown>;
+type Case = [settings: { users: unknown; everyone?: unknown }, ...lines: RegExp[]];
+
+function parse({ users, everyone }: Case[0]) {
+    const raw = {
+        users: JSON.stringify(users),
+        ...(everyone !== undefined && { everyone: JSON.stringify(everyone) }),
+    };
+    return parseSettings(raw, "test");
+}
+
+function problems(settings: Case[0]): string[] {
+    try {
+        parse(settings);
+    } catch (error) {
+        assert.ok(error instanceof SettingsError);
+        return error.problems;
+    }
+    return [];
+}
+
+/** One user, and what it may do. */
+const ada = (access: User): Case[0] => ({ users: [{ name: "ada", ...access }] });
+
+function table(cases: Case[], linesOf: (settings: Case[0]) => string[]): void {
+    for (const [settings, ...expected] of cases) {
+        it(JSON.stringify(settings).slice(0, 100), () => {
+            const lines = linesOf(settings);
+            assert.equal(lines.length, expected.length, lines.join("\n"));
+            expected.forEach((pattern, at) => assert.match(lines[at]!, pattern));
+        });
+    }
+}
+
+const ALL = { everything: true };
+
+describe("users and what they may do", () => {
+    it("are taken as they are", () => {
+        const users = [
+            { name: "ada", read: ["news/#"], write: ["by/%u"], deny: ["news/secret"] },
+            { name: "reader", everything: "read", read: ["$SYS/#"] },
+        ];
+        const settings = parse({ users, everyone: { readWrite: ["client/%c/#"] } });
+        const none = { read: [], write: [], readWrite: [], deny: [], everything: false };
+        assert.deepEqual(
+            settings.users,
+            users.map((user) => ({ ...none, ...user, password: undefined })),
+        );
+        assert.deepEqual(settings.everyone, { read: [], write: [], readWrite: ["client/%c/#"] });
+        assert.deepEqual(settings.warnings, []);
+    });
+
+    describe("are refused:", () => {
+        table(
+            [
+                // Shapes.
+                [
+                    { users: ["tester"] },
+                    /^users\.0: is a name alone, which grants nothing; write \{name: tester, everything: true\}, or name what.*; it is "tester"$/,
+                ],
+                [{ users: [ALL] }, /^users\.0\.name: must be the user's name; it is "?not set"?$/],
+                [{ users: [{ name: 5, ...ALL }] }, /^users\.0\.name: must be .*; it is "5"$/],
+                [ada({ reads: ["a"] }), /^users\.0: must be a list of users, each \{name: …\}/],
+                [
+                    ada({ read: "a" }),
+                    /^users\.0\.read: must be a list of topic filters; it is "a"$/,
+                ],
+                [ada({ read: [7] }), /^users\.0\.read\.0: must be a topic filter; it is "7"$/],
+                [ada({ everything: "no" }), /^users\.0\.everything: must be true, read or write; /],
+                [
+                    { users: [{ name: "ada", ...ALL }], everyone: ["a"] },
+                    /^everyone: must be a map with the lists read, write and readWrite; /,
+                ],
+                [
+                    { users: [{ name: "ada", ...ALL }], everyone: { deny: ["a"] } },
+                    /^everyone: must be a map with the lists read, write and readWrite; /,
+                ],
+                // Names.
+                [{ users: [{ name: "", ...ALL }] }, /^users\.0\.name: a user needs a name$/],
+                [{ users: [{ name: "a:b", ...ALL }] }, /^users\.0\.name: "a:b" contains :, which/],
+                [{ users: [{ name: " a", ...ALL }] }, /^users\.0\.name: " a" begins or ends with/],
+                [
+                    { users: [{ name: "a\nb", ...ALL }] },
+                    /^users\.0\.name: "a\\nb" contains a control character/,
+                ],
+                [
+                    { users: [{ name: "appkata-verification", ...ALL }] },
+                    /^users\.0\.name: "appkata-verification" is the user that the verification logs in as/,
+                ],
+                [
+                    {
+                        users: [
+                            { name: "a", ...ALL },
+                            { name: "a", ...ALL },
+                        ],
+                    },
+                    /^users\.1\.name: is there twice, as users\.0\.name too; it is "a"$/,
+                ],
+                // Filters.
+                [ada({ read: ["a/#/b"] }), /^users\.0\.read\.0: "a\/#\/b" has # before its last/],
+                [ada({ write: ["a", "b+"] }), /^users\.0\.write\.1: "b\+" has \+ beside other/],
+                [ada({ readWrite: [""] }), /^users\.0\.readWrite\.0: "" is empty; name a topic/],
+                [ada({ ...ALL, deny: ["#a"] }), /^users\.0\.deny\.0: "#a" has # beside other/],
+                [ada({ read: ["x\ntopic #"] }), /^users\.0\.read\.0: "x\\ntopic #" has a charac/],
+                [ada({ read: ["by/%c"] }), /^users\.0\.read\.0: "by\/%c" has %c, .*into everyone$/],
+                [ada({ read: ["$share/g/a"] }), /^users\.0\.read\.0: .* can never match: a shared/],
+                // Everything.
+                [
+                    ada({ readWrite: ["#"] }),
+                    /^users\.0\.readWrite\.0: "#" .* everything: true inst/,
+                ],
+                [
+                    ada({ read: ["+/#"] }),
+                    /^users\.0\.read\.0: "\+\/#" .* everything: read instead$/,
+                ],
+                [ada({ write: ["#"] }), /^users\.0\.write\.0: "#" .* everything: write instead$/],
+                [
+                    { ...ada(ALL), everyone: { read: ["#"] } },
+                    /^everyone\.read\.0: "#" grants everything to everybody; write everything: read/,
+                ],
+                // What can never match.
+                [ada({ write: ["$SYS/a"] }), /^users\.0\.write\.0: .* nobody write to \$SYS; take/],
+                [ada({ readWrite: ["$SYS/#"] }), /^users\.0\.readWrite\.0: .* move it to read$/],
+                [
+                    ada({ readWrite: ["a/b", "c"], deny: ["a/#"] }),
+                    /^users\.0\.readWrite\.0: "a\/b" can never match: users\.0\.deny\.0 \("a\/#"\) denies/,
+                ],
+                [
+                    ada({ read: ["a"], deny: ["a"] }),
+                    /^users\.0\.read\.0: "a" can never match: users/,
+                ],
+                [
+                    ada({ read: ["by/%u"], deny: ["by/ada"] }),
+                    /^users\.0\.read\.0: .* can never match/,
+                ],
+                [ada({ ...ALL, deny: ["#"] }), /^users\.0\.everything: "#" can never match/],
+                [ada({}), /^users\.0: "ada" is granted nothing; name what it may/],
+                [ada({ deny: ["a"] }), /^users\.0: "ada" is granted nothing; name what it may/],
+                [{ ...ada(ALL), everyone: { write: ["$SYS/a"] } }, /^everyone\.write\.0: .* \$SYS/],
+                [{ ...ada(ALL), everyone: { read: ["a#"] } }, /^everyone\.read\.0: "a#" has # bes/],
+                [
+                    { ...ada(ALL), everyone: { read: ["a/x%c"] } },
+                    /^everyone\.read\.0: "a\/x%c" has %c beside other characters; in everyone it/,
+                ],
+                [
+                    { ...ada(ALL), everyone: { read: ["%uu/a"] } },
+                    /^everyone\.read\.0: "%uu\/a" has %u beside other characters/,
+                ],
+                // All at once.
+                [
+                    { users: [{ name: "#", read: ["a+"] }, { name: "b" }], everyone: {} },
+                    /^users\.0\.name: "#" contains #/,
+                    /^users\.0\.read\.0: "a\+"/,
+                    /^users\.1: "b" is granted nothing/,
+                ],
+            ],
+            problems,
+        );
+    });
+
+    it("are checked beside other settings that are wrong", () => {
+        try {
+            parseSettings({ users: JSON.stringify([{ name: "a" }]), port: "0" }, "test");
+            assert.fail("nothing is wrong");
+        } catch (error) {
+            const lines = (error as SettingsError).problems;
+            assert.ok(lines.some((text) => text.startsWith("port: ")));
+            assert.ok(lines.some((text) => text.startsWith('users.0: "a" is granted nothing')));
+        }
+    });
+
+    describe("are warned of:", () => {
+        table(
+            [
+                [
+                    ada({ read: ["a", "a"] }),
+                    /^users\.0\.read\.1: "a" adds nothing to users\.0\.read\.0/,
+                ],
+                [
+                    ada({ read: ["a/b", "a/#"] }),
+                    /^users\.0\.read\.0: "a\/b" adds nothing to users\.0\.r/,
+                ],
+                [
+                    ada({ readWrite: ["a/#"], write: ["a/b"] }),
+                    /^users\.0\.write\.0: .* users\.0\.readW/,
+                ],
+                [
+                    ada({ read: ["a/#"], write: ["a/#"], readWrite: ["a/b"] }),
+                    /^users\.0\.readWrite\.0: .* to users\.0\.read\.0 and users\.0\.write\.0; take it out$/,
+                ],
+                [
+                    ada({ ...ALL, read: ["a"] }),
+                    /^users\.0\.read\.0: .* to users\.0\.everything; take/,
+                ],
+                [
+                    ada({ ...ALL, deny: ["a/#", "a/b"] }),
+                    /^users\.0\.deny\.1: .* to users\.0\.deny\.0;/,
+                ],
+                [
+                    ada({ read: ["a"], deny: ["b"] }),
+                    /^users\.0\.deny\.0: "b" denies what nothing gra/,
+                ],
+                [
+                    { ...ada({ read: ["news/a"] }), everyone: { read: ["news/#"] } },
+                    /^users\.0\.read\.0: "news\/a" adds nothing to everyone\.read\.0; take it out$/,
+                ],
+                [
+                    { ...ada(ALL), everyone: { read: ["b", "b"] } },
+                    /^everyone\.read\.1: "b" adds nothing to everyone\.read\.0; take it out$/,
+                ],
+            ],
+            (settings) => parse(settings).warnings,
+        );
+    });
+
+    describe("are neither refused nor warned of:", () => {
+        table(
+            [
+                [ada({ read: ["a/#"], write: ["a/b"] })],
+                [ada({ readWrite: ["a/#"], deny: ["a/b", "a/+/c"] })],
+                [ada({ ...ALL, read: ["$SYS/#"] })],
+                [ada({ write: ["$SYS/broker/connection/x/state"], read: ["a"] })],
+                [{ users: [{ name: "ada" }], everyone: { read: ["news"] } }],
+                [{ ...ada({ deny: ["c/x"] }), everyone: { readWrite: ["c/%c"] } }],
+                [{ ...ada({ read: ["c/ada"] }), everyone: { read: ["c/%c"] } }],
+            ],
+            (settings) => [...problems(settings), ...parse(settings).warnings],
+        );
+    });
+});
