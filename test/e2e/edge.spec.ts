@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import mqtt from "mqtt";
 import { ensureBrowser } from "../../toolchain/testTools.ts";
 import { runPage } from "../support/browser.ts";
@@ -104,6 +105,20 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         }
     });
 
+    it("have commands that work as they are, where the name resolves", async function () {
+        if (process.getuid?.() !== 0) this.skip();
+        const { publicCaFile } = await project.status();
+        const hosts = path.join(project.dir, "hosts");
+        writeFileSync(hosts, `${outputs.address} ${outputs.hostname}\n`);
+        const inPlace = 'mount --bind "$HOSTS" /etc/hosts && echo hello | eval "$COMMAND"';
+        const run = await project.shell(["unshare", "--mount", "sh", "-c", inPlace], {
+            HOSTS: hosts,
+            COMMAND: outputs.publishCommand,
+            SSL_CERT_FILE: publicCaFile,
+        });
+        assert.equal(run.code, 0, run.output);
+    });
+
     it("let a browser in, with its user's password only", () => browserGetsIn());
 
     it("verify it by hand", async () => {
@@ -128,6 +143,15 @@ describe("TLS at Fly's edge, and WebSockets", function () {
             ["listener 1884 0.0.0.0", "listener 9001 0.0.0.0", "listener 9883"],
         );
         for (const text of listeners) assert.match(text, /listener_allow_anonymous false/);
+        // The private network has IPv6 only: what has no TLS must not be there.
+        const ports = async (file: string) => {
+            const cat = await project.shell(["docker", "exec", container!, "cat", file]);
+            assert.equal(cat.code, 0, cat.output);
+            const lines = cat.stdout.matchAll(/^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A /gm);
+            return [...lines].map(([, port]) => parseInt(port!, 16)).filter((port) => port < 9883);
+        };
+        assert.deepEqual((await ports("/proc/net/tcp")).toSorted(), [1884, 9001]);
+        assert.deepEqual(await ports("/proc/net/tcp6"), []);
     });
 
     it("change over to WebSockets and MQTT with the broker's own certificate", async () => {
