@@ -6,6 +6,8 @@
  * below it, since an option belongs to the listener above.
  */
 
+import type { Limits } from "./limits.ts";
+
 /** Mosquitto's series that the program serves. 2.1 does by plugins what 2.0 does by options. */
 export const SERIES = ["2.1", "2.0"] as const;
 export type Series = (typeof SERIES)[number];
@@ -18,6 +20,7 @@ export interface BrokerConf {
     tls: "broker" | "edge";
     /** MQTT over WebSockets: none, or who ends its TLS. */
     webSockets: "off" | "edge" | "broker";
+    limits: Limits;
 }
 
 /** Where the image's entrypoint looks for the files that the machine was given. */
@@ -40,7 +43,7 @@ export function renderConf(series: Series, conf: BrokerConf): string {
     const blocks: Block[] = [
         ["# From the stack's settings. Each line's reason is in the project's broker/conf.ts."],
         persistence(series),
-        limits(conf),
+        limits(series, conf),
         log(),
         users(series),
         mqttListener(series, conf),
@@ -84,8 +87,24 @@ function persistence(series: Series): Block {
           ];
 }
 
-function limits(conf: BrokerConf): Block {
-    return conf.retained ? [] : ["retain_available false"];
+/**
+ * The heap's limit lets the broker refuse one client where the kernel would kill it for all. The health
+ * check's connections are beside those of clients.
+ */
+function limits(series: Series, { retained, limits }: BrokerConf): Block {
+    return [
+        `memory_limit ${limits.memoryMb * 1024 * 1024}`,
+        ...(series === "2.1" ? [`global_max_connections ${limits.connections + 10}`] : []),
+        `max_packet_size ${limits.packetBytes}`,
+        `max_queued_messages ${limits.queuedMessages}`,
+        `max_queued_bytes ${limits.queuedBytes}`,
+        `max_inflight_messages ${limits.inflightMessages}`,
+        ...(limits.keepaliveSeconds > 0 ? [`max_keepalive ${limits.keepaliveSeconds}`] : []),
+        ...(limits.sessionExpiryDays > 0
+            ? [`persistent_client_expiration ${limits.sessionExpiryDays}d`]
+            : []),
+        ...(retained ? [] : ["retain_available false"]),
+    ];
 }
 
 /** One line each to stdout; neither subscriptions nor payloads are logged. */
@@ -112,9 +131,12 @@ function users(series: Series): Block {
         : ["allow_anonymous false", `password_file ${KEPT}/passwd`, `acl_file ${KEPT}/acl`];
 }
 
-/** What a listener for clients has, so that nobody gets in who is not a user. */
-function usersOnly(series: Series): Block {
-    return series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : [];
+/** What a listener for clients has: so many of them, and nobody who is not a user. */
+function forClients(series: Series, { limits }: BrokerConf): Block {
+    return [
+        `max_connections ${limits.connections}`,
+        ...(series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : []),
+    ];
 }
 
 /** TLS that ends in the broker. The version is the minimum: 1.3 is offered. The ciphers are 1.2's. */
@@ -127,15 +149,16 @@ function ownTls(): Block {
     ];
 }
 
-function mqttListener(series: Series, { tls }: BrokerConf): Block {
-    return tls === "edge"
-        ? [behindEdge(EDGE_MQTT_PORT), ...usersOnly(series)]
-        : [`listener ${MQTT_PORT}`, ...usersOnly(series), ...ownTls()];
+function mqttListener(series: Series, conf: BrokerConf): Block {
+    return conf.tls === "edge"
+        ? [behindEdge(EDGE_MQTT_PORT), ...forClients(series, conf)]
+        : [`listener ${MQTT_PORT}`, ...forClients(series, conf), ...ownTls()];
 }
 
-function webSocketsListener(series: Series, { webSockets }: BrokerConf): Block {
+function webSocketsListener(series: Series, conf: BrokerConf): Block {
+    const { webSockets } = conf;
     if (webSockets === "off") return [];
-    const rest = ["protocol websockets", ...usersOnly(series)];
+    const rest = ["protocol websockets", ...forClients(series, conf)];
     return webSockets === "edge"
         ? [behindEdge(EDGE_WEBSOCKETS_PORT), ...rest]
         : [`listener ${WEBSOCKETS_PORT}`, ...rest, ...ownTls()];

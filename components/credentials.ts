@@ -5,10 +5,11 @@ import { Password } from "../providers/index.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
 
 /**
- * PBKDF2 rounds of a password's hash. The single-threaded broker computes it at every CONNECT, so it
- * bounds how fast clients come back after a restart.
+ * PBKDF2 rounds of a password's hash, Mosquitto's own default. The single-threaded broker computes it at
+ * every CONNECT, so it bounds how fast clients come back after a restart: with TLS a connection takes
+ * 0.7 ms of a CPU, and 3.3 ms at 10,000 rounds. They add nothing to a generated password.
  */
-const ITERATIONS = 10_000;
+const ITERATIONS = 1000;
 
 export interface CredentialsArgs {
     users: User[];

@@ -1,5 +1,6 @@
 /** The rule of each setting alone, as Pulumi hands it over: text, structured ones as JSON text. */
 import { z } from "zod";
+import { MAX_PACKET_BYTES } from "../broker/limits.ts";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
 import { EVERYONE_SHAPE, everyoneSchema, USERS_SHAPE, usersSchema } from "./grants.ts";
 
@@ -152,6 +153,14 @@ export const schema = z.object({
         .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
         .default(DEFAULT_BASE_IMAGE),
     retainedMessages: flag.default(true),
+    memoryLimitMb: integer(16, 1024 * 1024).optional(),
+    maxConnections: integer(1, 1_000_000).optional(),
+    maxPacketBytes: integer(1024, MAX_PACKET_BYTES).optional(),
+    maxQueuedMessages: integer(1, 1_000_000).optional(),
+    maxQueuedBytes: integer(1024, 1024 ** 4).optional(),
+    maxInflightMessages: integer(1, 65535).optional(),
+    maxKeepaliveSeconds: integer(0, 65535).optional(),
+    sessionExpiryDays: integer(0, 3650).optional(),
     endpoint: url.default(FLY_MACHINES),
     logsEndpoint: url.optional(),
     registry: z

@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
+import { limitProblems, limitsOf, type Limits } from "../broker/limits.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { passwordProblem } from "../providers/kept/password.ts";
 import { accessProblems, webSocketsPortOf } from "./access.ts";
@@ -168,6 +169,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             retained: parsed.data.retainedMessages,
             tls: parsed.data.tls,
             webSockets: parsed.data.webSockets,
+            limits: limitsIn(parsed.data),
         },
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
@@ -181,6 +183,27 @@ function logsEndpointOf(endpoint: string): string {
     return new URL(endpoint).origin === FLY_MACHINES ? FLY_LOGS : endpoint;
 }
 
+/** Settings' names of the broker's limits. */
+const LIMITS = {
+    memoryMb: "memoryLimitMb",
+    connections: "maxConnections",
+    packetBytes: "maxPacketBytes",
+    queuedMessages: "maxQueuedMessages",
+    queuedBytes: "maxQueuedBytes",
+    inflightMessages: "maxInflightMessages",
+    keepaliveSeconds: "maxKeepaliveSeconds",
+    sessionExpiryDays: "sessionExpiryDays",
+} as const satisfies Record<keyof Limits, string>;
+
+/** What is set, and for the rest what goes with the machine's memory. */
+function limitsIn(data: z.output<typeof schema>): Limits {
+    const limits = limitsOf(data.memoryMb);
+    for (const [limit, key] of Object.entries(LIMITS)) {
+        limits[limit as keyof Limits] = data[key] ?? limits[limit as keyof Limits];
+    }
+    return limits;
+}
+
 /** Rules that need more than one setting. */
 function acrossSettings(data: z.output<typeof schema>): string[] {
     const problems: string[] = [];
@@ -188,6 +211,12 @@ function acrossSettings(data: z.output<typeof schema>): string[] {
     const guest = guestProblems({ cpu_kind, cpus, memory_mb });
     problems.push(...guest.map((problem) => `cpuKind, cpus, memoryMb: ${problem}`));
     problems.push(...accessProblems(data));
+    if (guest.length === 0) {
+        const limits = limitsIn(data);
+        for (const { key, problem } of limitProblems(limits, memory_mb)) {
+            problems.push(`${LIMITS[key]}: ${problem}; it is ${limits[key]}`);
+        }
+    }
     const { app } = data.import;
     if (app !== undefined && app !== data.appName) {
         problems.push(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { confFiles, renderConf } from "../../broker/conf.ts";
+import { confFiles, renderConf, SERIES } from "../../broker/conf.ts";
 import { CONF } from "../support/brokerContainer.ts";
 
 const HEADER =
@@ -28,6 +28,13 @@ persistence_location /mosquitto/data/
 global_plugin /usr/lib/mosquitto_persist_sqlite.so
 plugin_opt_flush_period 0
 
+memory_limit 134217728
+global_max_connections 1034
+max_packet_size 2097152
+max_queued_messages 1000
+max_queued_bytes 8388608
+max_inflight_messages 20
+
 ${LOG}
 global_plugin /usr/lib/mosquitto_acl_file.so
 plugin_opt_acl_file /etc/mosquitto/acl
@@ -35,6 +42,7 @@ plugin_load password /usr/lib/mosquitto_password_file.so
 plugin_opt_password_file /etc/mosquitto/passwd
 
 listener 1883
+max_connections 1024
 listener_allow_anonymous false
 plugin_use password
 ${TLS}
@@ -54,12 +62,19 @@ persistence_location /mosquitto/data
 autosave_on_changes true
 autosave_interval 1
 
+memory_limit 134217728
+max_packet_size 2097152
+max_queued_messages 1000
+max_queued_bytes 8388608
+max_inflight_messages 20
+
 ${LOG}
 allow_anonymous false
 password_file /etc/mosquitto/passwd
 acl_file /etc/mosquitto/acl
 
 listener 1883
+max_connections 1024
 ${TLS}
 listener 9883
 max_connections 10
@@ -67,8 +82,20 @@ max_connections 10
         );
     });
 
+    it("has the longest keepalive and the sessions' expiry where they are set", () => {
+        for (const series of SERIES) {
+            const limits = { ...CONF.limits, keepaliveSeconds: 600, sessionExpiryDays: 14 };
+            const lines = renderConf(series, { ...CONF, limits }).split("\n");
+            const unset = renderConf(series, CONF).split("\n");
+            assert.deepEqual(
+                lines.filter((line) => !unset.includes(line)),
+                ["max_keepalive 600", "persistent_client_expiration 14d"],
+            );
+        }
+    });
+
     it("turns retained messages off in both", () => {
-        for (const series of ["2.1", "2.0"] as const) {
+        for (const series of SERIES) {
             const lines = renderConf(series, { ...CONF, retained: false }).split("\n");
             assert.equal(lines.filter((line) => line === "retain_available false").length, 1);
         }
@@ -93,7 +120,7 @@ max_connections 10
             renderConf("2.1", { ...CONF, ...conf })
                 .split(/^(?=listener )/m)
                 .slice(1, -1);
-        const users = "listener_allow_anonymous false\nplugin_use password\n";
+        const users = "max_connections 1024\nlistener_allow_anonymous false\nplugin_use password\n";
         const edge = `listener 1884 0.0.0.0\n${users}`;
         const behind = `listener 9001 0.0.0.0\nprotocol websockets\n${users}`;
         const own = `listener 9002\nprotocol websockets\n${users}${TLS}`;

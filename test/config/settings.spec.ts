@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { limitsOf } from "../../broker/limits.ts";
 import { parseSettings, SettingsError } from "../../config/settings.ts";
 
 const TESTER = {
@@ -50,7 +51,7 @@ describe("settings", () => {
             certificate: { validDays: 365, renewDays: 30, warnDays: 30 },
             authorities: { trusted: [1], issuer: 1 },
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
-            broker: { retained: true, tls: "broker", webSockets: "off" },
+            broker: { retained: true, tls: "broker", webSockets: "off", limits: limitsOf(256) },
             endpoint: "https://api.machines.dev",
             logsEndpoint: "https://api.fly.io",
             registry: "registry.fly.io",
@@ -69,6 +70,49 @@ describe("settings", () => {
         const raw = { users, caTrusted: "[1,2]", caIssuer: "2" };
         const expected = { trusted: [1, 2], issuer: 2 };
         assert.deepEqual(parseSettings(raw, "test").authorities, expected);
+    });
+
+    it("size the broker's limits by the machine's memory, and take each that is set", () => {
+        const { limits } = parseSettings({ users, memoryMb: "1024" }, "test").broker;
+        assert.deepEqual(limits, {
+            memoryMb: 512,
+            connections: 4096,
+            packetBytes: 8 * 1024 * 1024,
+            queuedMessages: 1000,
+            queuedBytes: 32 * 1024 * 1024,
+            inflightMessages: 20,
+            keepaliveSeconds: 0,
+            sessionExpiryDays: 0,
+        });
+        const raw = {
+            memoryLimitMb: "100",
+            maxConnections: "500",
+            maxPacketBytes: "65536",
+            maxQueuedMessages: "100",
+            maxQueuedBytes: "1000000",
+            maxInflightMessages: "5",
+            maxKeepaliveSeconds: "600",
+            sessionExpiryDays: "14",
+        };
+        const { limits: set } = parseSettings({ users, ...raw }, "test").broker;
+        assert.deepEqual(Object.values(set), Object.values(raw).map(Number));
+    });
+
+    it("refuse limits that the machine's memory has no room for", () => {
+        assert.deepEqual(problems({ memoryLimitMb: "200" }), [
+            "memoryLimitMb: 200 MB for the broker and 64 MB for 1024 connections are more than 224 of 256 MB; it is 200",
+        ]);
+        assert.deepEqual(problems({ maxConnections: "2000" }), [
+            "maxConnections: 128 MB for the broker and 125 MB for 2000 connections are more than 224 of 256 MB; it is 2000",
+        ]);
+        assert.deepEqual(problems({ maxConnections: "2000", memoryMb: "512" }), []);
+        assert.deepEqual(problems({ maxPacketBytes: "100000000", maxQueuedBytes: "1000000" }), [
+            "maxPacketBytes: a packet may be a quarter of the broker's 128 MB at most; it is 100000000",
+            "maxQueuedBytes: the largest packet (100000000 bytes) could never be queued; it is 1000000",
+        ]);
+        assert.deepEqual(problems({ maxQueuedBytes: "200000000" }), [
+            "maxQueuedBytes: one client's queue cannot be larger than the broker's 128 MB; it is 200000000",
+        ]);
     });
 
     it("look for the logs where the machines are, unless that is Fly", () => {

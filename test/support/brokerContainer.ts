@@ -3,6 +3,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
 import { confFiles, type BrokerConf, type Series } from "../../broker/conf.ts";
+import { limitsOf } from "../../broker/limits.ts";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
 
@@ -14,7 +15,12 @@ export const BASE_IMAGES: Record<Series, string> = {
 };
 
 /** The broker's configuration where a test needs nothing special. */
-export const CONF: BrokerConf = { retained: true, tls: "broker", webSockets: "off" };
+export const CONF: BrokerConf = {
+    retained: true,
+    tls: "broker",
+    webSockets: "off",
+    limits: limitsOf(256),
+};
 
 /** The configuration as it is put into a container: path → content. */
 export function givenConf(conf: BrokerConf = CONF): Record<string, string> {
@@ -27,10 +33,10 @@ export function givenConf(conf: BrokerConf = CONF): Record<string, string> {
 }
 
 /** A user's line of a Mosquitto password file, with few iterations. */
-export function passwordLine(user: string, password: string): string {
+export function passwordLine(user: string, password: string, iterations = 100): string {
     const salt = randomBytes(12);
-    const hash = pbkdf2Sync(password, salt, 100, 64, "sha512");
-    return `${user}:$7$100$${salt.toString("base64")}$${hash.toString("base64")}\n`;
+    const hash = pbkdf2Sync(password, salt, iterations, 64, "sha512");
+    return `${user}:$7$${iterations}$${salt.toString("base64")}$${hash.toString("base64")}\n`;
 }
 
 /** What goes into the broker's image. */
@@ -63,6 +69,8 @@ export interface BrokerOptions {
     volume?: string;
     env?: Record<string, string>;
     command?: string[];
+    /** Megabytes that it may take, as a machine of that size. */
+    memoryMb?: number;
 }
 
 /** A container of the broker's image, run as Fly would: created, files put, started. */
@@ -81,6 +89,10 @@ export class BrokerContainer {
             Labels: { "appkata-mqtt.test": "broker" },
             ExposedPorts: { "1883/tcp": {} },
             HostConfig: {
+                ...(options.memoryMb !== undefined && {
+                    Memory: options.memoryMb * 2 ** 20,
+                    MemorySwap: options.memoryMb * 2 ** 20,
+                }),
                 PortBindings: { "1883/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }] },
                 ...(options.volume && {
                     Mounts: [{ Type: "volume", Source: options.volume, Target: "/mosquitto/data" }],

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { connect, type TLSSocket } from "node:tls";
+import {
+    BrokerContainer,
+    buildBroker,
+    CONF,
+    givenConf,
+    passwordLine,
+} from "../support/brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+
+const HOSTNAME = "appkata-test.fly.dev";
+const ADA = { username: "ada", password: "ada's own password" };
+const ITERATIONS = 1000;
+/** As many as the smallest machine takes. */
+const { connections: CLIENTS } = CONF.limits;
+
+/** CONNECT of MQTT 3.1.1 with a clean session; a client of this weight lets there be a thousand. */
+function connectPacket(id: string): Buffer {
+    const text = (value: string) => {
+        const bytes = Buffer.from(value);
+        return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+    };
+    const head = Buffer.concat([text("MQTT"), Buffer.from([4, 0xc2, 0, 0])]);
+    const body = Buffer.concat([head, text(id), text(ADA.username), text(ADA.password)]);
+    return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+}
+
+describe("reconnect storm on a machine of 256 MB", function () {
+    this.timeout(120_000);
+    let broker: BrokerContainer;
+    let authority: Authority;
+    let inside: TLSSocket[] = [];
+
+    before(async () => {
+        authority = await makeAuthority();
+        const certificate = await issue(authority, [HOSTNAME]);
+        broker = await BrokerContainer.create({
+            image: await buildBroker("2.1"),
+            memoryMb: 256,
+            files: {
+                "/run/appkata/server.crt": certificate.chain,
+                "/run/appkata/server.key": certificate.key,
+                "/run/appkata/passwd": passwordLine(ADA.username, ADA.password, ITERATIONS),
+                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
+                ...givenConf(),
+            },
+        });
+        await broker.start();
+    });
+    after(async () => {
+        for (const socket of inside) socket.destroy();
+        await broker.remove();
+    });
+
+    /** @returns whether the broker let it in */
+    function logIn(port: number, id: string): Promise<boolean> {
+        return new Promise((resolve) => {
+            const where = { host: "127.0.0.1", port, ca: authority.pem, servername: HOSTNAME };
+            const socket = connect(where, () => socket.write(connectPacket(id)));
+            socket.once("data", (answer: Buffer) => {
+                if (answer[0] === 0x20 && answer[3] === 0) inside.push(socket);
+                resolve(answer[0] === 0x20 && answer[3] === 0);
+            });
+            socket.on("error", () => resolve(false)).on("close", () => resolve(false));
+        });
+    }
+
+    /** All at once; one whose connection breaks in the crowd comes again, as clients do. */
+    async function storm(): Promise<void> {
+        const port = await broker.port();
+        const enter = async (id: string) => {
+            for (let tries = 0; tries < 50; tries++) if (await logIn(port, id)) return true;
+            return false;
+        };
+        const entered = await Promise.all(
+            Array.from({ length: CLIENTS }, (_, i) => enter(`client-${i}`)),
+        );
+        assert.equal(entered.filter(Boolean).length, CLIENTS);
+    }
+
+    it("takes as many clients as it may, all at once, and not one more", async () => {
+        await storm();
+        assert.equal(await logIn(await broker.port(), "one-more"), false);
+        assert.ok(inside.every((socket) => !socket.destroyed));
+    });
+
+    it("takes all of them again at once after a SIGKILL, and lives", async () => {
+        const gone = Promise.all(
+            inside.map((socket) => new Promise((resolve) => socket.once("close", resolve))),
+        );
+        await broker.kill();
+        await gone;
+        inside = [];
+        await broker.start();
+        await storm();
+        const { State } = await broker.container.inspect();
+        assert.deepEqual([State.Running, State.OOMKilled], [true, false]);
+    });
+});
