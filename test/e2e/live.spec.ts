@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { eventually } from "../local/support/api.ts";
-import { connect, servedCertificate } from "../support/mqtt.ts";
+import { collect, connect, servedCertificate } from "../support/mqtt.ts";
 import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
 const USERS = ["tester", "sensors", "gateway", "dashboard", "archive"];
@@ -112,6 +112,24 @@ describe("a deployed broker that changes under its clients", function () {
         await (await connect(outputs, { user: "sensors" })).endAsync();
         await areServed(crowd.filter((client) => !theirs.includes(client)));
         assert.equal(dropped.length, theirs.length);
+    });
+
+    it("takes other grants, and who has fewer goes on with those", async () => {
+        const others = USERS.filter((user) => user !== "dashboard");
+        await changes({
+            users: [...usersNamed(...others, "added"), { name: "dashboard", read: ["granted"] }],
+        });
+        const dashboard = crowd[USERS.indexOf("dashboard")]!;
+        const listener = crowd[USERS.indexOf("archive")]!;
+        const received = collect(listener, 1);
+        await listener.subscribeAsync("granted", { qos: 1 });
+        await dashboard.publishAsync("granted", "by the dashboard", { qos: 1 });
+        const read = collect(dashboard, 1);
+        await dashboard.subscribeAsync("granted", { qos: 1 });
+        await crowd[USERS.indexOf("tester")]!.publishAsync("granted", "by another", { qos: 1 });
+        assert.deepEqual(await received, ["granted by another"]);
+        assert.deepEqual(await read, ["granted by another"]);
+        assert.deepEqual(dropped, []);
     });
 
     it("has a renewed certificate for those who come", async () => {
