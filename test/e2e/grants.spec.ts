@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { collect } from "../support/mqtt.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+const USERS = [
+    {
+        name: "writer",
+        write: ["data/%u/#"],
+        readWrite: ["shared/#"],
+        deny: ["shared/secret/#"],
+    },
+    { name: "reader", read: ["data/#", "$SYS/broker/version"], readWrite: ["shared/#"] },
+];
+
+/** Two users with grants of their own on a deployed broker, each with a client whose ID is its name. */
+describe("users of a deployed broker", function () {
+    this.timeout(180_000);
+    let project: Project;
+    let outputs: Outputs;
+    const clients: Record<string, MqttClient> = {};
+
+    before(async () => {
+        project = await Project.make({
+            users: USERS,
+            everyone: { readWrite: ["client/%c/#"], read: ["news/#"] },
+        });
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        for (const { name } of USERS) clients[name] = await connect(name);
+    });
+    after(async () => {
+        for (const client of Object.values(clients)) await client.endAsync(true);
+        await project.remove();
+    });
+
+    function connect(username: string, more: IClientOptions = {}): Promise<MqttClient> {
+        return mqtt.connectAsync({
+            ...{ protocol: "mqtts", host: outputs.address, port: outputs.port },
+            ...{ servername: outputs.hostname, ca: outputs.caCertificatePem },
+            ...{ username, password: outputs.users[username]!, clientId: username },
+            ...{ reconnectPeriod: 0, protocolVersion: 4, ...more },
+        });
+    }
+
+    /** What came of a message: nothing, once one that both are granted has come after it. */
+    async function arrives(from: MqttClient, to: MqttClient, topic: string): Promise<boolean> {
+        const last = `shared/last/${randomUUID()}`;
+        const seen: string[] = [];
+        const ended = new Promise<void>((resolve) => {
+            const take = (name: string) => {
+                seen.push(name);
+                if (name !== last) return;
+                to.off("message", take);
+                resolve();
+            };
+            to.on("message", take);
+        });
+        await to.subscribeAsync([topic, last], { qos: 1 });
+        await from.publishAsync(topic, "", { qos: 1 });
+        await from.publishAsync(last, "", { qos: 1 });
+        await ended;
+        await to.unsubscribeAsync([topic, last]);
+        return seen.includes(topic);
+    }
+
+    for (const [from, to, topic, expected, why] of [
+        ["writer", "reader", "data/writer/a", true, "one may write, the other read"],
+        ["writer", "reader", "data/reader/a", false, "it may write below its own name only"],
+        ["writer", "writer", "data/writer/a", false, "it may write, but not read"],
+        ["reader", "reader", "data/writer/a", false, "it may read, but not write"],
+        ["writer", "reader", "other", false, "nothing grants it"],
+        ["reader", "writer", "shared/a", true, "both may do both"],
+        ["reader", "writer", "shared/secret/a", false, "reading it is denied"],
+        ["writer", "reader", "shared/secret/a", false, "writing it is denied"],
+        ["reader", "reader", "shared/secret/a", true, "it is denied to another user"],
+        ["reader", "reader", "client/reader/a", true, "it is the client's own, for everyone"],
+        ["writer", "reader", "client/reader/a", false, "it is another client's"],
+        ["reader", "writer", "news/a", false, "everyone may read it, and nobody write"],
+    ] as const) {
+        const verb = expected ? "passes" : "does not pass";
+        it(`have a message on ${topic} that ${verb} from ${from} to ${to}, since ${why}`, async () => {
+            assert.equal(await arrives(clients[from]!, clients[to]!, topic), expected);
+        });
+    }
+
+    it("see of $SYS what is granted, and the others nothing", async () => {
+        const client = await connect("reader", { clientId: "sys" });
+        const seen = collect(client, 1);
+        await client.subscribeAsync("$SYS/#", { qos: 1 });
+        assert.deepEqual(await seen, ["$SYS/broker/version mosquitto version 2.1.2"]);
+        await client.endAsync();
+        const other = clients["writer"]!;
+        const none: string[] = [];
+        const take = (topic: string) => none.push(topic);
+        other.on("message", take);
+        await other.subscribeAsync("$SYS/#", { qos: 1 });
+        assert.equal(await arrives(other, other, "shared/b"), true);
+        other.off("message", take);
+        await other.unsubscribeAsync("$SYS/#");
+        assert.deepEqual(
+            none.filter((topic) => topic.startsWith("$SYS")),
+            [],
+        );
+    });
+
+    it("are told by MQTT 5 that a publish is not allowed", async () => {
+        const client = await connect("writer", { protocolVersion: 5, clientId: "five" });
+        await assert.rejects(client.publishAsync("data/reader/a", "", { qos: 1 }), { code: 135 });
+        await client.publishAsync("data/writer/a", "", { qos: 1 });
+        await client.endAsync();
+    });
+
+    it("have commands for what they may do", () => {
+        assert.match(outputs.subscribeCommand, /\/\/writer:\S+\/shared\/# /);
+        assert.match(outputs.publishCommand, /\/\/writer:\S+\/data\/writer\/tests /);
+    });
+});
