@@ -11,6 +11,7 @@ const PROGRAMS = {
     mosquitto_sub: "mosquitto-clients",
     openssl: "openssl",
     testssl: "testssl.sh",
+    pip3: "python3-pip",
 };
 
 /** @returns one line: the toolchain in use */

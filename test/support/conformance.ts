@@ -1,0 +1,97 @@
+/**
+ * Public suites that test a broker from outside: of MQTT 5.0 Paho's for Python, of 3.1.1 Paho's for Go.
+ * Both come from their package registries, unchanged, and know neither TLS nor passwords.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import path from "node:path";
+import { ROOT, TOOLCHAIN } from "../../toolchain/paths.ts";
+import { capture } from "../../toolchain/process.ts";
+import { plainFront, type Behind } from "./plainFront.ts";
+
+/** Case → what went wrong, or undefined. */
+export type Cases = Map<string, string | undefined>;
+
+const FOLDER = path.join(ROOT, "test", "conformance");
+const PYTHON_PACKAGE = "paho-mqtt==2.2.0";
+const GO_PACKAGE = "github.com/eclipse/paho.mqtt.golang";
+const TIMEOUT_MS = 150_000;
+
+/** Those of Paho's for Go that need a broker: the others test the client by itself or other listeners. */
+const GO_CASES = [
+    ...["Start", "Disconnect", "Publish", "Subscribe", "Will", "CleanSession", "Binary_Will"],
+    ...["p[012]s[012]", "ping1_idle5", "autoreconnect", "MultipleURLs", "cleanUpMids"],
+    ...["ResumeSubs", "OverLengthTopic"],
+];
+
+export async function mqtt5Cases(broker: Behind): Promise<Cases> {
+    const folder = await pythonSuite();
+    const front = await plainFront(broker);
+    try {
+        const driver = path.join(FOLDER, "paho5.py");
+        const run = await capture(["python3", driver, folder, String(front.port)], {
+            timeoutMs: TIMEOUT_MS,
+        });
+        const lines = run.stdout.split("\n").filter((line) => line.startsWith("{"));
+        if (lines.length === 0) throw new Error(`python3 paho5.py: ${run.stderr}`);
+        const all = lines.map(
+            (line) => JSON.parse(line) as { name: string; outcome: string; detail: string },
+        );
+        return new Map(
+            all.map(({ name, outcome, detail }) => [
+                name,
+                outcome === "passed" ? undefined : `${outcome}: ${detail}`,
+            ]),
+        );
+    } finally {
+        front.close();
+    }
+}
+
+/** @param host an address of 127.0.0.0/8 whose port 1883 is free: the suite asks for that port */
+export async function mqtt3Cases(broker: Behind, host: string): Promise<Cases> {
+    const front = await plainFront(broker, { host, port: 1883 });
+    try {
+        const only = `^Test_(${GO_CASES.join("|")})`;
+        const run = await capture(["go", "test", "-count=1", "-v", "-run", only, GO_PACKAGE], {
+            ...{ cwd: FOLDER, timeoutMs: TIMEOUT_MS },
+            env: { ...process.env, TEST_FVT_ADDR: host, GOFLAGS: "-mod=mod" },
+        });
+        const ended = [...run.stdout.matchAll(/^--- (PASS|FAIL): Test_(\S+)/gm)];
+        if (ended.length === 0) throw new Error(`go test: ${run.stdout}${run.stderr}`);
+        return new Map(
+            ended.map(([, outcome, name]) => [name!, outcome === "PASS" ? undefined : "failed"]),
+        );
+    } finally {
+        front.close();
+    }
+}
+
+/** The package's source, which has the tests; got once. */
+async function pythonSuite(): Promise<string> {
+    const folder = path.join(TOOLCHAIN, PYTHON_PACKAGE.replace("==", "-"));
+    if (existsSync(folder)) return folder;
+    const partial = `${folder}.partial`;
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(partial, { recursive: true });
+    await must([
+        ...["python3", "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"],
+        ...["-d", partial, PYTHON_PACKAGE],
+    ]);
+    const archive = readdirSync(partial).find((name) => name.endsWith(".tar.gz"))!;
+    await must([
+        "tar",
+        "xzf",
+        path.join(partial, archive),
+        "-C",
+        partial,
+        "--strip-components",
+        "1",
+    ]);
+    renameSync(partial, folder);
+    return folder;
+}
+
+async function must(command: string[]): Promise<void> {
+    const ended = await capture(command);
+    if (ended.code !== 0) throw new Error(`${command.join(" ")}: ${ended.stderr}`);
+}
