@@ -1,0 +1,122 @@
+/** A backup's data into a running machine, whose broker then starts with it. */
+import { open } from "node:fs/promises";
+import path from "node:path";
+import { withLease } from "../providers/fly/lease.ts";
+import { restartMachine } from "../providers/fly/machine-power.ts";
+import { deadlineIn } from "../providers/fly/wait.ts";
+import { BrokerData, type Info, type MachineOnFly } from "./brokerData.ts";
+import type { BackupFile, Header } from "./format.ts";
+import { Transfer } from "./transfer.ts";
+
+export interface Destination extends MachineOnFly {
+    readonly project: string;
+    readonly stack: string;
+}
+
+const LEASED_WITHIN_S = 120;
+
+/**
+ * Sends the data, has the machine prove it, and restarts the machine, which puts it in force. Where the
+ * broker does not run on it, the old data comes back.
+ *
+ * @param dir holds the header's files
+ * @throws when it was refused or did not work; the old data is in force then, or the error says
+ */
+export async function restoreBackup(
+    destination: Destination,
+    header: Header,
+    dir: string,
+): Promise<void> {
+    const owner = { project: destination.project, stack: destination.stack };
+    await leased(destination, async (data) => {
+        const info = await data.info();
+        refuseOtherSeries(destination, header, info);
+        await sendCopy(data, header, dir);
+    });
+    let problem: string | undefined;
+    try {
+        await restartMachine(destination.client, destination.app, destination.machineId, owner);
+        const { restore } = await leased(destination, (data) => data.info());
+        if (restore !== "inForce") problem = `the broker does not read it ("${restore}")`;
+    } catch (error) {
+        problem = (error as Error).message;
+    }
+    if (problem === undefined) {
+        await leased(destination, (data) => data.confirm());
+        return;
+    }
+    await goBack(destination, problem);
+}
+
+function refuseOtherSeries(destination: Destination, header: Header, info: Info): void {
+    if (info.series === header.series) return;
+    throw new Error(
+        `The backup is of Mosquitto ${header.series}, and ${destination.app} runs ${info.series}, ` +
+            "which does not read the other's data. Restore it into a stack whose `baseImage` is " +
+            `of ${header.series}.`,
+    );
+}
+
+async function sendCopy(data: BrokerData, header: Header, dir: string): Promise<void> {
+    const { series, files } = header;
+    const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    await data.begin(series, total);
+    try {
+        const transfer = new Transfer("sent", files);
+        for (const file of files) await sendFile(data, file, dir, transfer);
+        await data.accept(files);
+    } catch (error) {
+        await data.end().catch(() => undefined);
+        throw error;
+    }
+}
+
+async function sendFile(
+    data: BrokerData,
+    file: BackupFile,
+    dir: string,
+    transfer: Transfer,
+): Promise<void> {
+    const handle = await open(path.join(dir, file.name));
+    try {
+        for (let at = 0; at < file.bytes;) {
+            const sent = await data.write(file.name, at, async (most) => {
+                const { buffer, bytesRead } = await handle.read(Buffer.alloc(most), 0, most, at);
+                return buffer.subarray(0, bytesRead);
+            });
+            at += sent;
+            transfer.moved(sent);
+        }
+    } finally {
+        await handle.close();
+    }
+}
+
+/** @throws always */
+async function goBack(destination: Destination, problem: string): Promise<never> {
+    const owner = { project: destination.project, stack: destination.stack };
+    try {
+        await leased(destination, (data) => data.undo());
+        await restartMachine(destination.client, destination.app, destination.machineId, owner);
+        await leased(destination, (data) => data.confirm());
+    } catch (error) {
+        throw new Error(
+            `The restore failed: ${problem}\n  The old data is still on the volume, but could not be ` +
+                `put back: ${(error as Error).message}\n  Once the machine runs: \`fly machine exec ` +
+                `${destination.machineId} "broker-data undo"\`, then restart it.`,
+            { cause: error },
+        );
+    }
+    throw new Error(`The restore failed, and the old data is in force again: ${problem}`);
+}
+
+async function leased<T>(
+    destination: Destination,
+    work: (data: BrokerData) => Promise<T>,
+): Promise<T> {
+    const { client, app, machineId: id, project, stack } = destination;
+    const lease = { app, id, owner: { project, stack } };
+    return await withLease(client, lease, deadlineIn(LEASED_WITHIN_S), (nonce) =>
+        work(new BrokerData(destination, nonce)),
+    );
+}

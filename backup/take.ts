@@ -1,0 +1,111 @@
+/** The broker's data into a file. */
+import { mkdtemp, open, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { withLease } from "../providers/fly/lease.ts";
+import { deadlineIn } from "../providers/fly/wait.ts";
+import { BrokerData, type MachineOnFly } from "./brokerData.ts";
+import { describeDatabase } from "./database.ts";
+import { FORMAT, headerLine, unpack, type Header } from "./format.ts";
+import { Transfer } from "./transfer.ts";
+
+export interface Source extends MachineOnFly {
+    readonly project: string;
+    readonly stack: string;
+    /** The program's. */
+    readonly version: string;
+}
+
+export interface Taken {
+    readonly header: Header;
+    /** How long the broker stood still. */
+    readonly copyMs: number;
+    /** What is in it, for a person. */
+    readonly content: string;
+}
+
+/** How long someone else's lease is waited for. */
+const LEASED_WITHIN_S = 120;
+
+/**
+ * Takes a copy of what the broker has acknowledged until now, writes it to `file` and reads it back.
+ * The file is there whole or not at all, and only its owner reads it.
+ */
+export async function takeBackup(source: Source, file: string): Promise<Taken> {
+    const partial = `${file}.partial`;
+    const { app, machineId: id, project, stack } = source;
+    const lease = { app, id, owner: { project, stack } };
+    try {
+        const taken = await withLease(
+            source.client,
+            lease,
+            deadlineIn(LEASED_WITHIN_S),
+            async (nonce) => {
+                const data = new BrokerData(source, nonce);
+                try {
+                    return await fetchCopy(source, data, partial);
+                } finally {
+                    // What was said must not be hidden behind this; the next call removes it too.
+                    await data.end().catch(() => undefined);
+                }
+            },
+        );
+        const content = await describeBackup(partial);
+        await rename(partial, file);
+        return { ...taken, content };
+    } finally {
+        await rm(partial, { force: true });
+    }
+}
+
+async function fetchCopy(source: Source, data: BrokerData, partial: string) {
+    const time = new Date().toISOString();
+    const { files, series, version: mosquitto, copyMs } = await data.makeCopy();
+    const { version, stack, app } = source;
+    const header: Header = {
+        ...{ format: FORMAT, formatVersion: 1, version, series, mosquitto, stack, app, time },
+        files,
+    };
+    const transfer = new Transfer("fetched", files);
+    const handle = await open(partial, "w", 0o600);
+    try {
+        await handle.writeFile(headerLine(header));
+        for (const file of files) {
+            for (let at = 0; at < file.bytes;) {
+                const { gzip, bytes } = await data.read(file, at);
+                await handle.writeFile(gzip);
+                at += bytes;
+                transfer.moved(bytes);
+            }
+        }
+        await handle.sync();
+    } finally {
+        await handle.close();
+    }
+    return { header, copyMs };
+}
+
+/** @throws when the file is not a whole backup, or what it holds is no database */
+async function describeBackup(file: string): Promise<string> {
+    return await withUnpacked(file, (_dir, _header, content) => Promise.resolve(content));
+}
+
+/** Has a backup proven and unpacked in a folder that is removed afterwards. */
+export async function withUnpacked<T>(
+    file: string,
+    work: (dir: string, header: Header, content: string) => Promise<T>,
+): Promise<T> {
+    const dir = await mkdtemp(path.join(tmpdir(), "appkata-backup-"));
+    try {
+        const header = await unpack(file, dir);
+        let content: string;
+        try {
+            content = await describeDatabase(header.series, dir);
+        } catch (error) {
+            throw new Error(`${file} ${(error as Error).message}.`, { cause: error });
+        }
+        return await work(dir, header, content);
+    } finally {
+        await rm(dir, { recursive: true, force: true });
+    }
+}

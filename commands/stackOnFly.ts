@@ -1,0 +1,67 @@
+/** A stack's machine on Fly, for commands that work on it through the Machines API. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { FLY_MACHINES } from "../config/schema.ts";
+import { FlyClient } from "../providers/fly/client.ts";
+import { chooseToken } from "../providers/fly/token.ts";
+import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
+import { capture } from "../toolchain/process.ts";
+import { stackSettings } from "../toolchain/stackFile.ts";
+import { startFly } from "./fly.ts";
+import { DEV, devStackExists, stackOutputs } from "./stack.ts";
+
+export interface StackOnFly {
+    client: FlyClient;
+    project: string;
+    stack: string;
+    app: string;
+    machineId: string;
+    volumeId: string;
+    /** The program's. */
+    version: string;
+}
+
+/**
+ * @param given a stack's name. @default dev if it is there, else the one that is selected
+ * @throws when the stack has no broker, or there is no token
+ */
+export async function stackOnFly(given: string | undefined): Promise<StackOnFly> {
+    const outputs = await stackOutputs(given, false);
+    if (outputs.code !== 0) throw new Error(outputs.stderr.trimEnd());
+    const { appName, machineId, volumeId } = JSON.parse(outputs.stdout) as Record<string, string>;
+    if (appName === undefined || machineId === undefined || volumeId === undefined) {
+        throw new Error("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
+    }
+    const stack = given ?? (devStackExists() ? DEV : await selectedStack());
+    const { name: project, version } = JSON.parse(
+        readFileSync(path.join(ROOT, "package.json"), "utf8"),
+    ) as { name: string; version: string };
+    const client = new FlyClient(await access(stack));
+    return { client, project, stack, app: appName, machineId, volumeId, version };
+}
+
+async function access(stack: string): Promise<{ endpoint: string; token: string }> {
+    if (stack === DEV) return await startFly(LOCAL_FLY);
+    // A stack may be named with its organisation and project.
+    const endpoint = stackSettings(stack.split("/").at(-1)!).endpoint ?? FLY_MACHINES;
+    const configured = await pulumi(["config", "get", "fly:token", "--stack", stack]);
+    const token = chooseToken(configured);
+    if (token === undefined) {
+        throw new Error(
+            "No Fly token: set FLY_API_TOKEN, or `pulumi config set --secret fly:token TOKEN`.",
+        );
+    }
+    return { endpoint, token };
+}
+
+async function selectedStack(): Promise<string> {
+    const name = await pulumi(["stack", "--show-name"]);
+    if (name === undefined) throw new Error("No stack is selected: name one with --stack.");
+    return name;
+}
+
+/** @returns undefined where the command fails */
+async function pulumi(args: string[]): Promise<string | undefined> {
+    const ended = await capture(["pulumi", ...args, "--non-interactive"], { cwd: ROOT });
+    return ended.code === 0 ? ended.stdout.trim() : undefined;
+}
