@@ -1,10 +1,10 @@
-/** `broker-data` in the running machine, called through the Machines API's exec. */
+/** `broker-backup` in the running machine, called through the Machines API's exec. */
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { FlyClient } from "../providers/fly/client.ts";
 import { FlyError } from "../providers/fly/errors.ts";
 import type { BackupFile, Header } from "./format.ts";
 
-const PROGRAM = "/usr/local/bin/broker-data";
+const PROGRAM = "/usr/local/bin/broker-backup";
 
 /** What offsets and lengths count in, there too. */
 export const BLOCK_BYTES = 64 * 1024;
@@ -175,8 +175,8 @@ export class BrokerData {
             );
         }
         if (code !== 0) {
-            const said = answer.stderr?.trim().replace(/^broker-data: /, "") ?? "";
-            throw new Refused(said || `broker-data ${args[0]} ended with ${code}`, code);
+            const said = answer.stderr?.trim().replace(/^broker-backup: /, "") ?? "";
+            throw new Refused(said || `broker-backup ${args[0]} ended with ${code}`, code);
         }
         return answer.stdout ?? "";
     }
@@ -188,7 +188,7 @@ interface Answer {
     stderr?: string;
 }
 
-/** broker-data's exit code where what it was given did not come whole. */
+/** broker-backup's exit code where what it was given did not come whole. */
 const DAMAGED = 5;
 
 /** Asking for less does not help: the token, the lease, the machine are not what they must be. */

@@ -103,7 +103,7 @@ async function goBack(destination: Destination, problem: string): Promise<never>
         throw new Error(
             `The restore failed: ${problem}\n  The old data is still on the volume, but could not be ` +
                 `put back: ${(error as Error).message}\n  Once the machine runs: \`fly machine exec ` +
-                `${destination.machineId} "broker-data undo"\`, then restart it.`,
+                `${destination.machineId} "broker-backup undo"\`, then restart it.`,
             { cause: error },
         );
     }
