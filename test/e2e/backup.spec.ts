@@ -39,13 +39,21 @@ describe("a backup", function () {
         await sender.endAsync();
     }
 
-    /** Publishes retained messages one after another until it is told to end. */
-    function load(client: MqttClient): { acknowledged: () => number; end: () => Promise<void> } {
+    /**
+     * Publishes retained messages one after another until it is told to end: below `load` until it is
+     * told otherwise. A subscriber's queue is bounded, so that what is proven stays few.
+     */
+    function load(client: MqttClient): {
+        turn: () => number;
+        acknowledged: () => number;
+        end: () => Promise<void>;
+    } {
         let count = 0;
         let running = true;
+        let below = "load";
         const publishing = (async () => {
             while (running) {
-                await client.publishAsync(`load/${count}`, "x".repeat(500), {
+                await client.publishAsync(`${below}/${count}`, "x".repeat(500), {
                     qos: 1,
                     retain: true,
                 });
@@ -54,6 +62,11 @@ describe("a backup", function () {
         })();
         return {
             acknowledged: () => count,
+            /** @returns how many have been acknowledged below `load`; one more may be under way */
+            turn() {
+                below = "meanwhile";
+                return count;
+            },
             async end() {
                 running = false;
                 await publishing;
@@ -80,7 +93,7 @@ describe("a backup", function () {
         client.on("close", () => (closed = true));
         const publishing = load(client);
         while (publishing.acknowledged() < 200) await new Promise(setImmediate);
-        acknowledgedBefore = publishing.acknowledged();
+        acknowledgedBefore = publishing.turn();
         const run = await project.npm("backup", ["--file", file()]);
         assert.equal(closed, false);
         assert.ok(
