@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Broker } from "./components/broker.ts";
 import { Certificates } from "./components/certificates.ts";
+import { ClientCertificates } from "./components/clientCertificates.ts";
 import { clientCommands, keepCaFile } from "./components/clients.ts";
 import { Credentials } from "./components/credentials.ts";
 import { FlyApp } from "./components/flyApp.ts";
@@ -25,6 +26,16 @@ const certificates = new Certificates("certificates", {
     deployed,
 });
 
+const { mode, port: certificatePort } = settings.clientCertificates;
+const clientCerts =
+    mode === "off"
+        ? undefined
+        : new ClientCertificates("clients", {
+              issuer: certificates.issuer,
+              names: settings.users.filter((user) => user.certificate).map(({ name }) => name),
+              ...settings.certificate,
+          });
+
 const credentials = new Credentials("credentials", settings);
 
 const image = new Image("image", {
@@ -42,6 +53,7 @@ const broker = new Broker("broker", {
     serverKeyPem: certificates.serverKeyPem,
     passwordFile: credentials.passwordFile,
     aclFile: credentials.aclFile,
+    clientCaPem: certificates.caPem,
     expiryFile: certificates.expiryFile,
 });
 
@@ -49,6 +61,11 @@ const { port, webSocketsPort } = settings;
 export const { appName, hostname } = app;
 export const { address } = app;
 const { tls, webSockets } = settings.broker;
+
+const proofs = clientCerts?.verification.apply((pairs) => ({
+    port: mode === "required" ? port : certificatePort,
+    ...pairs,
+}));
 
 const proof = new Verification("verification", {
     address,
@@ -60,6 +77,7 @@ const proof = new Verification("verification", {
     webSocketsPort,
     verifier: credentials.verifier,
     passwords: credentials.passwords,
+    certificates: proofs,
     proves: [broker.instanceId, broker.secretsVersion, image.digest, ...app.addresses, port],
 });
 
@@ -67,7 +85,10 @@ const caFile = keepCaFile(certificates.caPem);
 const clients = clientCommands({
     host: settings.connectBy === "address" ? address : hostname,
     port,
-    access: settings.users,
+    certificatePort: mode === "optional" ? certificatePort : undefined,
+    access: settings.users.toSorted(
+        (one, other) => Number(one.certificate) - Number(other.certificate),
+    ),
     passwords: credentials.passwords,
     caFile: tls === "edge" ? undefined : caFile,
 });
@@ -82,5 +103,7 @@ export const { machineId, volumeId } = broker;
 export const imageDigest = image.digest;
 export const users = credentials.passwords;
 export const { verifier } = credentials;
+export const clientCertificates = clientCerts?.certificates;
+export const verificationCertificates = proofs;
 export const { subscribeCommand, publishCommand } = clients;
 export const verification = proof.report;

@@ -21,6 +21,8 @@ export interface BrokerConf {
     /** MQTT over WebSockets: none, or who ends its TLS. */
     webSockets: "off" | "edge" | "broker";
     limits: Limits;
+    /** Whether clients log in with certificates; optional: at a listener of their own. */
+    clientCertificates: "off" | "optional" | "required";
 }
 
 /** Where the image's entrypoint looks for the files that the machine was given. */
@@ -35,6 +37,8 @@ export const MQTT_PORT = 1883;
 export const EDGE_MQTT_PORT = 1884;
 export const EDGE_WEBSOCKETS_PORT = 9001;
 export const WEBSOCKETS_PORT = 9002;
+/** For certificates beside passwords: a listener without `require_certificate` asks for none. */
+export const CERTIFICATE_PORT = 1885;
 export const HEALTH_PORT = 9883;
 
 type Block = string[];
@@ -45,8 +49,11 @@ export function renderConf(series: Series, conf: BrokerConf): string {
         persistence(series),
         limits(series, conf),
         log(),
-        users(series),
+        users(series, conf),
         mqttListener(series, conf),
+        conf.clientCertificates === "optional"
+            ? certificateListener(series, CERTIFICATE_PORT, conf)
+            : [],
         webSocketsListener(series, conf),
         healthListener(series),
     ];
@@ -120,22 +127,28 @@ function log(): Block {
  * What the ACL file does not grant is not allowed, on every listener: in 2.1 one without an ACL of its own
  * would allow all. In 2.0 not per listener: that keeps restored messages from everybody.
  */
-function users(series: Series): Block {
+function users(series: Series, { clientCertificates }: BrokerConf): Block {
     return series === "2.1"
         ? [
               "global_plugin /usr/lib/mosquitto_acl_file.so",
               `plugin_opt_acl_file ${KEPT}/acl`,
-              "plugin_load password /usr/lib/mosquitto_password_file.so",
-              `plugin_opt_password_file ${KEPT}/passwd`,
+              // A plugin that no listener uses ends the broker.
+              ...(clientCertificates === "required"
+                  ? []
+                  : [
+                        "plugin_load password /usr/lib/mosquitto_password_file.so",
+                        `plugin_opt_password_file ${KEPT}/passwd`,
+                    ]),
           ]
         : ["allow_anonymous false", `password_file ${KEPT}/passwd`, `acl_file ${KEPT}/acl`];
 }
 
 /** What a listener for clients has: so many of them, and nobody who is not a user. */
-function forClients(series: Series, { limits }: BrokerConf): Block {
+function forClients(series: Series, { limits }: BrokerConf, by = "password"): Block {
     return [
         `max_connections ${limits.connections}`,
-        ...(series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : []),
+        ...(series === "2.1" ? ["listener_allow_anonymous false"] : []),
+        ...(series === "2.1" && by === "password" ? ["plugin_use password"] : []),
     ];
 }
 
@@ -150,6 +163,7 @@ function ownTls(): Block {
 }
 
 function mqttListener(series: Series, conf: BrokerConf): Block {
+    if (conf.clientCertificates === "required") return certificateListener(series, MQTT_PORT, conf);
     return conf.tls === "edge"
         ? [behindEdge(EDGE_MQTT_PORT), ...forClients(series, conf)]
         : [`listener ${MQTT_PORT}`, ...forClients(series, conf), ...ownTls()];
@@ -170,6 +184,21 @@ function webSocketsListener(series: Series, conf: BrokerConf): Block {
  */
 function behindEdge(port: number): string {
     return `listener ${port} 0.0.0.0`;
+}
+
+/**
+ * The certificate's common name is the user, and no password is looked at. The broker reads the CAs when
+ * it starts, and not again.
+ */
+function certificateListener(series: Series, port: number, conf: BrokerConf): Block {
+    return [
+        `listener ${port}`,
+        ...forClients(series, conf, "certificate"),
+        ...ownTls(),
+        `cafile ${KEPT}/certs/client-ca.crt`,
+        "require_certificate true",
+        "use_identity_as_username true",
+    ];
 }
 
 /**

@@ -17,6 +17,7 @@ interface Outputs {
     webSockets: "off" | "broker" | "edge";
     webSocketUrl?: string;
     verifier?: { username: string; password: string };
+    verificationCertificates?: object;
 }
 
 const { values } = parseArgs({ options: { stack: { type: "string" } } });
@@ -52,6 +53,9 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         MQTT_USERNAME: outputs.verifier.username,
         MQTT_PASSWORD: outputs.verifier.password,
         MQTT_USERS: JSON.stringify(outputs.users),
+        ...(outputs.verificationCertificates && {
+            MQTT_CERTIFICATES: JSON.stringify(outputs.verificationCertificates),
+        }),
     },
 });
 process.exit(status ?? 1);

@@ -14,6 +14,8 @@ export interface BrokerArgs {
     serverKeyPem: pulumi.Input<string>;
     passwordFile: pulumi.Input<string>;
     aclFile: pulumi.Input<string>;
+    /** CAs of the certificates that clients log in with. */
+    clientCaPem: pulumi.Input<string>;
     /** When certificates end, for who watches the broker. */
     expiryFile: pulumi.Input<string>;
 }
@@ -26,6 +28,9 @@ const FILES = {
     MOSQUITTO_ACL_FILE: `${GIVEN}/acl`,
     MOSQUITTO_EXPIRY: `${GIVEN}/expiry`,
 };
+
+/** Only where clients log in with certificates. */
+const CLIENT_CA = { MOSQUITTO_CLIENT_CA: `${GIVEN}/client-ca.crt` };
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
 export class Broker extends pulumi.ComponentResource {
@@ -44,6 +49,9 @@ export class Broker extends pulumi.ComponentResource {
         const { protect, retain, snapshotId, ...volumeArgs } = settings.volume;
         const app = args.appName;
         const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
+
+        const byCertificate = settings.clientCertificates.mode !== "off";
+        const files = { ...FILES, ...(byCertificate && CLIENT_CA) };
 
         const volume = new Volume(
             "data",
@@ -70,8 +78,9 @@ export class Broker extends pulumi.ComponentResource {
                     MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
                     MOSQUITTO_ACL_FILE: base64(args.aclFile),
                     MOSQUITTO_EXPIRY: base64(args.expiryFile),
+                    ...(byCertificate && { MOSQUITTO_CLIENT_CA: base64(args.clientCaPem) }),
                 },
-                live: liveFiles(settings.machineName, owner, FILES),
+                live: liveFiles(settings.machineName, owner, files),
             },
             parent,
         );
@@ -97,7 +106,7 @@ export class Broker extends pulumi.ComponentResource {
                     },
                     mounts: [{ volume: volume.volumeId, path: "/mosquitto/data" }],
                     files: [
-                        ...Object.entries(FILES).map(([secret_name, guest_path]) => ({
+                        ...Object.entries(files).map(([secret_name, guest_path]) => ({
                             guest_path,
                             secret_name,
                         })),

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Deployed, Expiry } from "../config/deployed.ts";
-import { crossSign, ECDSA_P256, makeAuthority } from "./authorities.ts";
+import { crossSign, ECDSA_P256, makeAuthority, type Authority } from "./authorities.ts";
 
 export interface CertificatesArgs {
     hostname: pulumi.Input<string>;
@@ -27,6 +27,8 @@ export interface CertificatesArgs {
  * client that has only one of them connects, whichever it is.
  */
 export class Certificates extends pulumi.ComponentResource {
+    /** The CA that signs. */
+    readonly issuer: Authority;
     /** The trusted CAs, the oldest first. */
     readonly caPem: pulumi.Output<string>;
     /** The server certificate, then what leads from it to each trusted CA. */
@@ -74,6 +76,7 @@ export class Certificates extends pulumi.ComponentResource {
             parent,
         );
 
+        this.issuer = issuer;
         this.caPem = joined(trusted.map(({ certificate }) => certificate.certPem));
         // The issuer's own certificate beside the cross-signed one would be a dead end: OpenSSL takes
         // one of them and does not come back for the other.

@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { filterOf, type Access } from "../broker/acl.ts";
+import { filterOf } from "../broker/acl.ts";
+import type { User } from "../config/settings.ts";
 
 /**
  * Keeps the CA where the clients' commands name it, also in a preview: whoever runs the program can
@@ -19,8 +21,10 @@ export function keepCaFile(caPem: pulumi.Input<string>): pulumi.Output<string> {
 export interface ClientArgs {
     host: pulumi.Input<string>;
     port: number;
+    /** Where those with certificates log in, unless that is the same. */
+    certificatePort?: number | undefined;
     /** Of the stack's users: the commands are for the first who may. */
-    access: Access[];
+    access: User[];
     passwords: pulumi.Input<Record<string, string>>;
     /** The CA that the server's certificate is by; undefined: a public one, which the system knows. */
     caFile: pulumi.Input<string> | undefined;
@@ -35,7 +39,15 @@ export function clientCommands(args: ClientArgs) {
                 .apply(([host, passwords, caFile]) =>
                     [
                         program,
-                        ...connection({ ...args, host, user, password: passwords[user]!, topic }),
+                        ...connection({
+                            ...{ host, user: user.name, topic },
+                            port:
+                                (user.certificate ? args.certificatePort : undefined) ?? args.port,
+                            password: passwords[user.name],
+                        }),
+                        ...(user.certificate && caFile !== undefined
+                            ? [certificateOptions(caFile, user.name)]
+                            : []),
                         `${caFile === undefined ? "--tls-use-os-certs" : `--cafile ${caFile}`}${rest}`,
                     ].join(" "),
                 ),
@@ -47,7 +59,7 @@ export function clientCommands(args: ClientArgs) {
 }
 
 interface Example {
-    user: string;
+    user: Pick<User, "name" | "certificate">;
     topic: string;
 }
 
@@ -55,30 +67,36 @@ interface Example {
  * The first user who may do it, and where. Where only what everyone is granted lets them, the seed's
  * topics: such a rule may be about the client's ID, which is not known here.
  */
-export function example(access: Access[], kind: "read" | "write"): Example {
+export function example(access: User[], kind: "read" | "write"): Example {
     const seeds = kind === "read" ? "#" : "tests";
     for (const user of access) {
         const { name, everything } = user;
-        if (everything === true || everything === kind) return { user: name, topic: seeds };
+        if (everything === true || everything === kind) return { user, topic: seeds };
         const [filter] = [...user[kind], ...user.readWrite];
         if (filter === undefined) continue;
         const topic = filterOf(name, filter);
-        return { user: name, topic: kind === "read" ? topic : topic.replaceAll(/[+#]/g, "tests") };
+        return { user, topic: kind === "read" ? topic : topic.replaceAll(/[+#]/g, "tests") };
     }
-    return { user: access[0]!.name, topic: seeds };
+    return { user: access[0]!, topic: seeds };
+}
+
+function certificateOptions(caFile: string, user: string): string {
+    const file = (ending: string) => shellQuote(`${path.dirname(caFile)}/${user}.${ending}`);
+    return `--cert ${file("crt")} --key ${file("key")}`;
 }
 
 interface Connection {
     host: string;
     port: number;
     user: string;
-    password: string;
+    password: string | undefined;
     topic: string;
 }
 
 /** A URL, as in the seed; options where the URL of mosquitto's clients can't carry the parts. */
 function connection({ host, port, user, password, topic }: Connection): string[] {
     const plain = /^[A-Za-z0-9._~-]+$/;
+    if (password === undefined) return [`-h ${host}`, `-p ${port}`, `-t ${shellQuote(topic)}`];
     if ([host, user, password].every((part) => plain.test(part)) && !/[^\w./+#-]/.test(topic)) {
         return [`-L mqtts://${user}:${password}@${host}:${port}/${topic}`];
     }

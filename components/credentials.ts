@@ -19,7 +19,7 @@ export interface CredentialsArgs {
 
 /** Users with their passwords, given or generated, and Mosquitto's password and ACL files. */
 export class Credentials extends pulumi.ComponentResource {
-    /** Secret: user name → password. Without the verification's user. */
+    /** Secret: user name → password, of those who log in with one. Without the verification's user. */
     readonly passwords: pulumi.Output<Record<string, string>>;
     /** Secret: the user that the verification logs in as. */
     readonly verifier: pulumi.Output<{ username: string; password: string }>;
@@ -48,7 +48,9 @@ export class Credentials extends pulumi.ComponentResource {
         this.passwords = pulumi.secret(
             pulumi
                 .all(kept.map(({ password }) => password))
-                .apply((all) => Object.fromEntries(users.map((user, at) => [user.name, all[at]!]))),
+                .apply((all) => users.map((user, at) => ({ ...user, password: all[at]! })))
+                .apply((all) => all.filter(({ certificate }) => !certificate))
+                .apply((all) => Object.fromEntries(all.map((user) => [user.name, user.password]))),
         );
         this.verifier = pulumi.secret(
             kept.at(-1)!.password.apply((password) => ({ username: VERIFIER, password })),

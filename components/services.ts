@@ -1,4 +1,5 @@
 import {
+    CERTIFICATE_PORT,
     EDGE_MQTT_PORT,
     EDGE_WEBSOCKETS_PORT,
     MQTT_PORT,
@@ -7,7 +8,7 @@ import {
 import type { Settings } from "../config/settings.ts";
 
 /** What Fly's proxy brings from outside to the machine's listeners: one external port each. */
-export function servicesOf({ port, webSocketsPort, broker }: Settings) {
+export function servicesOf({ port, webSocketsPort, broker, clientCertificates }: Settings) {
     const service = (internal_port: number, entry: Record<string, unknown> & { port: number }) => ({
         protocol: "tcp" as const,
         internal_port,
@@ -21,6 +22,9 @@ export function servicesOf({ port, webSocketsPort, broker }: Settings) {
             : // No handlers: raw TCP, since TLS ends in Mosquitto.
               service(MQTT_PORT, { port }),
     ];
+    if (clientCertificates.mode === "optional") {
+        services.push(service(CERTIFICATE_PORT, { port: clientCertificates.port }));
+    }
     if (broker.webSockets === "edge") {
         // Not HTTP/2, which has WebSockets only by an extension that not every client knows.
         const tls_options = { alpn: ["http/1.1"] };

@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { Certificates } from "../verification/target.ts";
 
 export interface VerificationArgs {
     /** Host or IP that is dialled. */
@@ -17,6 +18,8 @@ export interface VerificationArgs {
     verifier: pulumi.Input<{ username: string; password: string }>;
     /** Secret: user name → password. */
     passwords: pulumi.Input<Record<string, string>>;
+    /** Secret: what it tries where clients log in with certificates. */
+    certificates?: pulumi.Input<Certificates> | undefined;
     /** What the verification proves: it runs again when one of these changes. */
     proves: pulumi.Input<string | number>[];
 }
@@ -46,6 +49,9 @@ export class Verification extends pulumi.ComponentResource {
                     MQTT_USERNAME: verifier.username,
                     MQTT_PASSWORD: pulumi.secret(verifier.password),
                     MQTT_USERS: pulumi.secret(pulumi.jsonStringify(args.passwords)),
+                    ...(args.certificates && {
+                        MQTT_CERTIFICATES: pulumi.secret(pulumi.jsonStringify(args.certificates)),
+                    }),
                 },
                 triggers: args.proves,
             },

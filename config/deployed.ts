@@ -3,12 +3,15 @@
  * nothing of its end any more, and no resource tells what was trusted before.
  */
 import * as pulumi from "@pulumi/pulumi";
+import { VERIFIER } from "../verification/verifier.ts";
 
 export interface Deployed {
     /** By generation: when the CA's certificate ends, and when the one ends that clients may have. */
     authorities: Map<number, { end: Date; held: Date }>;
     /** When the server certificate ends; undefined before the first `up`. */
     server: Date | undefined;
+    /** By user: when the certificate ends that it logs in with. */
+    clients: Map<string, Date>;
 }
 
 /** The stack's output `expiry`: dates in ISO 8601, those of the CA by generation. */
@@ -20,6 +23,11 @@ export interface Expiry {
 /** Outputs of a stack's resources by URN, as the engine gives them. */
 type State = Readonly<Record<string, { type: string; outputs: Readonly<Record<string, unknown>> }>>;
 
+const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
+
+/** URN of a certificate: in which component, and its name. */
+const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
+
 export async function readDeployed(): Promise<Deployed> {
     const names = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()];
     const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
@@ -29,19 +37,23 @@ export async function readDeployed(): Promise<Deployed> {
 }
 
 export function deployedFrom(state: State, now: Date): Deployed {
-    const deployed: Deployed = { authorities: new Map(), server: undefined };
+    const deployed: Deployed = { authorities: new Map(), server: undefined, clients: new Map() };
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
     const before = (stack?.outputs.expiry as Expiry | undefined)?.ca ?? {};
     for (const [urn, { type, outputs }] of Object.entries(state)) {
-        const name = urn.slice(urn.lastIndexOf("::") + 2);
-        if (!urn.includes("appkata-mqtt:index:Certificates$tls:")) continue;
+        const [, component, name] = RESOURCE.exec(urn) ?? [];
+        if (name === undefined) continue;
         const end = new Date(String(outputs.validityEndTime));
+        if (component === "ClientCertificates") {
+            if (type === SIGNED && name !== VERIFIER) deployed.clients.set(name, end);
+            continue;
+        }
         if (type === "tls:index/selfSignedCert:SelfSignedCert") {
             const generation = name === "ca" ? 1 : Number(name.replace("ca-", ""));
             const old = new Date(before[generation] ?? end);
             const held = old > now && old < end ? old : end;
             deployed.authorities.set(generation, { end, held });
-        } else if (type === "tls:index/locallySignedCert:LocallySignedCert" && name === "server") {
+        } else if (type === SIGNED && name === "server") {
             deployed.server = end;
         }
     }

@@ -17,13 +17,24 @@ export function expiryWarnings(deployed: Deployed, settings: Settings, now: Date
     const { renewDays, warnDays } = settings.certificate;
     const warnings: string[] = [];
     const within = (end: Date, days: number) => end.getTime() - now.getTime() <= days * DAY_MS;
+    const renewal = (end: Date, whenNow: string) => {
+        if (within(end, renewDays)) return `\`pulumi up\` renews it, ${whenNow}`;
+        const from = dateOf(new Date(end.getTime() - renewDays * DAY_MS));
+        return `\`pulumi up\` renews it from ${from} on (certificateRenewDays: ${renewDays})`;
+    };
     const { server } = deployed;
     if (server !== undefined && within(server, warnDays)) {
-        const from = dateOf(new Date(server.getTime() - renewDays * DAY_MS));
-        const renewal = within(server, renewDays)
-            ? "`pulumi up` renews it, clients have nothing to do"
-            : `\`pulumi up\` renews it from ${from} on (certificateRenewDays: ${renewDays})`;
-        warnings.push(`the server certificate ${endsOn(server, now)}; ${renewal}`);
+        const renewed = renewal(server, "clients have nothing to do");
+        warnings.push(`the server certificate ${endsOn(server, now)}; ${renewed}`);
+    }
+    for (const { name } of settings.users.filter(({ certificate }) => certificate)) {
+        const end = deployed.clients.get(name);
+        if (end === undefined || !within(end, warnDays)) continue;
+        const renewed = renewal(
+            end,
+            `give ${name} the new one (output clientCertificates) by then`,
+        );
+        warnings.push(`the client certificate of ${name} ${endsOn(end, now)}; ${renewed}`);
     }
     for (const generation of settings.authorities.trusted) {
         const authority = deployed.authorities.get(generation);

@@ -137,6 +137,11 @@ export const schema = z.object({
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
     expiryWarningDays: integer(0, 3650).default(30),
+    clientCertificates: z
+        .enum(["off", "optional", "required"], { error: "must be off, optional or required" })
+        .default("off"),
+    devices: json(z.array(z.string()).superRefine(unique), "a list of user names").default([]),
+    clientCertificatePort: integer(1, 65535).default(10001),
     caTrusted: json(
         z
             .array(generation, {

@@ -41,6 +41,8 @@ export interface Settings {
     certificate: { validDays: number; renewDays: number; warnDays: number };
     /** Generations of the CA that clients trust, one or two, and the one that signs. */
     authorities: { trusted: number[]; issuer: number };
+    /** Whether clients log in with certificates; optional: at a port of their own. */
+    clientCertificates: { mode: "off" | "optional" | "required"; port: number };
     baseImage: string;
     /** What mosquitto.conf is rendered from. */
     broker: BrokerConf;
@@ -82,6 +84,8 @@ export interface Imports {
 export interface User extends Access {
     /** Given in the secret config `passwords`; undefined: one is generated and kept. */
     password: string | undefined;
+    /** Logs in with a certificate; its password is nobody's. */
+    certificate: boolean;
 }
 
 /** All that is wrong with a stack's settings. `problems` has one line a mistake. */
@@ -130,7 +134,12 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
     const passwords = parsePasswords(rawPasswords, names, problems);
     const access = users && everyone && checkAccess(users, everyone);
     problems.push(...(access?.errors ?? []));
-    if (parsed.success) problems.push(...acrossSettings(parsed.data));
+    if (parsed.success) {
+        problems.push(...acrossSettings(parsed.data));
+        for (const name of parsed.data.devices.filter((device) => device in passwords)) {
+            problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
+        }
+    }
     if (!parsed.success || problems.length > 0) throw new SettingsError(stack, problems);
 
     const { cpuKind, cpus, memoryMb, ipv6, ipv4, certificateValidDays, certificateRenewDays } =
@@ -141,7 +150,11 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         region: parsed.data.region,
         port: parsed.data.port,
         webSocketsPort: webSocketsPortOf(parsed.data),
-        users: parsed.data.users.map((user) => ({ ...user, password: passwords[user.name] })),
+        users: parsed.data.users.map((user) => ({
+            ...user,
+            password: passwords[user.name],
+            certificate: parsed.data.devices.includes(user.name),
+        })),
         everyone: parsed.data.everyone,
         volume: {
             name: parsed.data.volumeName,
@@ -164,12 +177,17 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             warnDays: parsed.data.expiryWarningDays,
         },
         authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
+        clientCertificates: {
+            mode: parsed.data.clientCertificates,
+            port: parsed.data.clientCertificatePort,
+        },
         baseImage: parsed.data.baseImage,
         broker: {
             retained: parsed.data.retainedMessages,
             tls: parsed.data.tls,
             webSockets: parsed.data.webSockets,
             limits: limitsIn(parsed.data),
+            clientCertificates: parsed.data.clientCertificates,
         },
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
@@ -234,11 +252,48 @@ function acrossSettings(data: z.output<typeof schema>): string[] {
                 `or every up would renew; it is ${data.certificateRenewDays}`,
         );
     }
+    problems.push(...deviceProblems(data));
     if (!data.caTrusted.includes(data.caIssuer)) {
         problems.push(
             `caIssuer: must be in caTrusted (${data.caTrusted.join(", ")}), or no client would trust ` +
                 `what it signs; it is ${data.caIssuer}`,
         );
+    }
+    return problems;
+}
+
+/** Devices are users, and whoever is to connect can. */
+function deviceProblems(data: z.output<typeof schema>): string[] {
+    const { clientCertificates: mode, devices } = data;
+    const users = data.users.map(({ name }) => name);
+    const problems = devices
+        .filter((name) => !users.includes(name))
+        .map((name) => `devices: ${name} is not in users, which says what it may do`);
+    const others = users.filter((name) => !devices.includes(name));
+    if (mode === "off" && devices.length > 0) {
+        problems.push("devices: log in with certificates, but clientCertificates is off");
+    }
+    if (mode !== "off" && devices.length === 0) {
+        problems.push(`devices: must name at least one user, as clientCertificates is ${mode}`);
+    }
+    if (mode === "required" && others.length > 0) {
+        problems.push(
+            `devices: must name all users, as clientCertificates is required, or they could not ` +
+                `connect; not in it: ${others.join(", ")}`,
+        );
+    }
+    if (mode !== "off" && data.tls === "edge") {
+        problems.push(
+            `clientCertificates: is ${mode}, which needs tls: broker; Fly's edge asks for none`,
+        );
+    }
+    if (mode === "required" && data.webSockets !== "off") {
+        problems.push(
+            "webSockets: must be off with clientCertificates: required, since they log in with passwords",
+        );
+    }
+    if (mode === "optional" && data.clientCertificatePort === data.port) {
+        problems.push(`clientCertificatePort: must not be the port of the others (${data.port})`);
     }
     return problems;
 }

@@ -13,6 +13,9 @@ export type Login =
 export interface Credentials {
     username?: string;
     password?: string;
+    /** The client's certificate and key, in PEM. */
+    cert?: string;
+    key?: string;
 }
 
 /** Why a CONNECT is refused over who one is: MQTT 3.1.1 section 3.2.2.3. */

@@ -15,8 +15,23 @@ export interface Target {
     verifier: { username: string; password: string };
     /** User name → password. Each logs in. */
     users: Record<string, string>;
+    /** Where clients log in with certificates: its port, one for the verification, and a foreign one. */
+    certificates?: Certificates;
     /** How long the first step waits for the address to start answering, in seconds. */
     deadlineSeconds: number;
+}
+
+export interface Certificates {
+    /** The same as that of the others where there is no password to log in with. */
+    port: number;
+    own: Pem;
+    /** In the same name, by another CA. */
+    foreign: Pem;
+}
+
+interface Pem {
+    certificatePem: string;
+    privateKeyPem: string;
 }
 
 /** Seconds that the first step waits unless MQTT_DEADLINE_SECONDS says otherwise. */
@@ -25,8 +40,9 @@ const DEADLINE_SECONDS = 60;
 /**
  * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and
  * MQTT_USERNAME and MQTT_PASSWORD of the verification's user; if wanted MQTT_USERS (the others, as a
- * JSON object: name → password), MQTT_DEADLINE_SECONDS, MQTT_TLS (broker, edge) and MQTT_WEBSOCKETS
- * (off, broker, edge) with MQTT_WEBSOCKETS_PORT.
+ * JSON object: name → password), MQTT_DEADLINE_SECONDS, MQTT_TLS (broker, edge), MQTT_WEBSOCKETS (off,
+ * broker, edge) with MQTT_WEBSOCKETS_PORT, and MQTT_CERTIFICATES where clients log in with certificates
+ * (a JSON object as `Certificates`).
  *
  * @throws Error naming every variable that is missing or wrong; never with a password in it
  */
@@ -45,6 +61,7 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
         return parsed;
     };
     const users = usersFrom(env["MQTT_USERS"] ?? "{}", mistakes);
+    const certificates = env["MQTT_CERTIFICATES"];
     const deadline = env["MQTT_DEADLINE_SECONDS"] ?? String(DEADLINE_SECONDS);
     const choice = <T extends string>(name: string, one: T, ...others: T[]): T => {
         const value = (env[name] ?? one) as T;
@@ -69,6 +86,9 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
         }),
         verifier: { username: text("MQTT_USERNAME"), password: text("MQTT_PASSWORD") },
         users,
+        ...(certificates !== undefined && {
+            certificates: JSON.parse(certificates) as Certificates,
+        }),
         deadlineSeconds: number("MQTT_DEADLINE_SECONDS", deadline, 3600),
     };
     if (mistakes.length > 0) throw new Error(mistakes.join("; "));

@@ -2,13 +2,14 @@ import { randomBytes, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import type { MqttClient } from "mqtt";
 import { triesTheRest } from "./grants.ts";
+import { present, type KeyPair } from "./clientCertificate.ts";
 import { handshake, trustOf } from "./handshake.ts";
 import type { Handshake } from "./handshake.ts";
 import { logIn } from "./login.ts";
 import type { Credentials } from "./login.ts";
 import { speakPlain } from "./plain.ts";
 import { roundTrip } from "./roundTrip.ts";
-import type { Target } from "./target.ts";
+import type { Certificates, Target } from "./target.ts";
 import { webSocketTrip } from "./webSockets.ts";
 
 export type StepName =
@@ -20,6 +21,9 @@ export type StepName =
     | "grants"
     | "no password"
     | "wrong password"
+    | "certificate"
+    | "no certificate"
+    | "foreign certificate"
     | "no TLS"
     | "other CA";
 
@@ -76,28 +80,47 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         options.onStep?.(step);
         return step.ok;
     };
-    const { username: user } = target.verifier;
+    const { verifier, certificates } = target;
+    const user = verifier.username;
 
     if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options)))) {
         return steps;
     }
-    const messagesCome = await attempt("round trip", () => sendsToItself(target, timeout));
-    for (const [username, password] of Object.entries(target.users)) {
-        await attempt("login", () => isLetIn(target, { username, password }, timeout));
+    const byPassword = certificates?.port !== target.port;
+    if (byPassword) {
+        const messagesCome = await attempt("round trip", () =>
+            sendsToItself(target, verifier, timeout),
+        );
+        for (const [username, password] of Object.entries(target.users)) {
+            await attempt("login", () => isLetIn(target, { username, password }, timeout));
+        }
+        // Where no message comes at all, that none comes says nothing.
+        if (messagesCome) {
+            await attempt("grants", () => isHeldToGrants(target, verifier, timeout));
+        }
+        await attempt("no password", async () => {
+            const nobody = await isRefused(target, {}, "without user and password", timeout);
+            const as = { username: user };
+            await isRefused(target, as, `as ${user} without a password`, timeout);
+            return `${nobody}, and as ${user} without a password`;
+        });
+        await attempt("wrong password", () => {
+            const wrong = randomBytes(16).toString("hex");
+            const as = { username: user, password: wrong };
+            return isRefused(target, as, `as ${user} with a wrong password`, timeout);
+        });
     }
-    // Where no message comes at all, that none comes says nothing.
-    if (messagesCome) await attempt("grants", () => isHeldToGrants(target, timeout));
-    await attempt("no password", async () => {
-        const nobody = await isRefused(target, {}, "without user and password", timeout);
-        const as = { username: user };
-        await isRefused(target, as, `as ${user} without a password`, timeout);
-        return `${nobody}, and as ${user} without a password`;
-    });
-    await attempt("wrong password", () => {
-        const wrong = randomBytes(16).toString("hex");
-        const as = { username: user, password: wrong };
-        return isRefused(target, as, `as ${user} with a wrong password`, timeout);
-    });
+    if (certificates) {
+        const own = pairOf(certificates.own);
+        const at = { ...target, port: certificates.port };
+        const [none, foreign] = [undefined, pairOf(certificates.foreign)];
+        const messagesCome = await attempt("certificate", () => sendsToItself(at, own, timeout));
+        if (messagesCome) await attempt("grants", () => isHeldToGrants(at, own, timeout));
+        await attempt("no certificate", () => isNotTaken(at, none, "no certificate", timeout));
+        await attempt("foreign certificate", () =>
+            isNotTaken(at, foreign, "a certificate by another CA", timeout),
+        );
+    }
     await attempt("no TLS", () => refusesPlain(target, timeout));
     await attempt("other CA", () =>
         target.tls === "edge" ? isNotOurs(target, timeout) : isDistrusted(target, timeout),
@@ -166,17 +189,17 @@ function certificatesIn(pem: string): string[] {
     return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
-async function sendsToItself(target: Target, timeout: number): Promise<string> {
-    const client = await letIn(target, target.verifier, timeout);
+async function sendsToItself(target: Target, as: Credentials, timeout: number): Promise<string> {
+    const client = await letIn(target, as, timeout);
     const trip = await roundTrip(client, timeout);
     await client.endAsync(trip.kind === "lost");
     if (trip.kind === "lost") throw new Unexpected("the published message back", trip.detail);
     return `${target.verifier.username} subscribed, published at QoS 1 and got the message back`;
 }
 
-async function isHeldToGrants(target: Target, timeout: number): Promise<string> {
+async function isHeldToGrants(target: Target, as: Credentials, timeout: number): Promise<string> {
     const { username } = target.verifier;
-    const client = await letIn(target, target.verifier, timeout);
+    const client = await letIn(target, as, timeout);
     const proof = await triesTheRest(client, timeout);
     await client.endAsync(proof.kind === "broken");
     if (proof.kind === "broken") {
@@ -193,7 +216,8 @@ async function isLetIn(target: Target, as: Credentials, timeout: number): Promis
 async function letIn(target: Target, as: Credentials, timeout: number): Promise<MqttClient> {
     const login = await logIn(target, as, timeout);
     if (login.kind === "accepted") return login.client;
-    throw new Unexpected(`${as.username} to be let in`, `${login.kind}: ${login.detail}`);
+    const name = as.username ?? target.verifier.username;
+    throw new Unexpected(`${name} to be let in`, `${login.kind}: ${login.detail}`);
 }
 
 async function isRefused(
@@ -208,6 +232,22 @@ async function isRefused(
     if (login.kind === "accepted") login.client.end(true);
     const seen = login.kind === "accepted" ? "accepted" : login.detail;
     throw new Unexpected(`CONNACK "not authorized" ${how}`, seen);
+}
+
+function pairOf({ certificatePem, privateKeyPem }: Certificates["own"]): KeyPair {
+    return { cert: certificatePem, key: privateKeyPem };
+}
+
+async function isNotTaken(
+    target: Target,
+    pair: KeyPair | undefined,
+    what: string,
+    timeout: number,
+): Promise<string> {
+    const seen = await present(target, target.port, pair, timeout);
+    if (seen.kind === "refused") return `refused ${what} (${seen.detail})`;
+    const saw = seen.kind === "taken" ? `no alert within ${timeout / 1000} s` : seen.detail;
+    throw new Unexpected(`a TLS alert over ${what}`, saw);
 }
 
 async function refusesPlain(target: Target, timeout: number): Promise<string> {

@@ -53,6 +53,29 @@ listener_allow_anonymous false
         );
     });
 
+    it("has a listener for certificates beside that for passwords, or in its place", () => {
+        const ofClients = `${TLS}cafile /etc/mosquitto/certs/client-ca.crt
+require_certificate true
+use_identity_as_username true
+`;
+        const connections = `max_connections ${CONF.limits.connections}\n`;
+        const anonymous = {
+            "2.1": `${connections}listener_allow_anonymous false\n`,
+            "2.0": connections,
+        };
+        for (const series of SERIES) {
+            const optional = renderConf(series, { ...CONF, clientCertificates: "optional" });
+            const usual = renderConf(series, CONF);
+            const own = `\nlistener 1885\n${anonymous[series]}${ofClients}`;
+            assert.ok(optional.includes(own), optional);
+            assert.equal(optional.replace(own, ""), usual);
+            const required = renderConf(series, { ...CONF, clientCertificates: "required" });
+            assert.ok(required.includes(`\nlistener 1883\n${anonymous[series]}${ofClients}`));
+            assert.equal(required.includes("password"), series === "2.0");
+            assert.equal(required.split("\nlistener ").length, usual.split("\nlistener ").length);
+        }
+    });
+
     it("of 2.0 has options, and users for all listeners", () => {
         assert.equal(
             renderConf("2.0", CONF),

@@ -35,7 +35,7 @@ describe("certificates of a stack's state", () => {
     const [end, old] = [inDays(3600), inDays(200)];
 
     it("are none before the first up", () => {
-        const expected = { authorities: new Map(), server: undefined };
+        const expected = { authorities: new Map(), server: undefined, clients: new Map() };
         assert.deepEqual(deployedFrom({}, NOW), expected);
     });
 
@@ -47,7 +47,20 @@ describe("certificates of a stack's state", () => {
                 [2, { end: old, held: old }],
             ]),
             server: inDays(100),
+            clients: new Map(),
         });
+    });
+
+    it("are those of clients, without the verification's", () => {
+        const type = "tls:index/locallySignedCert:LocallySignedCert";
+        const component = "urn:pulumi:dev::p::appkata-mqtt:index:ClientCertificates";
+        const state = Object.fromEntries(
+            ["pump", "appkata-verification"].map((name) => [
+                `${component}$${type}::${name}`,
+                { type, outputs: { validityEndTime: end.toISOString() } },
+            ]),
+        );
+        assert.deepEqual(deployedFrom(state, NOW).clients, new Map([["pump", end]]));
     });
 
     it("remember the one that clients had before a renewal, until it ends", () => {
@@ -66,7 +79,8 @@ describe("warning of certificates that end", () => {
 
     function warnings(deployed: Partial<Deployed>, raw: Record<string, string> = {}): string[] {
         const settings = parseSettings({ users, ...raw }, "test");
-        const all = { authorities: new Map(), server: undefined, ...deployed };
+        const none = { authorities: new Map(), server: undefined, clients: new Map() };
+        const all = { ...none, ...deployed };
         return expiryWarnings(all, settings, NOW);
     }
 
@@ -91,6 +105,15 @@ describe("warning of certificates that end", () => {
         const [line, ...more] = warnings({ server: inDays(20) }, { certificateRenewDays: "5" });
         assert.match(line!, /renews it from 2027-06-16 on \(certificateRenewDays: 5\)$/);
         assert.deepEqual(more, []);
+    });
+
+    it("names a client that needs its new certificate", () => {
+        const clients = new Map([["tester", inDays(20)]]);
+        const raw = { clientCertificates: "required", devices: JSON.stringify(["tester"]) };
+        assert.deepEqual(warnings({ clients }, raw), [
+            "the client certificate of tester ends on 2027-06-21, in 20 days; `pulumi up` renews it, give tester the new one (output clientCertificates) by then",
+        ]);
+        assert.deepEqual(warnings({ clients }), [], "no device any more");
     });
 
     it("goes by the setting", () => {
@@ -120,7 +143,7 @@ describe("warning of certificates that end", () => {
 describe("a change of the trusted CAs", () => {
     const after = (before: number[], trusted: number[]) => {
         const authorities = new Map(before.map((at) => [at, { end: NOW, held: NOW }]));
-        return authoritiesProblem({ authorities, server: undefined }, trusted);
+        return authoritiesProblem({ authorities, server: undefined, clients: new Map() }, trusted);
     };
 
     it("keeps one that clients have, or is the first", () => {

@@ -47,7 +47,7 @@ describe("users and what they may do", () => {
         const none = { read: [], write: [], readWrite: [], deny: [], everything: false };
         assert.deepEqual(
             settings.users,
-            users.map((user) => ({ ...none, ...user, password: undefined })),
+            users.map((user) => ({ ...none, ...user, password: undefined, certificate: false })),
         );
         assert.deepEqual(settings.everyone, { read: [], write: [], readWrite: ["client/%c/#"] });
         assert.deepEqual(settings.warnings, []);

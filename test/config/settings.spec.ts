@@ -9,6 +9,7 @@ const TESTER = {
     readWrite: [],
     deny: [],
     everything: true,
+    certificate: false,
 };
 const users = JSON.stringify([{ name: "tester", everything: true }]);
 
@@ -50,8 +51,15 @@ describe("settings", () => {
             hostnames: [],
             certificate: { validDays: 365, renewDays: 30, warnDays: 30 },
             authorities: { trusted: [1], issuer: 1 },
+            clientCertificates: { mode: "off", port: 10001 },
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
-            broker: { retained: true, tls: "broker", webSockets: "off", limits: limitsOf(256) },
+            broker: {
+                retained: true,
+                tls: "broker",
+                webSockets: "off",
+                clientCertificates: "off",
+                limits: limitsOf(256),
+            },
             endpoint: "https://api.machines.dev",
             logsEndpoint: "https://api.fly.io",
             registry: "registry.fly.io",
@@ -206,6 +214,56 @@ describe("settings", () => {
             /^caTrusted\.0: must be a whole number from 1 to 1000; it is "0"$/,
         ],
         [{ caIssuer: "2" }, /^caIssuer: must be in caTrusted \(1\), .*; it is 2$/],
+        [{ clientCertificates: "yes" }, /^clientCertificates: must be off, optional or required/],
+        [{ clientCertificates: "optional" }, /^devices: must name at least one user, as client/],
+        [{ devices: JSON.stringify(["tester"]) }, /^devices: .* but clientCertificates is off$/],
+        [
+            { clientCertificates: "optional", devices: JSON.stringify(["tester", "pump"]) },
+            /^devices: pump is not in users, which says what it may do$/,
+        ],
+        [
+            {
+                users: JSON.stringify([
+                    { name: "tester", everything: true },
+                    { name: "pump", read: ["a"] },
+                ]),
+                clientCertificates: "required",
+                devices: JSON.stringify(["pump"]),
+            },
+            /^devices: must name all users, .*; not in it: tester$/,
+        ],
+        [
+            {
+                clientCertificates: "optional",
+                devices: JSON.stringify(["tester"]),
+                clientCertificatePort: "10000",
+            },
+            /^clientCertificatePort: must not be the port of the others \(10000\)$/,
+        ],
+        [
+            {
+                clientCertificates: "required",
+                devices: JSON.stringify(["tester"]),
+                passwords: JSON.stringify({ tester: "long enough" }),
+            },
+            /^passwords\.tester: is for a user that logs in with a certificate$/,
+        ],
+        [
+            {
+                clientCertificates: "optional",
+                devices: JSON.stringify(["tester"]),
+                tls: "edge",
+            },
+            /^clientCertificates: is optional, which needs tls: broker; Fly's edge asks for none$/,
+        ],
+        [
+            {
+                clientCertificates: "required",
+                devices: JSON.stringify(["tester"]),
+                webSockets: "broker",
+            },
+            /^webSockets: must be off with clientCertificates: required/,
+        ],
         [{ expiryWarningDays: "-1" }, /^expiryWarningDays: .* 0 to 3650; it is "-1"$/],
         [{ endpoint: "api.machines.dev" }, /^endpoint: must be an http or https URL/],
         [{ registry: "https://registry.fly.io/x" }, /^registry: must be a host/],

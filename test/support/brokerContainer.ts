@@ -20,6 +20,7 @@ export const CONF: BrokerConf = {
     tls: "broker",
     webSockets: "off",
     limits: limitsOf(256),
+    clientCertificates: "off",
 };
 
 /** The configuration as it is put into a container: path → content. */

@@ -18,6 +18,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
+import type { Certificates } from "../../verification/target.ts";
 import { pulumiEnvironment } from "../../toolchain/environment.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
@@ -64,6 +65,8 @@ export interface Outputs {
     tls: string;
     webSockets: string;
     webSocketUrl?: string;
+    clientCertificates?: Record<string, { certificatePem: string; privateKeyPem: string }>;
+    verificationCertificates?: Certificates;
 }
 
 /** Users as the setting has them, each granted everything. */

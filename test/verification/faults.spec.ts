@@ -272,6 +272,39 @@ describe("verification of a broker", () => {
         });
     });
 
+    describe("whose clients log in with certificates", () => {
+        /** Verifies a broker that looks at nobody's certificate. */
+        async function stepsWith(behaviour: Partial<BrokerBehaviour>): Promise<Step[]> {
+            const { port } = await start(behaviour);
+            const pair = { certificatePem: certificate.chain, privateKeyPem: certificate.key };
+            const certificates = { port, own: pair, foreign: pair };
+            return verify(targetAt(port, { users: {}, certificates }), { stepTimeoutMs: 500 });
+        }
+
+        it("fails when one without a certificate and a foreign one are let in", async () => {
+            const steps = await stepsWith({ admits: () => true });
+            assert.deepEqual(failures(steps), ["no certificate", "foreign certificate"]);
+            for (const { text } of steps.filter(({ ok }) => !ok)) {
+                assert.match(text, /^expected a TLS alert over .*, saw: no alert within 0\.5 s$/);
+            }
+        });
+
+        it("fails when one with a good certificate is not let in", async () => {
+            const steps = await stepsWith({ admits: () => false });
+            const { text } = steps.find(({ name }) => name === "certificate")!;
+            assert.match(text, /expected ada to be let in, saw: refused: not/);
+        });
+
+        it("does not take a closed connection for a refusal", async () => {
+            const steps = await stepsWith({ secure: (socket) => socket.destroy() });
+            for (const name of ["no certificate", "foreign certificate"] as const) {
+                const { ok, text } = steps.find((step) => step.name === name)!;
+                assert.equal(ok, false);
+                assert.match(text, /saw: .*(closed without an alert|reset|disconnected)/);
+            }
+        });
+    });
+
     for (const [address, code, lacks] of [
         ["2001:db8::1", "ENETUNREACH", true],
         ["2001:db8::1", "EHOSTUNREACH", true],

@@ -1,0 +1,88 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import { VERIFIER } from "../verification/verifier.ts";
+import { ECDSA_P256, type Authority } from "./authorities.ts";
+
+/** In PEM. */
+export interface ClientCertificate {
+    certificatePem: string;
+    privateKeyPem: string;
+}
+
+export interface ClientCertificatesArgs {
+    issuer: Authority;
+    /** Users that log in with a certificate. */
+    names: string[];
+    /** Days that a certificate is valid; `up` renews it in the last `renewDays` of them. */
+    validDays: number;
+    renewDays: number;
+}
+
+/** No user's name has a colon. */
+const FOREIGN = "verification:foreign";
+
+/**
+ * Certificates that clients log in with: the common name is the user. For the verification there is
+ * one of its own, and one in the same name that no CA of the broker's has signed.
+ */
+export class ClientCertificates extends pulumi.ComponentResource {
+    /** Secret: user name → certificate and key. */
+    readonly certificates: pulumi.Output<Record<string, ClientCertificate>>;
+    /** Secret: what the verification tries. */
+    readonly verification: pulumi.Output<{ own: ClientCertificate; foreign: ClientCertificate }>;
+
+    constructor(
+        name: string,
+        args: ClientCertificatesArgs,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
+        super("appkata-mqtt:index:ClientCertificates", name, {}, opts);
+        const parent = { parent: this };
+        const use = {
+            setSubjectKeyId: true,
+            allowedUses: ["digital_signature", "client_auth"],
+            validityPeriodHours: args.validDays * 24,
+            earlyRenewalHours: args.renewDays * 24,
+        };
+        const issued = (user: string) => {
+            const { privateKeyPem } = new tls.PrivateKey(user, ECDSA_P256, parent);
+            const subject = { commonName: user };
+            const request = new tls.CertRequest(user, { privateKeyPem, subject }, parent);
+            const { certPem } = new tls.LocallySignedCert(
+                user,
+                {
+                    certRequestPem: request.certRequestPem,
+                    caPrivateKeyPem: args.issuer.key.privateKeyPem,
+                    caCertPem: args.issuer.certificate.certPem,
+                    ...use,
+                },
+                parent,
+            );
+            return { certificatePem: certPem, privateKeyPem };
+        };
+        const foreignKey = new tls.PrivateKey(FOREIGN, ECDSA_P256, parent);
+        const foreign = new tls.SelfSignedCert(
+            FOREIGN,
+            {
+                privateKeyPem: foreignKey.privateKeyPem,
+                subject: { commonName: VERIFIER },
+                ...use,
+            },
+            parent,
+        );
+
+        this.certificates = pulumi.secret(
+            pulumi.output(Object.fromEntries(args.names.map((user) => [user, issued(user)]))),
+        );
+        this.verification = pulumi.secret(
+            pulumi.output({
+                own: issued(VERIFIER),
+                foreign: {
+                    certificatePem: foreign.certPem,
+                    privateKeyPem: foreignKey.privateKeyPem,
+                },
+            }),
+        );
+        this.registerOutputs({});
+    }
+}

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import mqtt from "mqtt";
+import { certificatesIn } from "../support/certificates.ts";
+import { Project, type Outputs } from "../support/project.ts";
+
+const CERTIFICATE_PORT = 10001;
+
+/** Clients with certificates of their own: each test goes on where the one before ended. */
+describe("a deployed broker's clients with certificates", function () {
+    this.timeout(240_000);
+    this.bail(true);
+    let project: Project;
+    let outputs: Outputs;
+
+    before(async () => {
+        const devices = {
+            users: ["tester", "pump"].map((name) => ({ name, everything: true })),
+            devices: ["pump"],
+        };
+        project = await Project.make({ ...devices, clientCertificates: "optional" });
+        const up = await project.npm("local");
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    async function upWith(settings: Record<string, unknown>): Promise<void> {
+        project.configure(settings);
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+    }
+
+    const pairOf = (name: string) => {
+        const { certificatePem: cert, privateKeyPem: key } = outputs.clientCertificates![name]!;
+        return { cert, key };
+    };
+
+    /** What comes of a login: `in` or the refusal. */
+    async function logIn(port: number, options: mqtt.IClientOptions): Promise<string> {
+        return mqtt
+            .connectAsync({
+                ...{ protocol: "mqtts", host: outputs.address, port, reconnectPeriod: 0 },
+                ...{ servername: outputs.hostname, ca: outputs.caCertificatePem },
+                ...options,
+            })
+            .then(
+                (client) => client.endAsync().then(() => "in"),
+                (error: Error) => error.message,
+            );
+    }
+
+    const steps = () =>
+        outputs.verification
+            .split("\n")
+            .filter((line) => line.startsWith("ok"))
+            .map((line) => /ms {2}(.*?) - /.exec(line)![1]);
+
+    it("get them as a secret output, and have no password there", async () => {
+        assert.deepEqual(Object.keys(outputs.clientCertificates!), ["pump"]);
+        assert.deepEqual(Object.keys(outputs.users), ["tester"]);
+        const shown = await project.outputs(false);
+        assert.equal(shown.clientCertificates, "[secret]");
+        assert.equal(shown.verificationCertificates, "[secret]");
+    });
+
+    it("log in at a port of their own, and the others with passwords as before", async () => {
+        const [username, password] = ["tester", outputs.users["tester"]!];
+        assert.equal(await logIn(CERTIFICATE_PORT, pairOf("pump")), "in");
+        assert.equal(await logIn(outputs.port, { username, password }), "in");
+        assert.notEqual(await logIn(CERTIFICATE_PORT, { username, password }), "in");
+        assert.match(await logIn(outputs.port, pairOf("pump")), /not authorized/i);
+        const { certificatePem: cert, privateKeyPem: key } =
+            outputs.verificationCertificates!.foreign;
+        assert.notEqual(await logIn(CERTIFICATE_PORT, { cert, key }), "in");
+        assert.deepEqual(steps().slice(-6), [
+            "certificate",
+            "grants",
+            "no certificate",
+            "foreign certificate",
+            "no TLS",
+            "other CA",
+        ]);
+    });
+
+    it("are verified by hand too", async () => {
+        const verify = await project.npm("verify");
+        assert.equal(verify.code, 0, verify.output);
+        assert.match(verify.stdout, /foreign certificate - refused a certificate by another CA/);
+    });
+
+    it("go on with the old CA's while a new one takes over", async () => {
+        const old = pairOf("pump");
+        await upWith({ caTrusted: [1, 2], caIssuer: 2 });
+        assert.notEqual(pairOf("pump").cert, old.cert);
+        for (const pair of [old, pairOf("pump")]) {
+            assert.equal(await logIn(CERTIFICATE_PORT, pair), "in");
+        }
+        assert.equal(certificatesIn(outputs.caCertificatePem).length, 2);
+        await upWith({ caTrusted: [2] });
+        assert.equal(await logIn(CERTIFICATE_PORT, pairOf("pump")), "in");
+        assert.notEqual(await logIn(CERTIFICATE_PORT, old), "in");
+    });
+
+    it("are the only ones where certificates are required", async () => {
+        const [username, password] = ["tester", outputs.users["tester"]!];
+        await upWith({ clientCertificates: "required", devices: ["tester", "pump"] });
+        assert.deepEqual(outputs.users, {});
+        assert.equal(await logIn(outputs.port, pairOf("pump")), "in");
+        assert.equal(await logIn(outputs.port, pairOf("tester")), "in");
+        assert.notEqual(await logIn(outputs.port, { username, password }), "in");
+        assert.deepEqual(steps(), [
+            "tls",
+            "certificate",
+            "grants",
+            "no certificate",
+            "foreign certificate",
+            "no TLS",
+            "other CA",
+        ]);
+        const again = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(again.code, 0, again.output);
+    });
+
+    it("have commands that work with their files in place", async () => {
+        const folder = path.join(project.dir, "certs/dev");
+        mkdirSync(folder, { recursive: true });
+        for (const [ending, pem] of Object.entries(pairOf("tester"))) {
+            const file = path.join(folder, `tester.${ending === "cert" ? "crt" : "key"}`);
+            writeFileSync(file, pem);
+            chmodSync(file, 0o600);
+        }
+        const publish = `echo hello | ${outputs.publishCommand}`;
+        const run = await project.shell(["sh", "-c", publish]);
+        assert.equal(run.code, 0, `${publish}\n${run.output}`);
+    });
+});
