@@ -1,8 +1,8 @@
 /**
  * Proves a deployed broker by using it: `node verification/main.ts`, told by the environment what to
- * prove (see `target.ts`). TLS to its address with our CA and its name; a message published and
- * received; refused without a password, with a wrong one and without TLS; and refused by a client
- * that does not know our CA.
+ * prove (see `target.ts`). TLS to its address with its name and our CA, or a public one where Fly's edge
+ * ends TLS; a message published and received, over WebSockets too where there are any; refused without a
+ * password, with a wrong one and without TLS; and refused by a client that knows only other CAs.
  *
  * A line a step with its duration, failed ones to stderr with what was expected and seen. Exit code
  * 0 when every step held, else 1. Passwords are never printed.
