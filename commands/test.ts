@@ -28,6 +28,7 @@ const started = Date.now();
 const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
     { name: "repo", fast: ["*"] },
     { name: "config", fast: ["*"] },
+    { name: "backup", fast: ["*"] },
     { name: "toolchain" },
     { name: "components" },
     { name: "local" },
