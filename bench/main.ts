@@ -1,6 +1,13 @@
 /** `npm run bench -- NAME`: one of the programs beside this file; without a name, all of them. */
 import { readdirSync } from "node:fs";
 import path from "node:path";
+import { BIN } from "../toolchain/paths.ts";
+import { say } from "../toolchain/process.ts";
+import { ensureTestTools } from "../toolchain/testTools.ts";
+
+// From a bare clone too, as `npm test`.
+say(`In use: ${await ensureTestTools()}.`);
+process.env.PATH = [BIN, process.env.PATH].join(path.delimiter);
 
 const all = readdirSync(import.meta.dirname)
     .filter((file) => file.endsWith(".ts") && file !== path.basename(import.meta.filename))
