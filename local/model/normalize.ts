@@ -186,9 +186,3 @@ export function signalName(value: unknown): string {
     }
     return name;
 }
-
-/** The number of a signal, e.g. 9 for SIGKILL. */
-export function signalNumber(name: string): number {
-    const found = Object.entries(SIGNAL_NUMBERS).find(([, known]) => known === name);
-    return Number(found?.[0] ?? 0);
-}

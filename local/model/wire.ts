@@ -7,9 +7,6 @@ import type {
     VolumeRecord,
 } from "./records.ts";
 
-/** States in which a machine is no longer there, though its record still answers for a while. */
-export const GONE_STATES = ["destroyed"];
-
 export function machinesOf(state: LocalState, app: string): MachineRecord[] {
     return Object.values(state.machines).filter((machine) => machine.app === app);
 }
