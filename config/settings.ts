@@ -2,15 +2,13 @@
  * Stack config → plain, validated settings. Every mistake is found before anything is declared, and
  * all of them are listed at once, each with its key, the rule and the value seen.
  */
-import type { z } from "zod";
 import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
-import { limitProblems, limitsOf, type Limits } from "../broker/limits.ts";
-import { guestProblems } from "../providers/fly/rules.ts";
-import { passwordProblem } from "../providers/kept/password.ts";
-import { accessProblems, webSocketsPortOf } from "./access.ts";
+import { webSocketsPortOf } from "./access.ts";
 import { checkAccess } from "./grants.ts";
-import { FLY_LOGS, FLY_MACHINES, passwordsSchema, SAYS_ALL, schema } from "./schema.ts";
+import { parsePasswords } from "./passwords.ts";
+import { acrossSettings, limitsIn } from "./rules.ts";
+import { FLY_LOGS, FLY_MACHINES, SAYS_ALL, schema } from "./schema.ts";
 
 export interface Settings {
     /** Fly app name; undefined: one is made from project and stack and kept in the state. */
@@ -199,127 +197,6 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
 /** Fly has its logs at another host than its machines; others have all in one place. */
 function logsEndpointOf(endpoint: string): string {
     return new URL(endpoint).origin === FLY_MACHINES ? FLY_LOGS : endpoint;
-}
-
-/** Settings' names of the broker's limits. */
-const LIMITS = {
-    memoryMb: "memoryLimitMb",
-    connections: "maxConnections",
-    packetBytes: "maxPacketBytes",
-    queuedMessages: "maxQueuedMessages",
-    queuedBytes: "maxQueuedBytes",
-    inflightMessages: "maxInflightMessages",
-    keepaliveSeconds: "maxKeepaliveSeconds",
-    sessionExpiryDays: "sessionExpiryDays",
-} as const satisfies Record<keyof Limits, string>;
-
-/** What is set, and for the rest what goes with the machine's memory. */
-function limitsIn(data: z.output<typeof schema>): Limits {
-    const limits = limitsOf(data.memoryMb);
-    for (const [limit, key] of Object.entries(LIMITS)) {
-        limits[limit as keyof Limits] = data[key] ?? limits[limit as keyof Limits];
-    }
-    return limits;
-}
-
-/** Rules that need more than one setting. */
-function acrossSettings(data: z.output<typeof schema>): string[] {
-    const problems: string[] = [];
-    const { cpuKind: cpu_kind, cpus, memoryMb: memory_mb } = data;
-    const guest = guestProblems({ cpu_kind, cpus, memory_mb });
-    problems.push(...guest.map((problem) => `cpuKind, cpus, memoryMb: ${problem}`));
-    problems.push(...accessProblems(data));
-    if (guest.length === 0) {
-        const limits = limitsIn(data);
-        for (const { key, problem } of limitProblems(limits, memory_mb)) {
-            problems.push(`${LIMITS[key]}: ${problem}; it is ${limits[key]}`);
-        }
-    }
-    const { app } = data.import;
-    if (app !== undefined && app !== data.appName) {
-        problems.push(
-            `import.app: must be appName (${data.appName ?? "not set"}), which is the app that is used; it is "${app}"`,
-        );
-    }
-    for (const type of ["v4", "v6"] as const) {
-        if (data.import[type] !== undefined && !data[`ip${type}`]) {
-            problems.push(`import.${type}: is for an address, but ip${type} is false`);
-        }
-    }
-    if (data.certificateRenewDays >= data.certificateValidDays) {
-        problems.push(
-            `certificateRenewDays: must be below certificateValidDays (${data.certificateValidDays}), ` +
-                `or every up would renew; it is ${data.certificateRenewDays}`,
-        );
-    }
-    problems.push(...deviceProblems(data));
-    if (!data.caTrusted.includes(data.caIssuer)) {
-        problems.push(
-            `caIssuer: must be in caTrusted (${data.caTrusted.join(", ")}), or no client would trust ` +
-                `what it signs; it is ${data.caIssuer}`,
-        );
-    }
-    return problems;
-}
-
-/** Devices are users, and whoever is to connect can. */
-function deviceProblems(data: z.output<typeof schema>): string[] {
-    const { clientCertificates: mode, devices } = data;
-    const users = data.users.map(({ name }) => name);
-    const problems = devices
-        .filter((name) => !users.includes(name))
-        .map((name) => `devices: ${name} is not in users, which says what it may do`);
-    const others = users.filter((name) => !devices.includes(name));
-    if (mode === "off" && devices.length > 0) {
-        problems.push("devices: log in with certificates, but clientCertificates is off");
-    }
-    if (mode !== "off" && devices.length === 0) {
-        problems.push(`devices: must name at least one user, as clientCertificates is ${mode}`);
-    }
-    if (mode === "required" && others.length > 0) {
-        problems.push(
-            `devices: must name all users, as clientCertificates is required, or they could not ` +
-                `connect; not in it: ${others.join(", ")}`,
-        );
-    }
-    if (mode !== "off" && data.tls === "edge") {
-        problems.push(
-            `clientCertificates: is ${mode}, which needs tls: broker; Fly's edge asks for none`,
-        );
-    }
-    if (mode === "required" && data.webSockets !== "off") {
-        problems.push(
-            "webSockets: must be off with clientCertificates: required, since they log in with passwords",
-        );
-    }
-    if (mode === "optional" && data.clientCertificatePort === data.port) {
-        problems.push(`clientCertificatePort: must not be the port of the others (${data.port})`);
-    }
-    return problems;
-}
-
-/** A password's text is never part of a message: its length is what can be said. */
-function parsePasswords(
-    raw: string | undefined,
-    users: string[] | undefined,
-    problems: string[],
-): Record<string, string> {
-    if (raw === undefined) return {};
-    const parsed = passwordsSchema.safeParse(raw);
-    if (!parsed.success) {
-        problems.push("passwords: must be a map of user name to password; it is something else");
-        return {};
-    }
-    for (const [user, password] of Object.entries(parsed.data)) {
-        if (users !== undefined && !users.includes(user)) {
-            problems.push(
-                `passwords.${user}: is for a user that is not in users (${users.join(", ")})`,
-            );
-        }
-        const problem = passwordProblem(password);
-        if (problem !== undefined) problems.push(`passwords.${user}: ${problem}`);
-    }
-    return parsed.data;
 }
 
 function seen(value: string | undefined, inner: string[]): string {

@@ -1,0 +1,39 @@
+/** Client certificates: which users log in with one, and at which port. */
+import type { z } from "zod";
+import type { schema } from "./schema.ts";
+
+/** Devices are users, and whoever is to connect can. */
+export function deviceProblems(data: z.output<typeof schema>): string[] {
+    const { clientCertificates: mode, devices } = data;
+    const users = data.users.map(({ name }) => name);
+    const problems = devices
+        .filter((name) => !users.includes(name))
+        .map((name) => `devices: ${name} is not in users, which says what it may do`);
+    const others = users.filter((name) => !devices.includes(name));
+    if (mode === "off" && devices.length > 0) {
+        problems.push("devices: log in with certificates, but clientCertificates is off");
+    }
+    if (mode !== "off" && devices.length === 0) {
+        problems.push(`devices: must name at least one user, as clientCertificates is ${mode}`);
+    }
+    if (mode === "required" && others.length > 0) {
+        problems.push(
+            `devices: must name all users, as clientCertificates is required, or they could not ` +
+                `connect; not in it: ${others.join(", ")}`,
+        );
+    }
+    if (mode !== "off" && data.tls === "edge") {
+        problems.push(
+            `clientCertificates: is ${mode}, which needs tls: broker; Fly's edge asks for none`,
+        );
+    }
+    if (mode === "required" && data.webSockets !== "off") {
+        problems.push(
+            "webSockets: must be off with clientCertificates: required, since they log in with passwords",
+        );
+    }
+    if (mode === "optional" && data.clientCertificatePort === data.port) {
+        problems.push(`clientCertificatePort: must not be the port of the others (${data.port})`);
+    }
+    return problems;
+}

@@ -1,0 +1,27 @@
+/** Passwords that are given, by user: the one secret setting. */
+import { passwordProblem } from "../providers/kept/password.ts";
+import { passwordsSchema } from "./schema.ts";
+
+/** A password's text is never part of a message: its length is what can be said. */
+export function parsePasswords(
+    raw: string | undefined,
+    users: string[] | undefined,
+    problems: string[],
+): Record<string, string> {
+    if (raw === undefined) return {};
+    const parsed = passwordsSchema.safeParse(raw);
+    if (!parsed.success) {
+        problems.push("passwords: must be a map of user name to password; it is something else");
+        return {};
+    }
+    for (const [user, password] of Object.entries(parsed.data)) {
+        if (users !== undefined && !users.includes(user)) {
+            problems.push(
+                `passwords.${user}: is for a user that is not in users (${users.join(", ")})`,
+            );
+        }
+        const problem = passwordProblem(password);
+        if (problem !== undefined) problems.push(`passwords.${user}: ${problem}`);
+    }
+    return parsed.data;
+}

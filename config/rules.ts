@@ -1,0 +1,68 @@
+/** Rules that need more than one setting. */
+import type { z } from "zod";
+import { limitProblems, limitsOf, type Limits } from "../broker/limits.ts";
+import { guestProblems } from "../providers/fly/rules.ts";
+import { accessProblems } from "./access.ts";
+import { deviceProblems } from "./devices.ts";
+import type { schema } from "./schema.ts";
+
+/** Settings' names of the broker's limits. */
+const LIMITS = {
+    memoryMb: "memoryLimitMb",
+    connections: "maxConnections",
+    packetBytes: "maxPacketBytes",
+    queuedMessages: "maxQueuedMessages",
+    queuedBytes: "maxQueuedBytes",
+    inflightMessages: "maxInflightMessages",
+    keepaliveSeconds: "maxKeepaliveSeconds",
+    sessionExpiryDays: "sessionExpiryDays",
+} as const satisfies Record<keyof Limits, string>;
+
+/** What is set, and for the rest what goes with the machine's memory. */
+export function limitsIn(data: z.output<typeof schema>): Limits {
+    const limits = limitsOf(data.memoryMb);
+    for (const [limit, key] of Object.entries(LIMITS)) {
+        limits[limit as keyof Limits] = data[key] ?? limits[limit as keyof Limits];
+    }
+    return limits;
+}
+
+/** One line a mistake. */
+export function acrossSettings(data: z.output<typeof schema>): string[] {
+    const problems: string[] = [];
+    const { cpuKind: cpu_kind, cpus, memoryMb: memory_mb } = data;
+    const guest = guestProblems({ cpu_kind, cpus, memory_mb });
+    problems.push(...guest.map((problem) => `cpuKind, cpus, memoryMb: ${problem}`));
+    problems.push(...accessProblems(data));
+    if (guest.length === 0) {
+        const limits = limitsIn(data);
+        for (const { key, problem } of limitProblems(limits, memory_mb)) {
+            problems.push(`${LIMITS[key]}: ${problem}; it is ${limits[key]}`);
+        }
+    }
+    const { app } = data.import;
+    if (app !== undefined && app !== data.appName) {
+        problems.push(
+            `import.app: must be appName (${data.appName ?? "not set"}), which is the app that is used; it is "${app}"`,
+        );
+    }
+    for (const type of ["v4", "v6"] as const) {
+        if (data.import[type] !== undefined && !data[`ip${type}`]) {
+            problems.push(`import.${type}: is for an address, but ip${type} is false`);
+        }
+    }
+    if (data.certificateRenewDays >= data.certificateValidDays) {
+        problems.push(
+            `certificateRenewDays: must be below certificateValidDays (${data.certificateValidDays}), ` +
+                `or every up would renew; it is ${data.certificateRenewDays}`,
+        );
+    }
+    problems.push(...deviceProblems(data));
+    if (!data.caTrusted.includes(data.caIssuer)) {
+        problems.push(
+            `caIssuer: must be in caTrusted (${data.caTrusted.join(", ")}), or no client would trust ` +
+                `what it signs; it is ${data.caIssuer}`,
+        );
+    }
+    return problems;
+}
