@@ -5,7 +5,7 @@ import path from "node:path";
 import Docker from "dockerode";
 import { SERIES } from "../../broker/conf.ts";
 import { capture } from "../../toolchain/process.ts";
-import { BASE_IMAGES, BROKER_CONTEXT, buildBroker } from "../support/brokerContainer.ts";
+import { BASE_IMAGES, BROKER_CONTEXT, buildBroker, testTag } from "../support/brokerContainer.ts";
 import { searchLayers } from "../support/imageLayers.ts";
 
 const docker = new Docker();
@@ -17,10 +17,10 @@ const PASSWORD_FILE = "ada:$7$100$c2FsdHNhbHRzYWx0$aGFzaA==\n";
 describe("broker image", function () {
     this.timeout(60_000);
     const copies: string[] = [];
-    const tags: string[] = [];
+    const planted = testTag("planted");
 
     after(async () => {
-        for (const tag of tags) await docker.getImage(tag).remove({ force: true });
+        await docker.getImage(planted).remove({ force: true });
         for (const copy of copies) await rm(copy, { recursive: true });
     });
 
@@ -53,8 +53,7 @@ describe("broker image", function () {
 
             for (const mode of [0o600, 0o777]) {
                 it(`has the same modes from files that are ${mode.toString(8)}`, async () => {
-                    const tag = `appkata-mqtt-test-broker:mode-${series}-${mode.toString(8)}`;
-                    tags.push(tag);
+                    const tag = testTag(`mode-${series}-${mode.toString(8)}`);
                     await buildBroker(series, await copyWith(mode), tag);
                     const stat =
                         "stat -c '%a %U:%G %n' /etc/mosquitto /etc/mosquitto/certs " +
@@ -80,8 +79,7 @@ describe("broker image", function () {
         const copy = await copyWith(0o644);
         await writeFile(path.join(copy, "server.key"), KEY);
         await writeFile(path.join(copy, "passwd"), PASSWORD_FILE);
-        const tag = "appkata-mqtt-test-broker:stray";
-        tags.push(tag);
+        const tag = testTag("stray");
         await buildBroker("2.1", copy, tag);
         const { names, hits } = await searchLayers(tag, BASE_IMAGES["2.1"]);
         assert.deepEqual(hits, []);
@@ -89,8 +87,6 @@ describe("broker image", function () {
     });
 
     it("is seen to have a key and a password file when it has them", async () => {
-        const tag = "appkata-mqtt-test-broker:planted";
-        tags.push(tag);
         const folder = await mkdtemp(path.join(tmpdir(), "broker-context-"));
         copies.push(folder);
         const base = BASE_IMAGES["2.1"];
@@ -98,14 +94,14 @@ describe("broker image", function () {
         await writeFile(path.join(folder, "Dockerfile"), `FROM ${base}\n${files}`);
         await writeFile(path.join(folder, "server.key"), KEY);
         await writeFile(path.join(folder, "passwd"), PASSWORD_FILE);
-        const built = await capture(["docker", "build", "-q", "-t", tag, folder]);
+        const built = await capture(["docker", "build", "-q", "-t", planted, folder]);
         assert.equal(built.code, 0, built.stderr);
-        const { hits } = await searchLayers(tag, base);
+        const { hits } = await searchLayers(planted, base);
         assert.deepEqual(hits.toSorted(), [
             "etc/mosquitto/certs/server.key",
             "etc/mosquitto/passwd",
         ]);
-        const { hits: exact } = await searchLayers(tag, base, (text) => text.includes(KEY));
+        const { hits: exact } = await searchLayers(planted, base, (text) => text.includes(KEY));
         assert.deepEqual(exact, ["etc/mosquitto/certs/server.key"]);
     });
 

@@ -1,4 +1,5 @@
-import { pbkdf2Sync, randomBytes } from "node:crypto";
+import { spawnSync } from "node:child_process";
+import { createHash, pbkdf2Sync, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
@@ -43,8 +44,18 @@ export function passwordLine(user: string, password: string, iterations = 100): 
 /** What goes into the broker's image. */
 export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker");
 
+/** Tags that go when the process ends. */
+const built = new Set<string>();
+
+/** An image name that only this process has: others on the machine may test other code meanwhile. */
+export function testTag(name: string): string {
+    const who = createHash("sha256").update(`${import.meta.dirname} ${process.pid}`);
+    return `appkata-mqtt-test-broker:${name}-${who.digest("hex").slice(0, 12)}`;
+}
+
 /**
- * Builds the broker's image on a base of the given series; returns its tag.
+ * Builds the broker's image on a base of the given series; returns its tag, which goes by itself when
+ * the process ends.
  *
  * @param context the folder to build from
  * @param tag the image's name
@@ -52,13 +63,17 @@ export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker");
 export async function buildBroker(
     series: Series,
     context = BROKER_CONTEXT,
-    tag = `appkata-mqtt-test-broker:${series}`,
+    tag = testTag(series),
 ): Promise<string> {
     const base = BASE_IMAGES[series];
     await ensureBaseImage(base, () => undefined);
     const build = ["build", "-q", "--build-arg", `BASE_IMAGE=${base}`, "-t", tag, context];
     const ended = await capture(["docker", ...build]);
     if (ended.code !== 0) throw new Error(`docker build: ${ended.stderr}`);
+    if (built.size === 0) {
+        process.once("exit", () => spawnSync("docker", ["rmi", "--force", ...built]));
+    }
+    built.add(tag);
     return tag;
 }
 
