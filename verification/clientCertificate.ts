@@ -1,11 +1,15 @@
 import { connect } from "node:tls";
 import { describe, nameOf } from "./handshake.ts";
-import type { Target } from "./target.ts";
+import type { Certificates, Target } from "./target.ts";
 
 /** In PEM, as Node takes them. */
 export interface KeyPair {
     cert: string;
     key: string;
+}
+
+export function pairOf({ certificatePem, privateKeyPem }: Certificates["own"]): KeyPair {
+    return { cert: certificatePem, key: privateKeyPem };
 }
 
 /** What a TLS server made of a client's certificate, or of there being none. */

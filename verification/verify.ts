@@ -1,16 +1,20 @@
-import { randomBytes, X509Certificate } from "node:crypto";
-import { rootCertificates } from "node:tls";
-import type { MqttClient } from "mqtt";
-import { triesTheRest } from "./grants.ts";
-import { present, type KeyPair } from "./clientCertificate.ts";
-import { handshake, trustOf } from "./handshake.ts";
-import type { Handshake } from "./handshake.ts";
-import { logIn } from "./login.ts";
-import type { Credentials } from "./login.ts";
-import { speakPlain } from "./plain.ts";
-import { roundTrip } from "./roundTrip.ts";
-import type { Certificates, Target } from "./target.ts";
-import { webSocketTrip } from "./webSockets.ts";
+import { randomBytes } from "node:crypto";
+import { pairOf } from "./clientCertificate.ts";
+import {
+    isHeldToGrants,
+    isLetIn,
+    isRefused,
+    sendsOverWebSockets,
+    sendsToItself,
+} from "./clients.ts";
+import {
+    answersWithOurCertificate,
+    isDistrusted,
+    isNotOurs,
+    isNotTaken,
+    refusesPlain,
+} from "./trust.ts";
+import type { Target } from "./target.ts";
 
 export type StepName =
     | "WebSocket"
@@ -46,16 +50,6 @@ export interface VerifyOptions {
     stepTimeoutMs?: number;
 }
 
-/** Says that a step met something else than it must. */
-class Unexpected extends Error {
-    constructor(expected: string, seen: string) {
-        super(`expected ${expected}, saw: ${seen}`);
-    }
-}
-
-const RETRY_MS = 250;
-const PROGRESS_MS = 5000;
-
 /**
  * Uses a broker as its clients will, and tries what must not work. Leaves nothing behind: sessions
  * end with their connections, nothing is retained. No password is sent but over TLS to the server
@@ -83,7 +77,7 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
     const { verifier, certificates } = target;
     const user = verifier.username;
 
-    if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options)))) {
+    if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options.onWait)))) {
         return steps;
     }
     const byPassword = certificates?.port !== target.port;
@@ -133,159 +127,4 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         );
     }
     return steps;
-}
-
-async function answersWithOurCertificate(
-    target: Target,
-    timeout: number,
-    options: VerifyOptions,
-): Promise<string> {
-    const started = Date.now();
-    const deadline = started + target.deadlineSeconds * 1000;
-    let told = started;
-    let seen: Handshake;
-    for (;;) {
-        const left = Math.max(deadline - Date.now(), 1);
-        const { ca } = trustOf(target.tls, target);
-        seen = await handshake(target, ca === undefined ? ca : [ca], Math.min(timeout, left));
-        if (seen.kind !== "failed" || Date.now() + RETRY_MS >= deadline) break;
-        if (Date.now() - told >= PROGRESS_MS) {
-            told = Date.now();
-            const since = Math.round((told - started) / 1000);
-            const where = `${target.address} port ${target.port}`;
-            options.onWait?.(`waiting for ${where} for ${since} s: ${seen.detail}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-    if (seen.kind === "unroutable") throw new Error(seen.detail);
-    if (seen.kind !== "trusted") {
-        const whose = target.tls === "edge" ? "a public CA" : "our CA";
-        const expected = `a certificate for ${target.hostname}, signed by ${whose} and valid`;
-        throw new Unexpected(`TLS with ${expected}`, seen.detail);
-    }
-    const authorities = target.tls === "edge" ? [] : certificatesIn(target.caPem);
-    if (authorities.length > 1) await answersForEach(target, authorities, timeout);
-    const until = seen.validUntil.toISOString().slice(0, 10);
-    const ours = authorities.length > 1 ? `each of our ${authorities.length} CAs` : "our CA";
-    const by = target.tls === "edge" ? "a public CA" : ours;
-    return (
-        `${seen.protocol} to ${target.address} port ${target.port}; ` +
-        `the certificate is for ${target.hostname}, by ${by}, until ${until}`
-    );
-}
-
-/** While one CA takes over from another, a client that has only one of them gets in. */
-async function answersForEach(target: Target, authorities: string[], timeout: number) {
-    for (const pem of authorities) {
-        const seen = await handshake(target, [pem], timeout);
-        if (seen.kind === "trusted") continue;
-        const name = new X509Certificate(pem).subject.replaceAll("\n", ", ");
-        throw new Unexpected(`a client that trusts only ${name} to trust the server`, seen.detail);
-    }
-}
-
-/** The certificates of a bundle. */
-function certificatesIn(pem: string): string[] {
-    return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-}
-
-async function sendsToItself(target: Target, as: Credentials, timeout: number): Promise<string> {
-    const client = await letIn(target, as, timeout);
-    const trip = await roundTrip(client, timeout);
-    await client.endAsync(trip.kind === "lost");
-    if (trip.kind === "lost") throw new Unexpected("the published message back", trip.detail);
-    return `${target.verifier.username} subscribed, published at QoS 1 and got the message back`;
-}
-
-async function isHeldToGrants(target: Target, as: Credentials, timeout: number): Promise<string> {
-    const { username } = target.verifier;
-    const client = await letIn(target, as, timeout);
-    const proof = await triesTheRest(client, timeout);
-    await client.endAsync(proof.kind === "broken");
-    if (proof.kind === "broken") {
-        throw new Unexpected(`nothing that ${username} is not granted`, proof.detail);
-    }
-    return `${username} could not read, write or see $SYS where it is not granted`;
-}
-
-async function isLetIn(target: Target, as: Credentials, timeout: number): Promise<string> {
-    await (await letIn(target, as, timeout)).endAsync();
-    return `${as.username} logged in`;
-}
-
-async function letIn(target: Target, as: Credentials, timeout: number): Promise<MqttClient> {
-    const login = await logIn(target, as, timeout);
-    if (login.kind === "accepted") return login.client;
-    const name = as.username ?? target.verifier.username;
-    throw new Unexpected(`${name} to be let in`, `${login.kind}: ${login.detail}`);
-}
-
-async function isRefused(
-    target: Target,
-    as: Credentials,
-    how: string,
-    timeout: number,
-    over?: "webSockets",
-): Promise<string> {
-    const login = await logIn(target, as, timeout, over);
-    if (login.kind === "refused") return `refused ${how} (${login.detail})`;
-    if (login.kind === "accepted") login.client.end(true);
-    const seen = login.kind === "accepted" ? "accepted" : login.detail;
-    throw new Unexpected(`CONNACK "not authorized" ${how}`, seen);
-}
-
-function pairOf({ certificatePem, privateKeyPem }: Certificates["own"]): KeyPair {
-    return { cert: certificatePem, key: privateKeyPem };
-}
-
-async function isNotTaken(
-    target: Target,
-    pair: KeyPair | undefined,
-    what: string,
-    timeout: number,
-): Promise<string> {
-    const seen = await present(target, target.port, pair, timeout);
-    if (seen.kind === "refused") return `refused ${what} (${seen.detail})`;
-    const saw = seen.kind === "taken" ? `no alert within ${timeout / 1000} s` : seen.detail;
-    throw new Unexpected(`a TLS alert over ${what}`, saw);
-}
-
-async function refusesPlain(target: Target, timeout: number): Promise<string> {
-    const answer = await speakPlain(target, timeout);
-    if (answer.kind === "refused") return "refused MQTT without TLS";
-    throw new Unexpected("MQTT without TLS to be hung up on", answer.detail);
-}
-
-async function sendsOverWebSockets(target: Target, timeout: number): Promise<string> {
-    const { username, password } = target.verifier;
-    const trip = await webSocketTrip(target, username, password, timeout);
-    const { port } = target.webSockets!;
-    if (trip.kind === "failed") {
-        throw new Unexpected(`the published message back over wss on port ${port}`, trip.detail);
-    }
-    return `${username} got a message back over wss on port ${port}`;
-}
-
-/** Where Fly ends TLS our CA has signed nothing that a client sees. */
-async function isNotOurs(target: Target, timeout: number): Promise<string> {
-    const seen = await handshake(target, [target.caPem], timeout);
-    if (seen.kind === "distrusted" && seen.reason === "unknown CA") {
-        return "a client that trusts our CA alone refuses Fly's certificate";
-    }
-    throw new Unexpected(
-        "a client that trusts our CA alone to refuse Fly's certificate",
-        seen.kind === "trusted" ? "it trusts the server" : seen.detail,
-    );
-}
-
-/** Any CA but ours does; the world's public ones are what clients bring along. */
-async function isDistrusted(target: Target, timeout: number): Promise<string> {
-    const seen = await handshake(target, [...rootCertificates], timeout);
-    if (seen.kind === "distrusted" && seen.reason === "unknown CA") {
-        return "a client that does not trust our CA refuses the server";
-    }
-    throw new Unexpected(
-        "a client that does not trust our CA to refuse the server",
-        seen.kind === "trusted" ? "it trusts the server" : seen.detail,
-    );
 }
