@@ -6,6 +6,7 @@ import { clientCommands, keepCaFile } from "./components/clients.ts";
 import { Credentials } from "./components/credentials.ts";
 import { FlyApp } from "./components/flyApp.ts";
 import { Image } from "./components/image.ts";
+import { Revocation } from "./components/revocation.ts";
 import { Verification } from "./components/verification.ts";
 import { readSettings } from "./config/index.ts";
 
@@ -27,16 +28,29 @@ const certificates = new Certificates("certificates", {
 });
 
 const { mode, port: certificatePort } = settings.clientCertificates;
+const devices = settings.users.filter((user) => user.certificate).map(({ name }) => name);
+const { issuer } = certificates;
 const clientCerts =
     mode === "off"
         ? undefined
-        : new ClientCertificates("clients", {
-              issuer: certificates.issuer,
-              names: settings.users.filter((user) => user.certificate).map(({ name }) => name),
-              ...settings.certificate,
+        : new ClientCertificates("clients", { issuer, names: devices, ...settings.certificate });
+
+// Once there is one it stays: it knows whose certificates are out there.
+const revocation =
+    mode === "off" && !deployed.revocation
+        ? undefined
+        : new Revocation("revocation", {
+              authorities: certificates.trusted,
+              issuer,
+              names: devices,
+              certificates: clientCerts?.pems ?? {},
           });
 
-const credentials = new Credentials("credentials", settings);
+const credentials = new Credentials("credentials", {
+    users: settings.users,
+    everyone: settings.everyone,
+    revoked: revocation?.names ?? [],
+});
 
 const image = new Image("image", {
     appName: app.appName,
@@ -54,6 +68,7 @@ const broker = new Broker("broker", {
     passwordFile: credentials.passwordFile,
     aclFile: credentials.aclFile,
     clientCaPem: certificates.caPem,
+    revocationPem: revocation?.listsPem,
     expiryFile: certificates.expiryFile,
 });
 

@@ -22,6 +22,8 @@ export interface AclArgs {
     everyone: Grants;
     /** Whom `everyone` does not mean: the project's own. */
     internal: Access[];
+    /** Names of who may still be connected with a revoked certificate: they may do nothing. */
+    removed?: string[];
 }
 
 /** What each list of grants, and `everything`, is to Mosquitto. */
@@ -32,9 +34,11 @@ export const ACCESS_OF = { read: "read", write: "write", readWrite: "readwrite" 
  * patterns, wherever they stand. Patterns hold for whoever is logged in, and one without %u or %c
  * draws a warning; so those are written out for each user.
  */
-export function aclFile({ users, everyone, internal }: AclArgs): string {
+export function aclFile({ users, everyone, internal, removed = [] }: AclArgs): string {
     const blocks = users.map((user) => [...userLines(user), ...grantLines(everyone, isPlain)]);
     blocks.push(...internal.map(userLines));
+    // Or the patterns below would hold for them.
+    blocks.push(...removed.map((name) => [`user ${name}`, "topic deny #", "topic deny $SYS/#"]));
     blocks.push(
         grantLines(everyone, (filter) => !isPlain(filter)).map((line) =>
             line.replace(/^topic/, "pattern"),

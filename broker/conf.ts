@@ -187,8 +187,9 @@ function behindEdge(port: number): string {
 }
 
 /**
- * The certificate's common name is the user, and no password is looked at. The broker reads the CAs when
- * it starts, and not again.
+ * The certificate's common name is the user, and no password is looked at, so that the revocation list
+ * is what keeps a former user out. A listener that has one reads the CAs and the list anew at SIGHUP
+ * (`mosquitto_security_apply_default`, both series); without one it never does.
  */
 function certificateListener(series: Series, port: number, conf: BrokerConf): Block {
     return [
@@ -196,6 +197,7 @@ function certificateListener(series: Series, port: number, conf: BrokerConf): Bl
         ...forClients(series, conf, "certificate"),
         ...ownTls(),
         `cafile ${KEPT}/certs/client-ca.crt`,
+        `crlfile ${KEPT}/certs/client-ca.crl`,
         "require_certificate true",
         "use_identity_as_username true",
     ];

@@ -16,6 +16,8 @@ export interface BrokerArgs {
     aclFile: pulumi.Input<string>;
     /** CAs of the certificates that clients log in with. */
     clientCaPem: pulumi.Input<string>;
+    /** The CAs' revocation lists; undefined where nobody logs in with a certificate. */
+    revocationPem: pulumi.Input<string> | undefined;
     /** When certificates end, for who watches the broker. */
     expiryFile: pulumi.Input<string>;
 }
@@ -30,7 +32,10 @@ const FILES = {
 };
 
 /** Only where clients log in with certificates. */
-const CLIENT_CA = { MOSQUITTO_CLIENT_CA: `${GIVEN}/client-ca.crt` };
+const CLIENT_CA = {
+    MOSQUITTO_CLIENT_CA: `${GIVEN}/client-ca.crt`,
+    MOSQUITTO_CLIENT_CRL: `${GIVEN}/client-ca.crl`,
+};
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
 export class Broker extends pulumi.ComponentResource {
@@ -78,7 +83,10 @@ export class Broker extends pulumi.ComponentResource {
                     MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
                     MOSQUITTO_ACL_FILE: base64(args.aclFile),
                     MOSQUITTO_EXPIRY: base64(args.expiryFile),
-                    ...(byCertificate && { MOSQUITTO_CLIENT_CA: base64(args.clientCaPem) }),
+                    ...(byCertificate && {
+                        MOSQUITTO_CLIENT_CA: base64(args.clientCaPem),
+                        MOSQUITTO_CLIENT_CRL: base64(args.revocationPem!),
+                    }),
                 },
                 live: liveFiles(settings.machineName, owner, files),
             },

@@ -29,6 +29,8 @@ export interface CertificatesArgs {
 export class Certificates extends pulumi.ComponentResource {
     /** The CA that signs. */
     readonly issuer: Authority;
+    /** All that clients trust, the oldest first. */
+    readonly trusted: Authority[];
     /** The trusted CAs, the oldest first. */
     readonly caPem: pulumi.Output<string>;
     /** The server certificate, then what leads from it to each trusted CA. */
@@ -77,6 +79,7 @@ export class Certificates extends pulumi.ComponentResource {
         );
 
         this.issuer = issuer;
+        this.trusted = trusted;
         this.caPem = joined(trusted.map(({ certificate }) => certificate.certPem));
         // The issuer's own certificate beside the cross-signed one would be a dead end: OpenSSL takes
         // one of them and does not come back for the other.

@@ -28,6 +28,8 @@ const FOREIGN = "verification:foreign";
 export class ClientCertificates extends pulumi.ComponentResource {
     /** Secret: user name → certificate and key. */
     readonly certificates: pulumi.Output<Record<string, ClientCertificate>>;
+    /** The certificates alone, in PEM. */
+    readonly pems: pulumi.Output<Record<string, string>>;
     /** Secret: what the verification tries. */
     readonly verification: pulumi.Output<{ own: ClientCertificate; foreign: ClientCertificate }>;
 
@@ -71,9 +73,14 @@ export class ClientCertificates extends pulumi.ComponentResource {
             parent,
         );
 
-        this.certificates = pulumi.secret(
-            pulumi.output(Object.fromEntries(args.names.map((user) => [user, issued(user)]))),
-        );
+        const own = Object.fromEntries(args.names.map((user) => [user, issued(user)]));
+        this.certificates = pulumi.secret(pulumi.output(own));
+        // Each by itself, or they would be as secret as the keys.
+        const pems = Object.entries(own).map(([user, { certificatePem }]) => [
+            user,
+            certificatePem,
+        ]);
+        this.pems = pulumi.all(Object.fromEntries(pems) as Record<string, pulumi.Output<string>>);
         this.verification = pulumi.secret(
             pulumi.output({
                 own: issued(VERIFIER),

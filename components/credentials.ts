@@ -15,6 +15,8 @@ export interface CredentialsArgs {
     users: User[];
     /** What each user may do besides. */
     everyone: Grants;
+    /** Who has a certificate that is revoked. */
+    revoked: pulumi.Input<string[]>;
 }
 
 /** Users with their passwords, given or generated, and Mosquitto's password and ACL files. */
@@ -26,7 +28,7 @@ export class Credentials extends pulumi.ComponentResource {
     /** Secret: the file's text, a line a user. */
     readonly passwordFile: pulumi.Output<string>;
     /** The text of Mosquitto's ACL file. */
-    readonly aclFile: string;
+    readonly aclFile: pulumi.Output<string>;
 
     constructor(name: string, args: CredentialsArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Credentials", name, {}, opts);
@@ -60,7 +62,10 @@ export class Credentials extends pulumi.ComponentResource {
                 .all(kept.map(({ user, hash }) => pulumi.interpolate`${user}:${hash}\n`))
                 .apply((lines) => lines.join("")),
         );
-        this.aclFile = aclFile({ users, everyone, internal: [VERIFIER_ACCESS] });
+        this.aclFile = pulumi.output(args.revoked).apply((revoked) => {
+            const removed = revoked.filter((one) => !users.some((user) => user.name === one));
+            return aclFile({ users, everyone, internal: [VERIFIER_ACCESS], removed });
+        });
         this.registerOutputs({});
     }
 }

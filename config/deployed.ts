@@ -2,6 +2,7 @@
  * What the last `up` left of certificates in the stack's state. A preview that renews one knows
  * nothing of its end any more, and no resource tells what was trusted before.
  */
+import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { VERIFIER } from "../verification/verifier.ts";
 
@@ -10,8 +11,12 @@ export interface Deployed {
     authorities: Map<number, { end: Date; held: Date }>;
     /** When the server certificate ends; undefined before the first `up`. */
     server: Date | undefined;
+    /** Generation of the CA that signed it; undefined before the first `up`. */
+    issuer: number | undefined;
     /** By user: when the certificate ends that it logs in with. */
     clients: Map<string, Date>;
+    /** Whether there is a revocation list. */
+    revocation: boolean;
 }
 
 /** The stack's output `expiry`: dates in ISO 8601, those of the CA by generation. */
@@ -25,6 +30,8 @@ type State = Readonly<Record<string, { type: string; outputs: Readonly<Record<st
 
 const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
 
+const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
+
 /** URN of a certificate: in which component, and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
 
@@ -37,9 +44,17 @@ export async function readDeployed(): Promise<Deployed> {
 }
 
 export function deployedFrom(state: State, now: Date): Deployed {
-    const deployed: Deployed = { authorities: new Map(), server: undefined, clients: new Map() };
+    const deployed: Deployed = {
+        authorities: new Map(),
+        server: undefined,
+        issuer: undefined,
+        clients: new Map(),
+        revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
+    };
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
     const before = (stack?.outputs.expiry as Expiry | undefined)?.ca ?? {};
+    const subjects = new Map<string, number>();
+    let issuer: string | undefined;
     for (const [urn, { type, outputs }] of Object.entries(state)) {
         const [, component, name] = RESOURCE.exec(urn) ?? [];
         if (name === undefined) continue;
@@ -53,9 +68,12 @@ export function deployedFrom(state: State, now: Date): Deployed {
             const old = new Date(before[generation] ?? end);
             const held = old > now && old < end ? old : end;
             deployed.authorities.set(generation, { end, held });
+            subjects.set(new X509Certificate(String(outputs.certPem)).subject, generation);
         } else if (type === SIGNED && name === "server") {
             deployed.server = end;
+            ({ issuer } = new X509Certificate(String(outputs.certPem)));
         }
     }
+    deployed.issuer = subjects.get(issuer ?? "");
     return deployed;
 }

@@ -1,4 +1,4 @@
-/** What is to be said of certificates that end, and of a CA that goes too early. */
+/** What is to be said of certificates that end. */
 import type { Deployed } from "./deployed.ts";
 import type { Settings } from "./settings.ts";
 
@@ -54,18 +54,6 @@ export function expiryWarnings(deployed: Deployed, settings: Settings, now: Date
         }
     }
     return warnings;
-}
-
-/** @returns what is wrong with trusting these CAs next, after those that the state has */
-export function authoritiesProblem(deployed: Deployed, trusted: number[]): string | undefined {
-    const before = [...deployed.authorities.keys()].toSorted((one, other) => one - other);
-    if (before.length === 0 || trusted.some((generation) => before.includes(generation))) return;
-    const [old, next] = [before.at(-1)!, trusted[0]!];
-    return (
-        `caTrusted: no CA that clients trust now (${before.join(", ")}) would be left, so all of them ` +
-        `would be shut out at once; trust [${old}, ${next}] first, and [${next}] alone in a later ` +
-        `\`up\`, when the clients have both; it is ${JSON.stringify(trusted)}`
-    );
 }
 
 function endsOn(end: Date, now: Date): string {

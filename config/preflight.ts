@@ -4,9 +4,9 @@
  * nothing either.
  */
 import { preflight as flyPreflight } from "../providers/fly/preflight.ts";
+import { authoritiesProblem } from "./authorities.ts";
 import { readDeployed, type Deployed } from "./deployed.ts";
 import { dockerProblem } from "./docker.ts";
-import { authoritiesProblem } from "./expiry.ts";
 import { registryProblem } from "./registry.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
@@ -21,7 +21,7 @@ export async function preflight(
 ): Promise<Deployed> {
     const deployed = readDeployed();
     const problems = await Promise.all([
-        deployed.then((before) => authoritiesProblem(before, settings.authorities.trusted)),
+        deployed.then((before) => authoritiesProblem(before, settings.authorities)),
         flyPreflight({
             endpoint: settings.endpoint,
             token,

@@ -12,6 +12,7 @@ import { secrets } from "./fly/secrets.ts";
 import { volume } from "./fly/volume.ts";
 import { name } from "./kept/name.ts";
 import { password } from "./kept/password.ts";
+import { revocationList } from "./kept/revocationList.ts";
 
 export const App = withoutTraces(app);
 export const Certificate = withoutTraces(certificate);
@@ -21,3 +22,4 @@ export const Secrets = withoutTraces(secrets);
 export const Volume = withoutTraces(volume);
 export const Name = withoutTraces(name);
 export const Password = withoutTraces(password);
+export const RevocationList = withoutTraces(revocationList);

@@ -11,7 +11,7 @@ export type {
     SecretsArgs,
     VolumeArgs,
 } from "./fly/resources.ts";
-export { Name, Password } from "./kept/resources.ts";
-export type { NameArgs, PasswordArgs } from "./kept/resources.ts";
+export { Name, Password, RevocationList } from "./kept/resources.ts";
+export type { NameArgs, PasswordArgs, RevocationListArgs } from "./kept/resources.ts";
 export { preflight } from "./fly/preflight.ts";
 export type { PreflightArgs } from "./fly/preflight.ts";

@@ -3,11 +3,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
 import type { NameInputs } from "./name.ts";
 import type { PasswordInputs } from "./password.ts";
+import type { Remembered, RevocationListInputs } from "./revocationList.ts";
 
 type Inputs<T> = { [K in keyof T]: pulumi.Input<T[K]> };
 
 export type NameArgs = Inputs<NameInputs>;
 export type PasswordArgs = Inputs<PasswordInputs>;
+export type RevocationListArgs = Inputs<RevocationListInputs>;
 
 /** A name made of a prefix and six random characters. */
 export class Name extends DynamicResource {
@@ -37,5 +39,23 @@ export class Password extends DynamicResource {
         };
         const secretOutputs = { additionalSecretOutputs: ["password", "hash"] };
         super("kept", "Password", name, props, pulumi.mergeOptions(opts, secretOutputs));
+    }
+}
+
+/** A CA's revocation list, by which those are refused that it no longer names. */
+export class RevocationList extends DynamicResource {
+    declare readonly crlPem: pulumi.Output<string>;
+    /** Whose certificates are on it. */
+    declare readonly revoked: pulumi.Output<Remembered[]>;
+
+    constructor(name: string, args: RevocationListArgs, opts?: pulumi.CustomResourceOptions) {
+        const outputs = ["issued", "revoked", "number", "thisUpdate", "crlPem"];
+        const props = {
+            ...Object.fromEntries(outputs.map((output) => [output, undefined])),
+            ...args,
+            caKeyPem: pulumi.secret(args.caKeyPem),
+        };
+        const secretOutputs = { additionalSecretOutputs: ["caKeyPem"] };
+        super("kept", "RevocationList", name, props, pulumi.mergeOptions(opts, secretOutputs));
     }
 }

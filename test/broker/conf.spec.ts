@@ -55,6 +55,7 @@ listener_allow_anonymous false
 
     it("has a listener for certificates beside that for passwords, or in its place", () => {
         const ofClients = `${TLS}cafile /etc/mosquitto/certs/client-ca.crt
+crlfile /etc/mosquitto/certs/client-ca.crl
 require_certificate true
 use_identity_as_username true
 `;

@@ -151,7 +151,7 @@ for (const series of SERIES) {
             await ada.endAsync();
         });
 
-        it("leaves client-ca.crt to a restart", async () => {
+        it("leaves client-ca.crt to a restart where no listener has a revocation list", async () => {
             const before = await installed();
             const ended = await apply({ ...files, "client-ca.crt": authority.pem });
             assert.equal(ended.code, 3);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { deployedFrom, type Deployed } from "../../config/deployed.ts";
-import { authoritiesProblem, expiryWarnings } from "../../config/expiry.ts";
+import { expiryWarnings } from "../../config/expiry.ts";
 import { parseSettings } from "../../config/settings.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
 
 const NOW = new Date("2027-06-01T12:00:00Z");
 
@@ -11,11 +12,20 @@ function inDays(days: number): Date {
 
 const COMPONENT = "urn:pulumi:dev::appkata-mqtt::appkata-mqtt:index:Certificates";
 
+/** By resource; the server's is by CA 2. */
+const pems: Record<string, string> = {};
+
+before(async () => {
+    const [first, second] = [await makeAuthority("test CA"), await makeAuthority("test CA 2")];
+    Object.assign(pems, { ca: first.pem, "ca-2": second.pem });
+    pems.server = (await issue(second, ["broker.test"])).chain;
+});
+
 /** A stack's state with these certificates. */
 function stateOf(server: Date, authorities: Record<string, Date>, ca?: Record<string, string>) {
     const certificate = (type: string, name: string, end: Date) => [
         `${COMPONENT}$${type}::${name}`,
-        { type, outputs: { validityEndTime: end.toISOString() } },
+        { type, outputs: { validityEndTime: end.toISOString(), certPem: pems[name] ?? "" } },
     ];
     return Object.fromEntries([
         [
@@ -35,8 +45,10 @@ describe("certificates of a stack's state", () => {
     const [end, old] = [inDays(3600), inDays(200)];
 
     it("are none before the first up", () => {
-        const expected = { authorities: new Map(), server: undefined, clients: new Map() };
-        assert.deepEqual(deployedFrom({}, NOW), expected);
+        assert.deepEqual(deployedFrom({}, NOW), {
+            ...{ authorities: new Map(), server: undefined, issuer: undefined },
+            ...{ clients: new Map(), revocation: false },
+        });
     });
 
     it("are the server's and each generation's of the CA", () => {
@@ -47,8 +59,16 @@ describe("certificates of a stack's state", () => {
                 [2, { end: old, held: old }],
             ]),
             server: inDays(100),
+            issuer: 2,
             clients: new Map(),
+            revocation: false,
         });
+    });
+
+    it("tell whether there is a revocation list", () => {
+        const type = "pulumi-nodejs:dynamic/kept:RevocationList";
+        const urn = `urn:pulumi:dev::p::appkata-mqtt:index:Revocation$${type}::ca`;
+        assert.equal(deployedFrom({ [urn]: { type, outputs: {} } }, NOW).revocation, true);
     });
 
     it("are those of clients, without the verification's", () => {
@@ -79,9 +99,7 @@ describe("warning of certificates that end", () => {
 
     function warnings(deployed: Partial<Deployed>, raw: Record<string, string> = {}): string[] {
         const settings = parseSettings({ users, ...raw }, "test");
-        const none = { authorities: new Map(), server: undefined, clients: new Map() };
-        const all = { ...none, ...deployed };
-        return expiryWarnings(all, settings, NOW);
+        return expiryWarnings({ ...deployedFrom({}, NOW), ...deployed }, settings, NOW);
     }
 
     const ofCa = (end: Date, held: Date, raw?: Record<string, string>) =>
@@ -137,33 +155,5 @@ describe("warning of certificates that end", () => {
     it("says nothing of a CA that is dropped", () => {
         const raw = { caTrusted: "[2]", caIssuer: "2" };
         assert.deepEqual(ofCa(inDays(1), inDays(1), raw), []);
-    });
-});
-
-describe("a change of the trusted CAs", () => {
-    const after = (before: number[], trusted: number[]) => {
-        const authorities = new Map(before.map((at) => [at, { end: NOW, held: NOW }]));
-        return authoritiesProblem({ authorities, server: undefined, clients: new Map() }, trusted);
-    };
-
-    it("keeps one that clients have, or is the first", () => {
-        for (const [before, trusted] of [
-            [[], [2]],
-            [[1], [1]],
-            [[1], [1, 2]],
-            [[1, 2], [2]],
-            [[1, 2], [1]],
-            [[2], [2, 3]],
-        ] as const) {
-            assert.equal(after([...before], [...trusted]), undefined);
-        }
-    });
-
-    it("is refused where none is left, with the way", () => {
-        assert.match(
-            after([1], [2])!,
-            /^caTrusted: no CA that clients trust now \(1\) .* trust \[1, 2\] first, and \[2\] alone in a later `up`, .*; it is \[2\]$/,
-        );
-        assert.match(after([1, 2], [3])!, /\(1, 2\) .* trust \[2, 3\] first/);
     });
 });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
+import { eventually } from "../local/support/api.ts";
 import { certificatesIn } from "../support/certificates.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
 const CERTIFICATE_PORT = 10001;
 
@@ -16,10 +17,11 @@ describe("a deployed broker's clients with certificates", function () {
 
     before(async () => {
         const devices = {
-            users: ["tester", "pump"].map((name) => ({ name, everything: true })),
-            devices: ["pump"],
+            users: ["tester", "pump", "lamp"].map((name) => ({ name, everything: true })),
+            devices: ["pump", "lamp"],
         };
-        project = await Project.make({ ...devices, clientCertificates: "optional" });
+        const everyone = { readWrite: ["client/%c"] };
+        project = await Project.make({ ...devices, everyone, clientCertificates: "optional" });
         const up = await project.npm("local");
         assert.equal(up.code, 0, up.output);
         outputs = await project.outputs();
@@ -39,6 +41,12 @@ describe("a deployed broker's clients with certificates", function () {
         const { certificatePem: cert, privateKeyPem: key } = outputs.clientCertificates![name]!;
         return { cert, key };
     };
+
+    async function instanceId(): Promise<string> {
+        const path = `/apps/${outputs.appName}/machines/${outputs.machineId}`;
+        const machine = (await (await project.fly("GET", path)).json()) as { instance_id: string };
+        return machine.instance_id;
+    }
 
     /** What comes of a login: `in` or the refusal. */
     async function logIn(port: number, options: mqtt.IClientOptions): Promise<string> {
@@ -61,7 +69,7 @@ describe("a deployed broker's clients with certificates", function () {
             .map((line) => /ms {2}(.*?) - /.exec(line)![1]);
 
     it("get them as a secret output, and have no password there", async () => {
-        assert.deepEqual(Object.keys(outputs.clientCertificates!), ["pump"]);
+        assert.deepEqual(Object.keys(outputs.clientCertificates!), ["lamp", "pump"]);
         assert.deepEqual(Object.keys(outputs.users), ["tester"]);
         const shown = await project.outputs(false);
         assert.equal(shown.clientCertificates, "[secret]");
@@ -93,8 +101,50 @@ describe("a deployed broker's clients with certificates", function () {
         assert.match(verify.stdout, /foreign certificate - refused a certificate by another CA/);
     });
 
+    it("are shut out once they are removed, and nobody else notices", async () => {
+        const lamp = pairOf("lamp");
+        const clients = await Promise.all(
+            (["lamp", "pump"] as const).map((name) =>
+                mqtt.connectAsync({
+                    ...{ protocol: "mqtts", host: outputs.address, port: CERTIFICATE_PORT },
+                    ...{ servername: outputs.hostname, ca: outputs.caCertificatePem },
+                    ...{ ...pairOf(name), clientId: name, reconnectPeriod: 0 },
+                }),
+            ),
+        );
+        const [removed, other] = clients as [mqtt.MqttClient, mqtt.MqttClient];
+        let lost = 0;
+        other.on("close", () => lost++);
+        const heard: string[] = [];
+        removed.on("error", () => undefined).on("message", (topic) => heard.push(topic));
+        await removed.subscribeAsync("#", { qos: 1 });
+        await removed.publishAsync("client/lamp", "", { qos: 1 });
+        await eventually("its message", () => (heard.length > 0 ? true : undefined));
+
+        const before = await instanceId();
+        project.configure({ users: usersNamed("tester", "pump"), devices: ["pump"] });
+        const preview = await project.pulumi(["preview"]);
+        assert.match(preview.output, /kept:RevocationList\s+ca\s+update/);
+        assert.doesNotMatch(preview.output, /fly:Machine\s/);
+        await upWith({});
+        assert.equal(await instanceId(), before);
+        await removed.publishAsync("client/lamp", "", { qos: 1 });
+        await other.publishAsync("tests", "", { qos: 1 });
+        assert.equal(await logIn(CERTIFICATE_PORT, pairOf("pump")), "in");
+        assert.notEqual(await logIn(CERTIFICATE_PORT, lamp), "in");
+        assert.deepEqual([heard.length, lost], [1, 0]);
+        for (const client of clients) await client.endAsync(true);
+
+        await upWith({ users: usersNamed("tester", "pump", "lamp"), devices: ["pump", "lamp"] });
+        assert.equal(await logIn(CERTIFICATE_PORT, pairOf("lamp")), "in");
+        assert.notEqual(await logIn(CERTIFICATE_PORT, lamp), "in", "the old one stays revoked");
+        await upWith({ users: usersNamed("tester", "pump"), devices: ["pump"] });
+        assert.equal(await instanceId(), before);
+    });
+
     it("go on with the old CA's while a new one takes over", async () => {
         const old = pairOf("pump");
+        const before = await instanceId();
         await upWith({ caTrusted: [1, 2], caIssuer: 2 });
         assert.notEqual(pairOf("pump").cert, old.cert);
         for (const pair of [old, pairOf("pump")]) {
@@ -104,6 +154,7 @@ describe("a deployed broker's clients with certificates", function () {
         await upWith({ caTrusted: [2] });
         assert.equal(await logIn(CERTIFICATE_PORT, pairOf("pump")), "in");
         assert.notEqual(await logIn(CERTIFICATE_PORT, old), "in");
+        assert.equal(await instanceId(), before, "no restart for any of it");
     });
 
     it("are the only ones where certificates are required", async () => {

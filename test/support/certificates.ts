@@ -15,6 +15,8 @@ export interface Authority {
 }
 
 export interface Issuing {
+    /** For a client, whose name is the first. */
+    client?: boolean;
     /** When it ends; in the past for an expired one. */
     notAfter?: Date;
     /** Another CA, whose clients are led to this one by a certificate in the chain. */
@@ -38,7 +40,10 @@ export async function makeAuthority(name = "Test CA"): Promise<Authority> {
         notAfter: new Date(Date.now() + 365 * DAY),
         extensions: [
             new x509.BasicConstraintsExtension(true, undefined, true),
-            new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+            new x509.KeyUsagesExtension(
+                x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+                true,
+            ),
         ],
     });
     return { pem: certificate.toString("pem"), certificate, keys };
@@ -48,7 +53,7 @@ export async function makeAuthority(name = "Test CA"): Promise<Authority> {
 export async function issue(
     authority: Authority,
     names: string[],
-    { notAfter = new Date(Date.now() + 30 * DAY), crossed }: Issuing = {},
+    { notAfter = new Date(Date.now() + 30 * DAY), crossed, client }: Issuing = {},
 ): Promise<ServerCertificate> {
     const keys = await makeKeys();
     const certificate = await x509.X509CertificateGenerator.create({
@@ -62,7 +67,9 @@ export async function issue(
         extensions: [
             new x509.BasicConstraintsExtension(false),
             new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-            new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+            new x509.ExtendedKeyUsageExtension([
+                client ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth,
+            ]),
             new x509.SubjectAlternativeNameExtension(
                 names.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? "ip" : "dns", value })),
             ),
@@ -91,6 +98,12 @@ async function crossSign(authority: Authority, by: Authority): Promise<string> {
         ],
     });
     return certificate.toString("pem");
+}
+
+/** The CA's private key, PKCS #8 PEM. */
+export async function keyOf({ keys }: Authority): Promise<string> {
+    const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
+    return `${x509.PemConverter.encode(key, "PRIVATE KEY")}\n`;
 }
 
 /** The certificates of a bundle or a chain, in PEM. */

@@ -1,0 +1,43 @@
+import * as pulumi from "@pulumi/pulumi";
+import { RevocationList } from "../providers/index.ts";
+import { authorityName, type Authority } from "./authorities.ts";
+
+export interface RevocationArgs {
+    /** Those by whose certificates clients log in, and the one that signs. */
+    authorities: Authority[];
+    issuer: Authority;
+    /** Users that log in with a certificate. All other certificates of the CAs' are revoked. */
+    names: string[];
+    /** Those that the issuer has signed for them, in PEM by name. */
+    certificates: pulumi.Input<Record<string, string>>;
+}
+
+/** What keeps those out who have a certificate and are no longer to log in with it. */
+export class Revocation extends pulumi.ComponentResource {
+    /** The list of each CA, one after the other. */
+    readonly listsPem: pulumi.Output<string>;
+    /** Whose certificates are on one of them. */
+    readonly names: pulumi.Output<string[]>;
+
+    constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("appkata-mqtt:index:Revocation", name, {}, opts);
+        const lists = args.authorities.map(
+            (authority) =>
+                new RevocationList(
+                    authorityName(authority.generation),
+                    {
+                        caCertPem: authority.certificate.certPem,
+                        caKeyPem: authority.key.privateKeyPem,
+                        names: args.names,
+                        certificates: authority === args.issuer ? args.certificates : {},
+                    },
+                    { parent: this },
+                ),
+        );
+        this.listsPem = pulumi.all(lists.map(({ crlPem }) => crlPem)).apply((all) => all.join(""));
+        this.names = pulumi
+            .all(lists.map(({ revoked }) => revoked))
+            .apply((all) => [...new Set(all.flat().map(({ name }) => name))]);
+        this.registerOutputs({});
+    }
+}

@@ -1,0 +1,275 @@
+import assert from "node:assert/strict";
+import type { IClientOptions, MqttClient } from "mqtt";
+import mqtt from "mqtt";
+import { aclFile, type Access } from "../../broker/acl.ts";
+import { SERIES } from "../../broker/conf.ts";
+import { nextList, type RevocationListOutputs } from "../../providers/kept/revocationList.ts";
+import {
+    BrokerContainer,
+    buildBroker,
+    CONF,
+    givenConf,
+    passwordLine,
+} from "../support/brokerContainer.ts";
+import {
+    certificatesIn,
+    issue,
+    keyOf,
+    makeAuthority,
+    type Authority,
+} from "../support/certificates.ts";
+import { eventually } from "../local/support/api.ts";
+
+const HOSTNAME = "appkata-test.fly.dev";
+const PASSWORD = "ada's own password";
+const NOTHING = { read: [], write: [], readWrite: [], deny: [], everything: false as const };
+/** What a removed device could still use: it is not in any user's own grants. */
+const EVERYONE = { ...NOTHING, readWrite: ["client/%c/#", "of/%u/#", "all"] };
+
+for (const series of SERIES) {
+    for (const mode of ["optional", "required"] as const) {
+        describe(`clients with certificates, ${mode}, on Mosquitto ${series}`, function () {
+            this.timeout(60_000);
+            this.bail(true);
+            let broker: BrokerContainer;
+            let authority: Authority;
+            let nextAuthority: Authority;
+            const pairs: Record<string, { cert: string; key: string }> = {};
+            const files: Record<string, string> = {};
+            let list: RevocationListOutputs;
+            const clients: MqttClient[] = [];
+
+            before(async () => {
+                const image = await buildBroker(series);
+                [authority, nextAuthority] = [
+                    await makeAuthority(),
+                    await makeAuthority("Next CA"),
+                ];
+                for (const [name, by] of [
+                    ["pump", authority],
+                    ["lamp", authority],
+                    ["next", nextAuthority],
+                ] as const) {
+                    pairs[name] = await pairFor(name, by);
+                }
+                pairs.foreign = await pairFor("pump", await makeAuthority());
+                const server = await issue(authority, [HOSTNAME]);
+                list = await listOf(["pump", "lamp"]);
+                Object.assign(files, {
+                    "server.crt": server.chain,
+                    "server.key": server.key,
+                    passwd: passwordLine("ada", PASSWORD) + passwordLine("lamp", PASSWORD),
+                    acl: aclOf(["pump", "lamp", "next"]),
+                    "client-ca.crt": authority.pem,
+                    "client-ca.crl": list.crlPem,
+                });
+                const given = Object.entries(files).map(([name, text]) => [
+                    `/run/appkata/${name}`,
+                    text,
+                ]);
+                broker = await BrokerContainer.create({
+                    image,
+                    files: {
+                        ...(Object.fromEntries(given) as typeof files),
+                        ...givenConf({ ...CONF, clientCertificates: mode }),
+                    },
+                });
+                await broker.start();
+            });
+            after(async () => {
+                for (const client of clients) await client.endAsync(true);
+                await broker.remove();
+            });
+
+            async function pairFor(name: string, by: Authority) {
+                const { chain, key } = await issue(by, [name], { client: true });
+                return { cert: certificatesIn(chain)[0]!, key };
+            }
+
+            async function listOf(names: string[]): Promise<RevocationListOutputs> {
+                const signed = ["pump", "lamp"].filter((name) => names.includes(name));
+                const inputs = {
+                    caCertPem: authority.pem,
+                    caKeyPem: await keyOf(authority),
+                    names,
+                    certificates: Object.fromEntries(
+                        signed.map((name) => [name, pairs[name]!.cert]),
+                    ),
+                };
+                return nextList(inputs, list, new Date());
+            }
+
+            function aclOf(names: string[], removed: string[] = []): string {
+                const users = ["ada", ...names].map((name): Access => {
+                    return name === "ada"
+                        ? { ...NOTHING, name, everything: true }
+                        : { ...NOTHING, name, readWrite: [`devices/${name}/#`] };
+                });
+                return aclFile({ users, everyone: EVERYONE, internal: [], removed });
+            }
+
+            async function connect(options: IClientOptions): Promise<MqttClient> {
+                const byCertificate = options.cert !== undefined || options.username === undefined;
+                const client = await mqtt.connectAsync({
+                    protocol: "mqtts",
+                    ...(mode === "optional" && byCertificate
+                        ? { host: await broker.privateAddress(), port: 1885 }
+                        : { host: "127.0.0.1", port: await broker.port() }),
+                    ...{ ca: authority.pem, servername: HOSTNAME },
+                    reconnectPeriod: 0,
+                    ...options,
+                });
+                client.on("error", () => undefined);
+                clients.push(client);
+                return client;
+            }
+
+            /** An alert, which with TLS 1.3 comes once the client has spoken; or CONNACK's refusal. */
+            const REFUSED = /alert|ECONNRESET|EPIPE|closed|disconnected|not authorized/i;
+
+            const refused = (options: IClientOptions) => assert.rejects(connect(options), REFUSED);
+
+            /** Whether a message of one comes to the other, by the time that a later one has. */
+            async function passes(
+                from: MqttClient,
+                to: MqttClient,
+                topic: string,
+                last: [MqttClient, string],
+            ): Promise<boolean> {
+                const seen: string[] = [];
+                const take = (name: string) => void seen.push(name);
+                to.on("message", take);
+                await to.subscribeAsync([topic, last[1]], { qos: 1 });
+                await from.publishAsync(topic, "", { qos: 1 });
+                await last[0].publishAsync(last[1], "", { qos: 1 });
+                await eventually("the later one comes", () =>
+                    seen.includes(last[1]) ? true : undefined,
+                );
+                to.off("message", take);
+                await to.unsubscribeAsync([topic, last[1]]);
+                return seen.includes(topic);
+            }
+
+            async function apply(changed: Record<string, string>): Promise<void> {
+                Object.assign(files, changed);
+                const lines = Object.entries(files).map(
+                    ([name, text]) => `${name} ${Buffer.from(text).toString("base64")}`,
+                );
+                await broker.put({ "/run/given": `${lines.join("\n")}\n` });
+                const before = (await broker.log()).length;
+                const run = "broker-files apply </run/given";
+                assert.equal(await broker.exec("sh", "-c", run), "applied\n");
+                // The broker turns to the signal between packets.
+                await eventually("it is taken", async () =>
+                    /Reloading config/.test((await broker.log()).slice(before)) ? true : undefined,
+                );
+            }
+
+            let pump: MqttClient;
+            let lamp: MqttClient;
+            const lost: string[] = [];
+
+            it("are let in as the name that is in it, with its grants", async () => {
+                pump = await connect({ ...pairs.pump, clientId: "pump-1" });
+                lamp = await connect({ ...pairs.lamp, clientId: "lamp-1" });
+                for (const [name, client] of [
+                    ["pump", pump],
+                    ["lamp", lamp],
+                ] as const) {
+                    client.on("close", () => lost.push(name));
+                }
+                const end: [MqttClient, string] = [pump, "all"];
+                assert.equal(await passes(pump, pump, "devices/pump/a", end), true);
+                assert.equal(await passes(pump, pump, "devices/lamp/a", end), false);
+                assert.equal(await passes(pump, pump, "client/pump-1/a", end), true);
+            });
+
+            it("are refused without one, and with one by another CA", async () => {
+                await refused({});
+                await refused({ ...pairs.foreign });
+            });
+
+            if (mode === "optional") {
+                it("are beside those with passwords, whose port asks for none", async () => {
+                    const ada = await connect({ username: "ada", password: PASSWORD });
+                    await ada.endAsync();
+                    await refused({ username: "pump", password: PASSWORD });
+                });
+            } else {
+                it("are alone: nobody gets in by a password", async () => {
+                    await refused({ username: "ada", password: PASSWORD });
+                });
+            }
+
+            it("of another CA are let in once that is trusted too, and nobody loses a connection", async () => {
+                await refused({ ...pairs.next });
+                const other = await nextList(
+                    {
+                        caCertPem: nextAuthority.pem,
+                        caKeyPem: await keyOf(nextAuthority),
+                        names: ["next"],
+                        certificates: { next: pairs.next!.cert },
+                    },
+                    undefined,
+                    new Date(),
+                );
+                await apply({
+                    "client-ca.crt": `${authority.pem}\n${nextAuthority.pem}\n`,
+                    "client-ca.crl": list.crlPem + other.crlPem,
+                });
+                await (await connect({ ...pairs.next })).endAsync();
+                await (await connect({ ...pairs.pump })).endAsync();
+                assert.deepEqual(lost, []);
+                files["client-ca.crl"] = other.crlPem;
+            });
+
+            it("that are removed can do nothing any more, and others lose nothing", async () => {
+                await pump.subscribeAsync(["all", "client/pump-1/#", "of/pump/#"], { qos: 1 });
+                list = await listOf(["lamp"]);
+                await apply({
+                    acl: aclOf(["lamp", "next"], ["pump"]),
+                    "client-ca.crl": list.crlPem + files["client-ca.crl"]!,
+                });
+                const heard: string[] = [];
+                pump.on("message", (topic) => heard.push(topic));
+                const end: [MqttClient, string] = [lamp, "all"];
+                for (const topic of ["all", "client/pump-1/a", "of/pump/a", "devices/pump/a"]) {
+                    // From it nothing comes, not even to itself.
+                    await pump
+                        .publishAsync(topic, "by the removed", { qos: 1 })
+                        .catch(() => undefined);
+                }
+                assert.equal(await passes(lamp, lamp, "of/lamp/a", end), true);
+                assert.deepEqual(heard, []);
+                assert.deepEqual(
+                    lost.filter((name) => name !== "pump"),
+                    [],
+                );
+            });
+
+            it("that are removed are refused when they come back, also after a restart", async () => {
+                await pump.endAsync(true);
+                await refused({ ...pairs.pump });
+                await (await connect({ ...pairs.lamp })).endAsync();
+                await broker.stop();
+                await broker.start();
+                await refused({ ...pairs.pump });
+                for (const name of ["lamp", "next"]) {
+                    await (await connect({ ...pairs[name] })).endAsync();
+                }
+            });
+
+            it("are checked before they change: a list that is none changes nothing", async () => {
+                const wrong = Buffer.from(
+                    "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+                );
+                await broker.put({ "/run/given": `client-ca.crl ${wrong.toString("base64")}\n` });
+                await assert.rejects(
+                    broker.exec("sh", "-c", "broker-files apply </run/given"),
+                    /would not take the files[^]*revocation/,
+                );
+                await (await connect({ ...pairs.lamp })).endAsync();
+            });
+        });
+    }
+}
