@@ -42,6 +42,15 @@ export function limitsOf(memoryMb: number): Limits {
     };
 }
 
+/**
+ * Megabytes of the volume that the broker's data may take. All of it is in the heap too, and its database is
+ * 1.2 times the heap at most (measured with 2.1.2: large and small messages, full queues); client IDs of
+ * kilobytes can make it more. A tenth of the volume is the reserve for a start on a full one.
+ */
+export function volumeNeedMb(limits: Limits): number {
+    return Math.ceil((limits.memoryMb * 1.5) / 0.9);
+}
+
 /** MQTT's own: a packet's length has four bytes of seven bits, and its head is not counted. */
 export const MAX_PACKET_BYTES = 268_435_455;
 

@@ -1,6 +1,6 @@
 /** Rules that need more than one setting. */
 import type { z } from "zod";
-import { limitProblems, limitsOf, type Limits } from "../broker/limits.ts";
+import { limitProblems, limitsOf, volumeNeedMb, type Limits } from "../broker/limits.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { accessProblems } from "./access.ts";
 import { deviceProblems } from "./devices.ts";
@@ -38,6 +38,13 @@ export function acrossSettings(data: z.output<typeof schema>): string[] {
         const limits = limitsIn(data);
         for (const { key, problem } of limitProblems(limits, memory_mb)) {
             problems.push(`${LIMITS[key]}: ${problem}; it is ${limits[key]}`);
+        }
+        const needMb = volumeNeedMb(limits);
+        if (needMb > data.volumeSizeGb * 1024) {
+            problems.push(
+                `volumeSizeGb: ${limits.memoryMb} MB of messages (memoryLimitMb) may take ${needMb} MB ` +
+                    `of the volume, and a full one loses them; it is ${data.volumeSizeGb}`,
+            );
         }
     }
     const { app } = data.import;

@@ -106,6 +106,15 @@ describe("settings", () => {
         assert.deepEqual(Object.values(set), Object.values(raw).map(Number));
     });
 
+    it("has a volume that the broker's messages cannot fill", () => {
+        const large = { memoryMb: "2048", volumeSizeGb: "1" };
+        assert.deepEqual(problems(large), [
+            "volumeSizeGb: 1024 MB of messages (memoryLimitMb) may take 1707 MB of the volume, and a full one loses them; it is 1",
+        ]);
+        assert.deepEqual(problems({ ...large, volumeSizeGb: "2" }), []);
+        assert.deepEqual(problems({ ...large, memoryLimitMb: "512" }), []);
+    });
+
     it("refuse limits that the machine's memory has no room for", () => {
         assert.deepEqual(problems({ memoryLimitMb: "200" }), [
             "memoryLimitMb: 200 MB for the broker and 64 MB for 1024 connections are more than 224 of 256 MB; it is 200",

@@ -44,3 +44,26 @@ export function collect(client: MqttClient, count: number): Promise<Map<string, 
         });
     });
 }
+
+/** Payloads by topic, of all that is retained below a topic: what comes before a message that is sent last. */
+export async function retained(
+    broker: BrokerContainer,
+    authority: Authority,
+    options: IClientOptions & { servername: string },
+    below: string,
+): Promise<Map<string, string>> {
+    const client = await logInTo(broker, authority, options);
+    const received = new Map<string, string>();
+    const last = `${below}/last-of-all`;
+    const came = new Promise<void>((resolve) => {
+        client.on("message", (topic, payload) => {
+            if (topic === last) resolve();
+            else received.set(topic, payload.toString());
+        });
+    });
+    await client.subscribeAsync(`${below}/#`, { qos: 0 });
+    await client.publishAsync(last, "", { qos: 0 });
+    await came;
+    await client.endAsync();
+    return received;
+}

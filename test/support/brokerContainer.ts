@@ -87,6 +87,8 @@ export interface BrokerOptions {
     command?: string[];
     /** Megabytes that it may take, as a machine of that size. */
     memoryMb?: number;
+    /** More of Docker's settings for it. */
+    host?: Docker.HostConfig;
 }
 
 /** A container of the broker's image, run as Fly would: created, files put, started. */
@@ -109,6 +111,7 @@ export class BrokerContainer {
                     Memory: options.memoryMb * 2 ** 20,
                     MemorySwap: options.memoryMb * 2 ** 20,
                 }),
+                ...options.host,
                 PortBindings: { "1883/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }] },
                 ...(options.volume && {
                     Mounts: [{ Type: "volume", Source: options.volume, Target: "/mosquitto/data" }],
