@@ -11,9 +11,7 @@ describe("deployed broker by public suites", function () {
 
     before(async () => {
         project = await Project.make();
-        const run = await project.npm("local");
-        assert.equal(run.code, 0, run.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
     });
     after(async () => {
         await project.remove();

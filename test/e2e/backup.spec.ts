@@ -19,9 +19,7 @@ describe("a backup", function () {
 
     before(async () => {
         project = await Project.make();
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        first = await project.outputs();
+        first = await project.deploy();
     });
     after(async () => {
         await project.remove();

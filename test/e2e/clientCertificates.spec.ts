@@ -22,9 +22,7 @@ describe("a deployed broker's clients with certificates", function () {
         };
         const everyone = { readWrite: ["client/%c"] };
         project = await Project.make({ ...devices, everyone, clientCertificates: "optional" });
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
     });
     after(async () => {
         await project.remove();

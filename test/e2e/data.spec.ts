@@ -10,9 +10,7 @@ describe("a deployed broker's data", function () {
 
     before(async () => {
         project = await Project.make();
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        first = await project.outputs();
+        first = await project.deploy();
         const client = await connect(first);
         await client.publishAsync("kept", "since the first day", { qos: 1, retain: true });
         await client.endAsync();

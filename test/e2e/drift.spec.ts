@@ -19,9 +19,7 @@ describe("drift that a refresh shows and an up takes back", function () {
 
     before(async () => {
         project = await Project.make();
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
         api = await project.status();
     });
     after(async () => {

@@ -17,9 +17,7 @@ describe("a deployed broker", function () {
 
     before(async () => {
         project = await Project.make();
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
     });
     after(async () => {
         await project.remove();

@@ -77,9 +77,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
     }
 
     it("deploy and verify with a public certificate, over the shared IPv4", async () => {
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
         const { apps } = await project.status();
         assert.deepEqual(apps[0]!.addresses, [{ ip: outputs.address, type: "shared_v4" }]);
         assert.match(outputs.verification, /for \S+, by a public CA, until/);

@@ -26,9 +26,7 @@ describe("users of a deployed broker", function () {
             users: USERS,
             everyone: { readWrite: ["client/%c/#"], read: ["news/#"] },
         });
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
         for (const { name } of USERS) clients[name] = await connect(name);
     });
     after(async () => {

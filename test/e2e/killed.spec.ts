@@ -40,9 +40,7 @@ describe("a first npm run local that is killed", function () {
         assert.ok(types.includes("pulumi-nodejs:dynamic/fly:Volume"), types.join("\n"));
         assert.ok(!types.includes("pulumi-nodejs:dynamic/fly:Machine"), types.join("\n"));
 
-        const again = await project.npm("local");
-        assert.equal(again.code, 0, again.output);
-        const outputs = await project.outputs();
+        const outputs = await project.deploy();
         const { apps } = await project.status();
         assert.deepEqual(
             apps.map(({ name, machines, volumes }) => ({

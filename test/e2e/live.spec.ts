@@ -19,9 +19,7 @@ describe("a deployed broker that changes under its clients", function () {
 
     before(async () => {
         project = await Project.make({ users: usersNamed(...USERS) });
-        const up = await project.npm("local");
-        assert.equal(up.code, 0, up.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
         instance = await instanceId();
         for (let at = 0; at < CLIENTS; at++) await join(USERS[at % USERS.length]!);
     });

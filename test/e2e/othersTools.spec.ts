@@ -10,9 +10,7 @@ describe("deployed broker by others' tools", function () {
 
     before(async () => {
         project = await Project.make();
-        const run = await project.npm("local");
-        assert.equal(run.code, 0, run.output);
-        outputs = await project.outputs();
+        outputs = await project.deploy();
     });
     after(async () => {
         await project.remove();

@@ -3,7 +3,6 @@
  * run the real commands without touching whatever runs here. Packages and toolchain are lent to it.
  */
 import { spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import {
     cpSync,
     mkdirSync,
@@ -14,7 +13,6 @@ import {
     utimesSync,
     writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
@@ -23,6 +21,7 @@ import { pulumiEnvironment } from "../../toolchain/environment.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
 import { pulumiCli } from "../../toolchain/pulumi.ts";
+import { freePorts } from "./freePorts.ts";
 
 export interface Run {
     code: number | null;
@@ -73,9 +72,6 @@ export interface Outputs {
 export function usersNamed(...names: string[]): { name: string; everything: true }[] {
     return names.map((name) => ({ name, everything: true }));
 }
-
-/** Below those that the system gives to outgoing connections, one of which may come in between. */
-const PORTS = [20_000, 32_000] as const;
 
 export class Project {
     readonly dir: string;
@@ -131,6 +127,13 @@ export class Project {
     /** `npm run SCRIPT -- ARGS` */
     npm(script: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Run> {
         return this.shell(["npm", "run", "--silent", script, "--", ...args], env);
+    }
+
+    /** The main job, from nothing to a broker. @throws with its output */
+    async deploy(): Promise<Outputs> {
+        const run = await this.npm("local");
+        if (run.code !== 0) throw new Error(run.output);
+        return this.outputs();
     }
 
     pulumi(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
@@ -225,21 +228,4 @@ export class Project {
         rmSync(this.dir, { recursive: true, force: true });
         if (down.code !== 0) throw new Error(down.output);
     }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-    const ports = new Set<number>();
-    while (ports.size < count) {
-        const port = randomInt(...PORTS);
-        if (await isFree(port)) ports.add(port);
-    }
-    return [...ports];
-}
-
-function isFree(port: number): Promise<boolean> {
-    return new Promise((resolve) => {
-        const server = createServer();
-        server.once("error", () => resolve(false));
-        server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
 }
