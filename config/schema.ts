@@ -2,12 +2,8 @@
 import { z } from "zod";
 import { MAX_PACKET_BYTES } from "../broker/limits.ts";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
+import { DEFAULT_BASE_IMAGE, FLY_MACHINES } from "./defaults.ts";
 import { EVERYONE_SHAPE, everyoneSchema, USERS_SHAPE, usersSchema } from "./grants.ts";
-
-export const DEFAULT_BASE_IMAGE = "eclipse-mosquitto:2.1.2-alpine";
-
-export const FLY_MACHINES = "https://api.machines.dev";
-export const FLY_LOGS = "https://api.fly.io";
 
 const integer = (min: number, max: number) =>
     z.coerce

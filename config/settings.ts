@@ -5,10 +5,11 @@
 import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
 import { webSocketsPortOf } from "./access.ts";
+import { FLY_LOGS, FLY_MACHINES } from "./defaults.ts";
 import { checkAccess } from "./grants.ts";
 import { parsePasswords } from "./passwords.ts";
 import { acrossSettings, limitsIn } from "./rules.ts";
-import { FLY_LOGS, FLY_MACHINES, SAYS_ALL, schema } from "./schema.ts";
+import { SAYS_ALL, schema } from "./schema.ts";
 
 export interface Settings {
     /** Fly app name; undefined: one is made from project and stack and kept in the state. */

@@ -1,7 +1,7 @@
 /** All that the main job needs on a machine, made or found; quick when it is there. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { DEFAULT_BASE_IMAGE } from "../config/schema.ts";
+import { DEFAULT_BASE_IMAGE } from "../config/defaults.ts";
 import { ensureBaseImage } from "./base-image/index.ts";
 import { canInstall, extract } from "./debian.ts";
 import { ensureDocker } from "./docker.ts";

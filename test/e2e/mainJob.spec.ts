@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import path from "node:path";
-import { DEFAULT_BASE_IMAGE } from "../../config/schema.ts";
+import { DEFAULT_BASE_IMAGE } from "../../config/defaults.ts";
 import { capture } from "../../toolchain/process.ts";
 import { SECRET, searchLayers } from "../support/imageLayers.ts";
 import { Project, type Outputs, type Run, type Status } from "../support/project.ts";
