@@ -6,7 +6,8 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Project } from "../test/support/project.ts";
-import { PULUMI_HOME, ROOT } from "../toolchain/paths.ts";
+import { pulumiEnvironment } from "../toolchain/environment.ts";
+import { ROOT } from "../toolchain/paths.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 import { capture } from "../toolchain/process.ts";
 import { alternate, row } from "./support/measure.ts";
@@ -69,11 +70,8 @@ async function emptyProgram(dir: string): Promise<() => Promise<void>> {
     const cli = pulumiCli();
     const env = {
         ...process.env,
-        PATH: [path.dirname(cli), process.env.PATH].join(path.delimiter),
-        PULUMI_HOME,
-        PULUMI_BACKEND_URL: `file://${path.join(dir, "state")}`,
+        ...pulumiEnvironment(path.join(dir, "state")),
         PULUMI_CONFIG_PASSPHRASE: "none",
-        PULUMI_SKIP_UPDATE_CHECK: "true",
     };
     const run = async (...args: string[]) => {
         const { code, stderr, stdout } = await capture([cli, ...args, "--non-interactive"], {

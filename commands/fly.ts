@@ -1,9 +1,9 @@
 /** This machine's Fly, through its own command, as anybody would use it. */
 import path from "node:path";
+import { DEV } from "../toolchain/devStack.ts";
 import { BIN, ROOT } from "../toolchain/paths.ts";
 import { capture } from "../toolchain/process.ts";
 import { stackSettings } from "../toolchain/stackFile.ts";
-import { DEV } from "./stack.ts";
 
 export interface LocalFly {
     endpoint: string;

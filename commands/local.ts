@@ -2,13 +2,13 @@
  * `npm run local`: whatever is missing is installed or named, this machine's Fly is started, and
  * `pulumi up` runs on the `dev` stack. Again: nothing changes.
  */
+import { DEV } from "../toolchain/devStack.ts";
 import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { ensureToolchain } from "../toolchain/index.ts";
 import { onPath, say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
 import { shellQuote } from "../components/clients.ts";
 import {
-    DEV,
     DEV_OPTIONS,
     devEnvironment,
     ensureDevStack,

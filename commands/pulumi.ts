@@ -2,12 +2,12 @@
  * `npm run pulumi -- ARGUMENTS`: Pulumi as `npm run local` uses it: on the `dev` stack, with this
  * project's toolchain. For other stacks use your own Pulumi.
  */
+import { DEV } from "../toolchain/devStack.ts";
 import { ensureToolchain } from "../toolchain/index.ts";
 import { LOCAL_FLY } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
 import {
-    DEV,
     DEV_OPTIONS,
     devEnvironment,
     ensureDevStack,

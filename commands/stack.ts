@@ -1,7 +1,4 @@
-/**
- * Pulumi on the `dev` stack: its state, passphrase and configuration live in `.local/`, so neither a
- * user's backend nor the committed stack file is touched.
- */
+/** Pulumi on the `dev` stack. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
@@ -16,49 +13,45 @@ import {
 import { hostname } from "node:os";
 import path from "node:path";
 import { noteOf } from "../local/processes.ts";
-import { pulumiEnvironment } from "../toolchain/environment.ts";
+import { DEV, devStackIn, saltIn, withoutSalt, writeStackFile } from "../toolchain/devStack.ts";
 import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 
-export const DEV = "dev";
 const PROJECT = "appkata-mqtt";
 
-const BACKEND = path.join(LOCAL, "pulumi");
-const STATE = path.join(BACKEND, ".pulumi", "stacks", PROJECT, `${DEV}.json`);
-const PASSPHRASE_FILE = path.join(LOCAL, "passphrase");
-const STACK_FILE = path.join(ROOT, `Pulumi.${DEV}.yaml`);
-/** The committed stack file and this machine's salt, which `stack init` would write into it. */
-const LOCAL_STACK_FILE = path.join(LOCAL, `Pulumi.${DEV}.yaml`);
+const STACK = devStackIn(ROOT);
+const STATE = path.join(STACK.backend, ".pulumi", "stacks", PROJECT, `${DEV}.json`);
+
+/** Arguments that select the stack, for commands that read its configuration. */
+export const DEV_OPTIONS = STACK.select;
 
 /** In the local Fly's directory, as its README says. */
 const PUBLIC_CA = "public-ca.pem";
 
-const SALT = /^encryptionsalt: .*\n?/m;
-
 /** @param flyToken for the commands that talk to Fly */
 export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
     mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
-    if (!existsSync(PASSPHRASE_FILE)) {
+    const { passphraseFile } = STACK;
+    if (!existsSync(passphraseFile)) {
         // Of two commands started at once, one makes it.
-        const made = `${PASSPHRASE_FILE}.${process.pid}`;
+        const made = `${passphraseFile}.${process.pid}`;
         writeFileSync(made, randomBytes(32).toString("hex"), { mode: 0o600 });
         try {
-            linkSync(made, PASSPHRASE_FILE);
+            linkSync(made, passphraseFile);
         } catch (error) {
             if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
         } finally {
             rmSync(made);
         }
     }
-    mkdirSync(BACKEND, { recursive: true });
+    mkdirSync(STACK.backend, { recursive: true });
     // The user's own passphrase would win over the file, and make a state that only it can open.
     const inherited = { ...process.env };
     delete inherited.PULUMI_CONFIG_PASSPHRASE;
     return {
         ...inherited,
-        ...pulumiEnvironment(BACKEND),
-        PULUMI_CONFIG_PASSPHRASE_FILE: PASSPHRASE_FILE,
+        ...STACK.env,
         PULUMI_STACK: DEV,
         ...publicTrust(),
         ...(flyToken !== undefined && { FLY_API_TOKEN: flyToken }),
@@ -82,16 +75,16 @@ export function devStackExists(): boolean {
  * killed here may have left the salt in the committed file: it is taken from there, and put right.
  */
 export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
-    const found = readFileSync(STACK_FILE, "utf8");
-    const kept = [LOCAL_STACK_FILE, STACK_FILE].filter((file) => existsSync(file)).map(saltIn);
-    let salt = kept.find((line) => line !== undefined);
+    const { file, committed: committedFile } = STACK;
+    const found = readFileSync(committedFile, "utf8");
+    let salt = saltIn(file) ?? saltIn(committedFile);
     if (!devStackExists()) {
         const made = await capture([cli, "stack", "init", DEV, "--non-interactive"], {
             env,
             cwd: ROOT,
         });
-        salt = saltIn(STACK_FILE);
-        if (made.code !== 0) writeFileSync(STACK_FILE, found.replace(SALT, ""));
+        salt = saltIn(committedFile);
+        if (made.code !== 0) writeFileSync(committedFile, withoutSalt(found));
         if (made.code !== 0) throw new Error(`pulumi stack init ${DEV} failed:\n${made.stderr}`);
     }
     if (salt === undefined) {
@@ -100,13 +93,9 @@ export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promi
         );
     }
     // `stack init` reformats the file, so without a salt it is as it was found.
-    const committed = found.replace(SALT, "");
-    writeFileSync(LOCAL_STACK_FILE, `${salt}\n${committed}`, { mode: 0o600 });
-    if (readFileSync(STACK_FILE, "utf8") !== committed) writeFileSync(STACK_FILE, committed);
-}
-
-function saltIn(file: string): string | undefined {
-    return SALT.exec(readFileSync(file, "utf8"))?.[0].trimEnd();
+    const committed = withoutSalt(found);
+    writeStackFile(STACK, salt, committed);
+    if (readFileSync(committedFile, "utf8") !== committed) writeFileSync(committedFile, committed);
 }
 
 /**
@@ -115,7 +104,7 @@ function saltIn(file: string): string | undefined {
  * gone, nobody is working on the stack; and what a create did make, the next one of our providers finds.
  */
 export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
-    const folder = path.join(BACKEND, ".pulumi", "locks", "organization", PROJECT, DEV);
+    const folder = path.join(STACK.backend, ".pulumi", "locks", "organization", PROJECT, DEV);
     if (!existsSync(folder)) return;
     // Beside each lock the file backend keeps its attributes.
     const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
@@ -150,9 +139,6 @@ interface Lock {
     pid: number;
     hostname: string;
 }
-
-/** Arguments that select the stack, for commands that read its configuration. */
-export const DEV_OPTIONS = ["--stack", DEV, "--config-file", LOCAL_STACK_FILE];
 
 /** Runs the CLI with its output on the screen. @returns the exit code */
 export function runPulumi(cli: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {

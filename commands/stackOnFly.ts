@@ -1,14 +1,15 @@
 /** A stack's machine on Fly, for commands that work on it through the Machines API. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { FLY_MACHINES } from "../config/schema.ts";
+import { FLY_MACHINES } from "../config/defaults.ts";
 import { FlyClient } from "../providers/fly/client.ts";
 import { chooseToken } from "../providers/fly/token.ts";
+import { DEV } from "../toolchain/devStack.ts";
 import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { capture } from "../toolchain/process.ts";
 import { stackSettings } from "../toolchain/stackFile.ts";
 import { startFly } from "./fly.ts";
-import { DEV, devStackExists, stackOutputs } from "./stack.ts";
+import { devStackExists, stackOutputs } from "./stack.ts";
 
 export interface StackOnFly {
     client: FlyClient;

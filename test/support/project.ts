@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import type { Certificates } from "../../verification/target.ts";
-import { pulumiEnvironment } from "../../toolchain/environment.ts";
+import { devStackIn, saltIn, writeStackFile } from "../../toolchain/devStack.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
 import { pulumiCli } from "../../toolchain/pulumi.ts";
@@ -149,16 +149,12 @@ export class Project {
      * away what the program needs.
      */
     async cli(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
-        const local = path.join(this.dir, ".local");
-        const stackFile = path.join(local, "Pulumi.dev.yaml");
-        const salt = /^encryptionsalt: .*$/m.exec(readFileSync(stackFile, "utf8"))![0];
-        writeFileSync(stackFile, `${salt}\n${this.read("Pulumi.dev.yaml")}`);
+        const stack = devStackIn(this.dir);
+        writeStackFile(stack, saltIn(stack.file)!, this.read("Pulumi.dev.yaml"));
         this.#token ??= (await this.status()).token;
-        const select = ["--stack", "dev", "--config-file", stackFile];
         const plain = ["--non-interactive", "--color", "never"];
-        return this.shell([pulumiCli(), ...args, ...select, ...plain], {
-            ...pulumiEnvironment(path.join(local, "pulumi")),
-            PULUMI_CONFIG_PASSPHRASE_FILE: path.join(local, "passphrase"),
+        return this.shell([pulumiCli(), ...args, ...stack.select, ...plain], {
+            ...stack.env,
             FLY_API_TOKEN: this.#token,
             ...env,
         });
