@@ -125,11 +125,15 @@ function log(): Block {
 
 /**
  * What the ACL file does not grant is not allowed, on every listener: in 2.1 one without an ACL of its own
- * would allow all. In 2.0 not per listener: that keeps restored messages from everybody.
+ * would allow all. In 2.0 not per listener: that keeps restored messages from everybody. Retained messages
+ * are delivered only while their author may write there, which neither series checks unless it is told to;
+ * 2.1 checks no more what it has restored.
  */
 function users(series: Series, { clientCertificates }: BrokerConf): Block {
+    const ofRetained = "check_retain_source true";
     return series === "2.1"
         ? [
+              ofRetained,
               "global_plugin /usr/lib/mosquitto_acl_file.so",
               `plugin_opt_acl_file ${KEPT}/acl`,
               // A plugin that no listener uses ends the broker.
@@ -140,7 +144,12 @@ function users(series: Series, { clientCertificates }: BrokerConf): Block {
                         `plugin_opt_password_file ${KEPT}/passwd`,
                     ]),
           ]
-        : ["allow_anonymous false", `password_file ${KEPT}/passwd`, `acl_file ${KEPT}/acl`];
+        : [
+              ofRetained,
+              "allow_anonymous false",
+              `password_file ${KEPT}/passwd`,
+              `acl_file ${KEPT}/acl`,
+          ];
 }
 
 /** What a listener for clients has: so many of them, and nobody who is not a user. */

@@ -36,6 +36,7 @@ max_queued_bytes 8388608
 max_inflight_messages 20
 
 ${LOG}
+check_retain_source true
 global_plugin /usr/lib/mosquitto_acl_file.so
 plugin_opt_acl_file /etc/mosquitto/acl
 plugin_load password /usr/lib/mosquitto_password_file.so
@@ -93,6 +94,7 @@ max_queued_bytes 8388608
 max_inflight_messages 20
 
 ${LOG}
+check_retain_source true
 allow_anonymous false
 password_file /etc/mosquitto/passwd
 acl_file /etc/mosquitto/acl

@@ -75,6 +75,17 @@ describe("a deployed broker's certificates", function () {
         for (const ca of certificatesIn(both.caCertificatePem)) await connectTo(both, ca);
     });
 
+    it("are not left by the CA that signed them", async () => {
+        project.configure({ caTrusted: [2], caIssuer: 2 });
+        const preview = await project.pulumi(["preview"]);
+        assert.notEqual(preview.code, 0);
+        assert.match(
+            preview.output,
+            /caTrusted: CA 1 signs now, .* first caTrusted: \[1, 2\] with/,
+        );
+        project.configure({ caTrusted: [1, 2] });
+    });
+
     it("are of the new CA then, and a client with either goes on", async () => {
         const outputs = await upWith({ caIssuer: 2 });
         assert.equal(outputs.caCertificatePem, both.caCertificatePem);
