@@ -9,7 +9,7 @@ import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
  * every CONNECT, so it bounds how fast clients come back after a restart: with TLS a connection takes
  * 0.7 ms of a CPU, and 3.3 ms at 10,000 rounds. They add nothing to a generated password.
  */
-const ITERATIONS = 1000;
+export const ITERATIONS = 1000;
 
 export interface CredentialsArgs {
     users: User[];

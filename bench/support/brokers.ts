@@ -1,5 +1,6 @@
-/** The two brokers that are compared, each with a container of clients in its network. */
-import { spawn } from "node:child_process";
+/** The brokers that are compared, each with a container of clients in its network. */
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { ITERATIONS } from "../../components/credentials.ts";
 import { capture } from "../../toolchain/process.ts";
 import {
     BASE_IMAGES,
@@ -13,8 +14,8 @@ import { hashPassword } from "../../providers/kept/password.ts";
 
 export const USER = { username: "bench", password: "the bench's password" };
 const NAMES = ["appkata-bench.fly.dev", "127.0.0.1"];
-/** As the program hashes passwords. */
-const ITERATIONS = 10_000;
+/** What Fly gives a shared CPU at least, in microseconds. */
+const SHARE = { quota: 5000, period: 80_000 };
 
 /** Writes a script's standard input. */
 export type Input = (write: (text: string) => void) => Promise<void>;
@@ -24,11 +25,13 @@ export interface Side {
     caPem: string;
     /** Runs a script beside the broker, which is at 127.0.0.1; the CA's file is /ca.pem. */
     shell: (script: string, input?: Input) => Promise<string>;
+    /** Starts a command there. Its first line is its process's ID there, for who ends it. */
+    start: (command: string) => ChildProcessWithoutNullStreams;
 }
 
-export interface Sides {
-    ours: Side;
-    guide: Side;
+export type SideName = "ours" | "guide" | "guideIn21";
+
+export interface Sides extends Record<SideName, Side> {
     remove: () => Promise<void>;
 }
 
@@ -45,7 +48,9 @@ export async function loadSides(): Promise<Sides> {
         made.push(id);
         const shell = (script: string, input?: Input) => shellIn(id, script, input);
         await shell(`cat > /ca.pem <<'END'\n${caPem}\nEND`);
-        return { broker, caPem, shell };
+        const start = (command: string) =>
+            spawn("docker", ["exec", "-i", id, "sh", "-c", `echo $$; exec ${command}`]);
+        return { broker, caPem, shell, start };
     };
     try {
         const authority = await makeAuthority();
@@ -61,10 +66,13 @@ export async function loadSides(): Promise<Sides> {
                 ...givenConf(),
             },
         });
-        const seed = await makeSeedBroker(NAMES, { [USER.username]: USER.password });
+        const users = { [USER.username]: USER.password };
+        const seed = await makeSeedBroker(NAMES, users);
+        const newer = await makeSeedBroker(NAMES, users, "2.1");
         return {
             ours: await side(ours, authority.pem),
             guide: await side(seed.broker, seed.caPem),
+            guideIn21: await side(newer.broker, newer.caPem),
             remove,
         };
     } catch (error) {
@@ -96,13 +104,16 @@ function shellIn(container: string, script: string, input?: Input): Promise<stri
     });
 }
 
-/**
- * What Fly gives a shared CPU at least, 5 ms in 80 ms, so that the broker is what bounds the figures;
- * or all that there is.
- */
+/** Lets the broker have Fly's least share of a CPU, so that it bounds the figures; or all that there is. */
 export async function limitCpu(broker: BrokerContainer, to: "share" | "all"): Promise<void> {
-    const quota = ["--cpu-period", "80000", "--cpu-quota", to === "share" ? "5000" : "-1"];
-    await docker("update", ...quota, broker.container.id);
+    const quota = to === "share" ? SHARE.quota : -1;
+    const args = ["--cpu-period", String(SHARE.period), "--cpu-quota", String(quota)];
+    await docker("update", ...args, broker.container.id);
+}
+
+/** How much of its share a broker used: at 100 % it was the bound, below that the clients were. */
+export function sharePercent(cpuSeconds: number, seconds: number): number {
+    return (cpuSeconds / seconds / (SHARE.quota / SHARE.period)) * 100;
 }
 
 /** The processor seconds that the broker has used so far, and the megabytes that it holds. */

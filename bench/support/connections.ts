@@ -1,13 +1,16 @@
 import mqtt from "mqtt";
 import { capture } from "../../toolchain/process.ts";
-import { limitCpu, usedBy, USER, type Side } from "./brokers.ts";
+import { limitCpu, sharePercent, usedBy, USER, type Side } from "./brokers.ts";
 
-const SECONDS = 3;
+const SECONDS = 4;
 /** Enough that the clients' share of the work does not bound the broker's. */
-const CLIENTS = 2;
+const CLIENTS = 4;
 const IDLE = 300;
 
-/** Full handshakes a second by OpenSSL's `s_time`, with a sixteenth of a CPU for the broker, and how many a second of the broker's processor makes. */
+/**
+ * Full handshakes a second by OpenSSL's `s_time`, with Fly's least share of a CPU for the broker; how many
+ * a second of its processor makes; and how much of its share it used.
+ */
 export async function connectionsPerSecond({ broker }: Side): Promise<Record<string, number>> {
     await limitCpu(broker, "share");
     const target = `127.0.0.1:${await broker.port()}`;
@@ -25,15 +28,24 @@ export async function connectionsPerSecond({ broker }: Side): Promise<Record<str
         if (!made) throw new Error(`openssl s_time: ${stdout}${stderr}`);
         return sum + Number(made[1]);
     }, 0);
-    return { "": count / seconds, "per second of the broker's CPU": count / (cpu - before.cpu) };
+    return {
+        "": count / seconds,
+        "per second of the broker's CPU": count / (cpu - before.cpu),
+        "% of its share used": sharePercent(cpu - before.cpu, seconds),
+    };
 }
 
-/** Kilobytes that the broker holds for each of many idle clients, which are MQTT.js's. */
+/**
+ * Kilobytes that a broker holds for each of many idle clients, which are MQTT.js's. It is started anew:
+ * what it has held once for others it would take again.
+ */
 export async function memoryPerConnection({
     broker,
     caPem,
 }: Side): Promise<Record<string, number>> {
     await limitCpu(broker, "all");
+    await broker.stop();
+    await broker.start();
     const port = await broker.port();
     const before = await usedBy(broker);
     const clients = await Promise.all(

@@ -1,6 +1,6 @@
 /** Load by mosquitto_pub and mosquitto_sub, beside the broker. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { limitCpu, usedBy, USER, type Side } from "./brokers.ts";
+import { limitCpu, sharePercent, usedBy, USER, type Side } from "./brokers.ts";
 
 export interface Shape {
     name: string;
@@ -10,11 +10,15 @@ export interface Shape {
 }
 
 /**
- * Messages that come at once, of all publishers. What a subscriber's queue does not hold is dropped: with
- * QoS 1 that is beyond 1000, in both brokers.
+ * Messages under way to each subscriber: so many that the broker always has work, and fewer than the 1000
+ * beyond which both brokers drop.
  */
-const BURST = { 0: 5000, 1: 900 };
-const BURSTS = { 0: 4, 1: 10 };
+const UNDER_WAY = 900;
+const BATCH = 90;
+const WARM_UP_MS = 1000;
+const MEASURED_MS = 4000;
+/** Without a delivery for so long, what was under way counts as dropped, and the load goes on. */
+const STALLED_MS = 3000;
 const PADDING = "x".repeat(60);
 const PACED = 400;
 const PACE_MS = 5;
@@ -23,62 +27,107 @@ const client = (qos: number) =>
     `-h 127.0.0.1 -p 1883 -u ${USER.username} -P "${USER.password}" --cafile /ca.pem -q ${qos}`;
 
 /**
- * Deliveries a second of all subscribers, between the first and the last of each burst, with a
- * sixteenth of a CPU for the broker; and what of its CPU a million of them take.
+ * Deliveries a second to all subscribers, with Fly's least share of a CPU for the broker; what of its CPU
+ * a million of them take; how much of its share it used; and how many arrived.
  */
 export async function rateOf(side: Side, shape: Shape): Promise<Record<string, number>> {
-    const { publishers, subscribers } = shape;
-    const qos = shape.qos as 0 | 1;
-    // Each of them is delivered to every subscriber.
-    const each = Math.round(BURST[qos] / publishers / (subscribers > 1 ? 4 : 1));
-    const expected = each * publishers;
-    await limitCpu(side.broker, "share");
-    const before = await usedBy(side.broker);
-    const out = await side.shell(`
-        rm -rf /tmp/load; mkdir /tmp/load; cd /tmp/load
-        for s in $(seq ${subscribers}); do
-            mosquitto_sub ${client(qos)} -t load -t ready -F '%U %p' > out.$s & started="$started $!"
-        done
-        # A retained message tells that the subscriptions are there.
-        mosquitto_pub ${client(1)} -r -t ready -m 0
-        for s in $(seq ${subscribers}); do until [ -s out.$s ]; do sleep 0.05; done; done
-        for p in $(seq ${publishers}); do
-            mkfifo in.$p
-            mosquitto_pub ${client(qos)} -t load -l < in.$p & started="$started $!"
-            sleep 600 > in.$p & started="$started $!"
-        done
-        sleep 1
-        for burst in $(seq ${BURSTS[qos]}); do
-            yes "$burst ${PADDING}" | head -n ${each} > burst
-            for p in $(seq ${publishers}); do cat burst > in.$p & done
-            tries=0; seen=
-            until [ $tries = 20 ]; do
-                now=$(cat out.* | grep -c " $burst x")
-                [ $now -ge ${expected * subscribers} ] && break
-                [ "$now" = "$seen" ] && tries=$((tries + 1)) || tries=0
-                seen=$now; sleep 0.1
-            done
-        done
-        mosquitto_pub ${client(1)} -r -t ready -n
-        kill $started; wait $started 2>/dev/null
-        for s in $(seq ${subscribers}); do cat out.$s | awk '
-            $2 > 0 && $2 != burst { if (burst) seconds += last - first; burst = $2; first = $1; skipped++ }
-            $2 > 0 { count++; last = $1 }
-            END { print count, skipped, seconds + last - first }'
-        done`);
-    const after = await usedBy(side.broker);
-    let rate = 0;
-    let delivered = 0;
-    for (const line of out.trim().split("\n")) {
-        const [count, skipped, seconds] = line.split(" ").map(Number);
-        delivered += count!;
-        rate += (count! - skipped!) / seconds!;
+    const { qos } = shape;
+    await limitCpu(side.broker, "all");
+    // A retained message tells that the subscriptions are there.
+    await side.shell(`mosquitto_pub ${client(1)} -r -t ready -m ready`);
+    const subscribers = Array.from({ length: shape.subscribers }, () =>
+        linesOf(side.start(`mosquitto_sub ${client(qos)} -t load -t ready -F %p`)),
+    );
+    const publishers = Array.from({ length: shape.publishers }, () =>
+        linesOf(side.start(`mosquitto_pub ${client(qos)} -t load -l`)),
+    );
+    try {
+        // The process's ID, and the retained message.
+        const ready = () =>
+            subscribers.every(({ lines }) => lines() >= 2) &&
+            publishers.every(({ lines }) => lines() >= 1);
+        for (let waited = 0; !ready(); waited += 20) {
+            if (waited > 60_000) throw new Error("Mosquitto's clients do not start");
+            await sleep(20);
+        }
+        await limitCpu(side.broker, "share");
+        return await pump(side, publishers, subscribers);
+    } finally {
+        await limitCpu(side.broker, "all");
+        for (const { child } of publishers) child.stdin.end();
+        const pids = [...subscribers, ...publishers].map(({ pid }) => pid()).join(" ");
+        await side.shell(`kill ${pids}; mosquitto_pub ${client(1)} -r -t ready -n`);
     }
-    return {
-        "": rate,
-        "broker's CPU, s per million": ((after.cpu - before.cpu) / delivered) * 1e6,
-        "delivered, %": (delivered / (expected * BURSTS[qos] * subscribers)) * 100,
+}
+
+/** Keeps so many messages under way and counts them, first unmeasured, then measured. */
+async function pump(
+    { broker }: Side,
+    publishers: Lines[],
+    subscribers: Lines[],
+): Promise<Record<string, number>> {
+    const batch = `${PADDING}\n`.repeat(BATCH);
+    const received = () => subscribers.map(({ lines }) => lines() - 2);
+    const total = () => received().reduce((sum, one) => sum + one, 0);
+    let sent = 0;
+    let dropped = 0;
+    let next = 0;
+    let seen = { count: 0, at: performance.now() };
+    const feed = () => {
+        const now = { count: total(), at: performance.now() };
+        if (now.count !== seen.count) seen = now;
+        else if (now.at - seen.at > STALLED_MS) {
+            dropped = sent * subscribers.length - now.count;
+            seen = now;
+        }
+        const slowest = Math.min(...received()) + dropped / subscribers.length;
+        while (sent - slowest + BATCH <= UNDER_WAY) {
+            publishers[next++ % publishers.length]!.child.stdin.write(batch);
+            sent += BATCH;
+        }
     };
+    const timer = setInterval(feed, 2);
+    const look = async () => ({
+        count: total(),
+        at: performance.now(),
+        ...(await usedBy(broker)),
+    });
+    try {
+        await sleep(WARM_UP_MS);
+        const from = await look();
+        await sleep(MEASURED_MS);
+        const to = await look();
+        const seconds = (to.at - from.at) / 1000;
+        const cpu = to.cpu - from.cpu;
+        const count = to.count - from.count;
+        return {
+            "": count / seconds,
+            "broker's CPU, s per million": (cpu / count) * 1e6,
+            "% of its share used": sharePercent(cpu, seconds),
+            "% dropped": (dropped / (sent * subscribers.length)) * 100,
+        };
+    } finally {
+        clearInterval(timer);
+    }
+}
+
+interface Lines {
+    child: ReturnType<Side["start"]>;
+    /** How many it has written, its process's ID among them. */
+    lines: () => number;
+    pid: () => number;
+}
+
+function linesOf(child: ReturnType<Side["start"]>): Lines {
+    let count = 0;
+    let head = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+        if (!head.includes("\n")) head += chunk.toString();
+        for (const byte of chunk) if (byte === 10) count++;
+    });
+    child.stderr.resume();
+    child.stdin.on("error", () => undefined);
+    return { child, lines: () => count, pid: () => Number(head.split("\n")[0]) };
 }
 
 /** Milliseconds from a line of the publisher's input to delivery, of messages that are paced. */

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
+import type { Series } from "../../broker/conf.ts";
 import { BASE_IMAGES, BrokerContainer } from "./brokerContainer.ts";
 
 /**
@@ -39,13 +40,14 @@ export interface SeedBroker {
  *
  * @param names what its certificate is for
  * @param users name → password
+ * @param series 2.0 is what the guide's tag, `openssl`, has
  */
 export async function makeSeedBroker(
     names: string[],
     users: Record<string, string>,
+    series: Series = "2.0",
 ): Promise<SeedBroker> {
-    // The guide's tag, `openssl`, is this version.
-    const image = BASE_IMAGES["2.0"];
+    const image = BASE_IMAGES[series];
     await ensureBaseImage(image, () => undefined);
     const { ca, certificate, key } = await rsaCertificate(names);
     const broker = await BrokerContainer.create({
