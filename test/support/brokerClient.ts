@@ -55,12 +55,14 @@ export async function retained(
     const client = await logInTo(broker, authority, options);
     const received = new Map<string, string>();
     const last = `${below}/last-of-all`;
-    const came = new Promise<void>((resolve) => {
+    const came = new Promise<void>((resolve, reject) => {
         client.on("message", (topic, payload) => {
             if (topic === last) resolve();
             else received.set(topic, payload.toString());
         });
+        client.on("close", () => reject(new Error(`cut off after ${received.size} messages`)));
     });
+    came.catch(() => undefined);
     await client.subscribeAsync(`${below}/#`, { qos: 0 });
     await client.publishAsync(last, "", { qos: 0 });
     await came;
