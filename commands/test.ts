@@ -50,6 +50,7 @@ const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
     { name: "fuzz" },
     { name: "verification" },
     { name: "e2e" },
+    { name: "conformance" },
     // Mostly waiting, each phase on a Fly of its own.
     { name: "crash", mocha: ["--parallel", "--jobs", "2"] },
     { name: "faults" },

@@ -1,13 +1,15 @@
 """Runs the MQTT 5.0 cases of Paho's own tests against a broker that is there already.
 
 python3 paho5.py FOLDER PORT: FOLDER is the unpacked source package of paho-mqtt, PORT a plain MQTT port
-on localhost. A line of JSON for each case: name, outcome, detail.
+on localhost. A line of JSON for each case: name, outcome, detail. Detail: the suite's line and its error.
+What must come may take longer here than the suite's two or five seconds, since a machine may be busy.
 """
 
 import io
 import json
 import os
 import sys
+import traceback
 import types
 import unittest
 from contextlib import redirect_stdout
@@ -25,15 +27,30 @@ def use_ours(cls, port=None):
     cls._test_broker_port = globals()["port"]
 
 
+# Seconds.
+PATIENCE = 15
+
+
+def patiently(queue):
+    return lambda callbacks: getattr(callbacks, queue).get(timeout=PATIENCE)
+
+
+for name in ("connected", "disconnected", "published", "subscribed", "unsubscribed"):
+    setattr(suite.Callbacks, f"wait_{name}", patiently(f"{name}s"))
+suite.Callbacks.get_messages.__defaults__ = (PATIENCE,)
+suite.DEFAULT_TIMEOUT = PATIENCE
+
 suite._TestBase._start_broker = classmethod(use_ours)
 suite._TestBase.tearDownClass = classmethod(lambda cls: None)
 
 
 class Lines(unittest.TestResult):
     def tell(self, test, outcome, error=None):
-        detail = str(error[1]).strip().split("\n")[0] if error else ""
-        if error and not detail:
-            detail = type(error[1]).__name__
+        detail = ""
+        if error:
+            frames = [f for f in traceback.extract_tb(error[2]) if f.filename == suite.__file__]
+            said = str(error[1]).strip().split("\n")[0] or type(error[1]).__name__
+            detail = f"line {frames[-1].lineno if frames else '?'}: {said}"
         print(json.dumps({"name": test.id().split(".")[-1], "outcome": outcome, "detail": detail}),
               file=sys.__stdout__, flush=True)
 
