@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { connect, type Socket } from "node:net";
+import type { MqttClient } from "mqtt";
+import { collect, logInTo } from "../support/brokerClient.ts";
+import {
+    BrokerContainer,
+    buildBroker,
+    CONF,
+    givenConf,
+    passwordLine,
+} from "../support/brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { until } from "../support/until.ts";
+
+const HOSTNAME = "appkata-test.fly.dev";
+const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
+const CONNECTIONS = 10_000;
+const INSIDE = 20;
+
+/** 2.0 is no different, but drops them after 90 seconds. */
+describe("10,000 half-open connections to a machine of 256 MB", function () {
+    this.timeout(90_000);
+    let authority: Authority;
+    let broker: BrokerContainer;
+    let inside: MqttClient[];
+    let cutOff = 0;
+    const sockets: Socket[] = [];
+
+    before(async () => {
+        authority = await makeAuthority();
+        const certificate = await issue(authority, [HOSTNAME]);
+        broker = await BrokerContainer.create({
+            image: await buildBroker("2.1"),
+            memoryMb: 256,
+            // What a machine may give; the broker needs more.
+            host: { Ulimits: [{ Name: "nofile", Soft: 256, Hard: 4096 }] },
+            files: {
+                "/run/appkata/server.crt": certificate.chain,
+                "/run/appkata/server.key": certificate.key,
+                "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
+                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
+                ...givenConf(),
+            },
+        });
+        await broker.start();
+        inside = await Promise.all(
+            Array.from({ length: INSIDE }, () => logInTo(broker, authority, ADA)),
+        );
+        for (const client of inside) client.on("close", () => cutOff++);
+    });
+    after(async () => {
+        for (const socket of sockets) socket.destroy();
+        for (const client of inside) client.end(true);
+        await broker.remove();
+    });
+
+    /** Connections that the broker has. */
+    async function held(): Promise<number> {
+        const listed = await broker.exec("netstat", "-tn");
+        return listed.split("\n").filter((line) => /:1883 .* ESTABLISHED/.test(line)).length;
+    }
+
+    it("do not end it, nor cut off or keep waiting who is there", async () => {
+        const host = await broker.privateAddress();
+        // Connected, and then silent. Those that it has no room for it closes, or never learns of.
+        await Promise.all(
+            Array.from({ length: CONNECTIONS }, () => {
+                const socket = connect({ host, port: 1883 });
+                sockets.push(socket);
+                return new Promise<void>((resolve) => {
+                    socket.once("connect", resolve).once("close", () => resolve());
+                    socket.on("error", () => undefined);
+                });
+            }),
+        );
+        await until(async () => (await held()) === CONF.limits.connections);
+        const came = Promise.all(inside.map((client) => collect(client, 1)));
+        await Promise.all(inside.map((client) => client.subscribeAsync("live", { qos: 1 })));
+        await inside[0]!.publishAsync("live", "here", { qos: 1 });
+        for (const received of await came) assert.equal(received.get("live"), "here");
+        assert.match(await broker.log(), /denied: max_connections exceeded/);
+        const { State } = await broker.container.inspect();
+        assert.deepEqual([State.Running, State.OOMKilled], [true, false]);
+    });
+
+    it("are dropped by it after half a minute, and clients come in again", async () => {
+        await until(async () => (await held()) === INSIDE, 500);
+        assert.ok(sockets.some((socket) => !socket.destroyed && socket.readyState === "open"));
+        const client = await logInTo(broker, authority, ADA);
+        await client.publishAsync("live", "again", { qos: 1 });
+        await client.endAsync();
+        assert.equal(cutOff, 0);
+    });
+});
