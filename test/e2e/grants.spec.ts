@@ -115,4 +115,28 @@ describe("users of a deployed broker", function () {
         assert.match(outputs.subscribeCommand, /\/\/writer:\S+\/shared\/# /);
         assert.match(outputs.publishCommand, /\/\/writer:\S+\/data\/writer\/tests /);
     });
+
+    it("fail the up where the broker grants what is not granted, which says what came through", async () => {
+        const file = "components/credentials.ts";
+        const program = project.read(file);
+        const text = "aclFile({ users, everyone, internal: [VERIFIER_ACCESS], removed })";
+        assert.ok(program.includes(text));
+        // A mistake in the program: of settings alone nobody can make it.
+        project.edit(file, () =>
+            program.replace(
+                text,
+                `${text} + "\\nuser appkata-verification\\ntopic readwrite #\\n"`,
+            ),
+        );
+        const up = await project.up();
+        assert.notEqual(up.code, 0);
+        assert.match(
+            up.output,
+            /FAILED +\d+ ms +grants - expected nothing that appkata-verification is not granted, saw: a message on appkata-mqtt\/verification-/,
+        );
+        assert.match(up.output, /a message on appkata-mqtt\/verification-not-granted\//);
+        project.edit(file, () => program);
+        const again = await project.up();
+        assert.equal(again.code, 0, again.output);
+    });
 });
