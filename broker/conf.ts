@@ -152,10 +152,16 @@ function users(series: Series, { clientCertificates }: BrokerConf): Block {
           ];
 }
 
-/** What a listener for clients has: so many of them, and nobody who is not a user. */
-function forClients(series: Series, { limits }: BrokerConf, by = "password"): Block {
+/**
+ * What a listener for clients has: so many of them, and nobody who is not a user. 2.1 counts them over all
+ * listeners too; 2.0 cannot, so there each has its part of what the machine takes.
+ */
+function forClients(series: Series, conf: BrokerConf, by = "password"): Block {
+    const listeners =
+        1 + Number(conf.clientCertificates === "optional") + Number(conf.webSockets !== "off");
+    const part = Math.max(1, Math.floor(conf.limits.connections / listeners));
     return [
-        `max_connections ${limits.connections}`,
+        `max_connections ${series === "2.1" ? conf.limits.connections : part}`,
         ...(series === "2.1" ? ["listener_allow_anonymous false"] : []),
         ...(series === "2.1" && by === "password" ? ["plugin_use password"] : []),
     ];

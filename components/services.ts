@@ -7,7 +7,18 @@ import {
 } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 
-/** What Fly's proxy brings from outside to the machine's listeners: one external port each. */
+/**
+ * Connections that Fly's proxy brings to a service for each that the broker takes. The broker is the one to
+ * refuse: it says so at once, while the proxy lets a client wait, and learns late that a connection has
+ * ended. Above it the proxy keeps a flood away from the machine. Unset, Fly's proxy knows no hard limit, and
+ * takes a machine for loaded from 20 connections on; flyctl once wrote 25 as hard limit.
+ */
+const PROXY_HEADROOM = 1.25;
+
+/**
+ * What Fly's proxy brings from outside to the machine's listeners: one external port each. Another limit
+ * of connections restarts the machine, as it does in the broker's configuration.
+ */
 export function servicesOf({ port, webSocketsPort, broker, clientCertificates }: Settings) {
     const service = (internal_port: number, entry: Record<string, unknown> & { port: number }) => ({
         protocol: "tcp" as const,
@@ -15,6 +26,11 @@ export function servicesOf({ port, webSocketsPort, broker, clientCertificates }:
         ports: [entry],
         autostart: true,
         autostop: "off" as const,
+        concurrency: {
+            type: "connections",
+            soft_limit: broker.limits.connections,
+            hard_limit: Math.ceil(broker.limits.connections * PROXY_HEADROOM),
+        },
     });
     const services = [
         broker.tls === "edge"

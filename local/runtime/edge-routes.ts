@@ -10,6 +10,8 @@ const RETRY_MS = 100;
 const RETRY_FOR_MS = 8000;
 /** How long a connection waits for a machine that was started on its behalf. */
 const AUTOSTART_MS = 30_000;
+/** Where a service sets none. A hard limit it then has not. */
+const SOFT_LIMIT = 20;
 
 export interface EdgeHooks {
     /** The container address of a started machine. */
@@ -27,7 +29,7 @@ export interface Target {
     entry: Port;
 }
 
-/** A connection to a machine. It counts as the machine's load until it closes. */
+/** A connection to a machine. It counts as its service's load until it closes. */
 export interface Reached extends Target {
     upstream: Socket;
 }
@@ -50,6 +52,7 @@ function carries(address: IpRecord, { handlers = [] }: Port): boolean {
 export class Routes {
     readonly #store: Store;
     readonly #hooks: EdgeHooks;
+    /** Connections by machine and service: Fly's limits are for each service of each machine. */
     readonly #load = new Map<string, number>();
 
     constructor(store: Store, hooks: EdgeHooks) {
@@ -121,13 +124,14 @@ export class Routes {
         return asleep !== undefined || coming ? AUTOSTART_MS : 0;
     }
 
-    /** Started, healthy, below its hard limit, and of those the least loaded. */
+    /** Started, healthy, below its hard limit; of those below the soft limit first, then the least loaded. */
     #choose(targets: readonly Target[]): Target | undefined {
-        const open = targets.filter(({ machine, service }) => {
+        const open = targets.filter((target) => {
+            const { machine, service } = target;
             if (machine.state !== "started") return false;
             if ((this.#hooks.address(machine.id) ?? "") === "") return false;
             const limit = service.concurrency?.hard_limit;
-            if (limit !== undefined && this.#loadOf(machine.id) >= limit) return false;
+            if (limit !== undefined && this.#loadOf(target) >= limit) return false;
             return checksOf(machine.config)
                 .filter((one) => machine.config.services?.[one.service ?? -1] === service)
                 .every((one) =>
@@ -136,18 +140,23 @@ export class Routes {
                     ),
                 );
         });
-        return open.sort((a, b) => this.#loadOf(a.machine.id) - this.#loadOf(b.machine.id))[0];
+        const full = (target: Target) =>
+            this.#loadOf(target) >= (target.service.concurrency?.soft_limit ?? SOFT_LIMIT);
+        return open.sort(
+            (a, b) => Number(full(a)) - Number(full(b)) || this.#loadOf(a) - this.#loadOf(b),
+        )[0];
     }
 
-    #connect({ machine, service }: Target): Promise<Socket | undefined> {
-        this.#count(machine.id, 1);
+    #connect(target: Target): Promise<Socket | undefined> {
+        const { machine, service } = target;
+        this.#count(target, 1);
         const upstream = connect({
             host: this.#hooks.address(machine.id) ?? "",
             port: service.internal_port,
             allowHalfOpen: true,
             noDelay: true,
         });
-        upstream.once("close", () => this.#count(machine.id, -1));
+        upstream.once("close", () => this.#count(target, -1));
         return new Promise((resolve) => {
             const failed = () => resolve(undefined);
             upstream.once("error", failed);
@@ -159,13 +168,17 @@ export class Routes {
         });
     }
 
-    #loadOf(machine: string): number {
-        return this.#load.get(machine) ?? 0;
+    #loadOf(target: Target): number {
+        return this.#load.get(keyOf(target)) ?? 0;
     }
 
-    #count(machine: string, change: 1 | -1): void {
-        const load = this.#loadOf(machine) + change;
-        if (load > 0) this.#load.set(machine, load);
-        else this.#load.delete(machine);
+    #count(target: Target, change: 1 | -1): void {
+        const load = this.#loadOf(target) + change;
+        if (load > 0) this.#load.set(keyOf(target), load);
+        else this.#load.delete(keyOf(target));
     }
+}
+
+function keyOf({ machine, service }: Target): string {
+    return `${machine.id}:${service.internal_port}`;
 }

@@ -60,19 +60,21 @@ crlfile /etc/mosquitto/certs/client-ca.crl
 require_certificate true
 use_identity_as_username true
 `;
-        const connections = `max_connections ${CONF.limits.connections}\n`;
-        const anonymous = {
-            "2.1": `${connections}listener_allow_anonymous false\n`,
-            "2.0": connections,
-        };
+        const all = `max_connections ${CONF.limits.connections}\n`;
+        // 2.0 counts by listener.
+        const half = `max_connections ${CONF.limits.connections / 2}\n`;
+        const [single, ofTwo] = [
+            { "2.1": `${all}listener_allow_anonymous false\n`, "2.0": all },
+            { "2.1": `${all}listener_allow_anonymous false\n`, "2.0": half },
+        ];
         for (const series of SERIES) {
             const optional = renderConf(series, { ...CONF, clientCertificates: "optional" });
             const usual = renderConf(series, CONF);
-            const own = `\nlistener 1885\n${anonymous[series]}${ofClients}`;
+            const own = `\nlistener 1885\n${ofTwo[series]}${ofClients}`;
             assert.ok(optional.includes(own), optional);
-            assert.equal(optional.replace(own, ""), usual);
+            assert.equal(optional.replace(own, "").replace(half, all), usual);
             const required = renderConf(series, { ...CONF, clientCertificates: "required" });
-            assert.ok(required.includes(`\nlistener 1883\n${anonymous[series]}${ofClients}`));
+            assert.ok(required.includes(`\nlistener 1883\n${single[series]}${ofClients}`));
             assert.equal(required.includes("password"), series === "2.0");
             assert.equal(required.split("\nlistener ").length, usual.split("\nlistener ").length);
         }
@@ -106,6 +108,26 @@ listener 9883
 max_connections 10
 `,
         );
+    });
+
+    it("lets no more clients in than the machine takes, over all listeners", () => {
+        for (const connections of [1024, 100, 7]) {
+            const limits = { ...CONF.limits, connections };
+            for (const webSockets of ["off", "edge", "broker"] as const) {
+                for (const clientCertificates of ["off", "optional", "required"] as const) {
+                    const conf = { ...CONF, limits, webSockets, clientCertificates };
+                    // The last listener is the health check's.
+                    const each = renderConf("2.0", conf)
+                        .match(/^max_connections \d+$/gm)!
+                        .slice(0, -1)
+                        .map((line) => Number(line.split(" ")[1]));
+                    const sum = each.reduce((a, b) => a + b, 0);
+                    assert.ok(sum <= connections && sum > connections - each.length, `${sum}`);
+                    const global = `global_max_connections ${connections + 10}\n`;
+                    assert.ok(renderConf("2.1", conf).includes(global));
+                }
+            }
+        }
     });
 
     it("has the longest keepalive and the sessions' expiry where they are set", () => {

@@ -168,6 +168,60 @@ describe("local Fly: the TCP edge", function () {
         await api.destroy("edge", machine.id);
     });
 
+    /** A connection that the machine has answered, and that stays. */
+    async function enter(port: number): Promise<Socket> {
+        const socket = connect({ host: v4, port });
+        await new Promise((resolve, reject) => {
+            socket.once("data", resolve);
+            socket.once("close", () => reject(new Error("closed unanswered")));
+            socket.once("error", reject);
+            socket.write("hello");
+        });
+        return socket;
+    }
+
+    it("brings a service no more connections than its hard limit, whatever others have", async () => {
+        const concurrency = { type: "connections", soft_limit: 1, hard_limit: 2 };
+        const services = [
+            service(7000, [{ port: 10000 }], { concurrency }),
+            service(7001, [{ port: 10001 }], { concurrency }),
+            service(7002, [{ port: 10002 }]),
+        ];
+        const command = [7000, 7001, 7002].map((port) => `nc -ll -p ${port} -e /bin/cat`);
+        const machine = await api.start("edge", serving(command.join(" & "), services));
+        const inside = [await enter(10000), await enter(10000)];
+        await assert.rejects(enter(10000), /closed unanswered|ECONNRESET/);
+        inside.push(await enter(10001));
+        inside[0]!.destroy();
+        inside.push(await eventually("a place is free", () => enter(10000).catch(() => undefined)));
+        // Without limits there is no hard one, and the soft one refuses nobody.
+        for (let i = 0; i < 26; i++) inside.push(await enter(10002));
+        for (const socket of inside) socket.destroy();
+        await api.destroy("edge", machine.id);
+    });
+
+    it("turns to the machine that is below its soft limit first", async () => {
+        const say = (word: string, soft_limit: number) =>
+            serving(`echo 'echo ${word}; sleep 60' > /tmp/s; nc -ll -p 7000 -e /bin/sh /tmp/s`, [
+                service(7000, [{ port: 10000 }], { concurrency: { soft_limit } }),
+            ]);
+        const small = await api.start("edge", say("small", 1));
+        const large = await api.start("edge", say("large", 9));
+        const seen: string[] = [];
+        for (let i = 0; i < 5; i++) {
+            const socket = connect({ host: v4, port: 10000 });
+            seen.push(
+                await new Promise((resolve) => socket.once("data", (d) => resolve(d.toString()))),
+            );
+        }
+        assert.deepEqual(seen.map((word) => word.trim()).sort(), [
+            ...Array.from({ length: 4 }, () => "large"),
+            "small",
+        ]);
+        await api.destroy("edge", small.id);
+        await api.destroy("edge", large.id);
+    });
+
     it("tells a machine who connects, by the PROXY protocol", async () => {
         const services = [
             service(7000, [
