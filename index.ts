@@ -4,6 +4,7 @@ import { Certificates } from "./components/certificates.ts";
 import { ClientCertificates } from "./components/clientCertificates.ts";
 import { clientCommands, keepCaFile } from "./components/clients.ts";
 import { Credentials } from "./components/credentials.ts";
+import { EdgeCertificates } from "./components/edgeCertificates.ts";
 import { FlyApp } from "./components/flyApp.ts";
 import { Image } from "./components/image.ts";
 import { Revocation } from "./components/revocation.ts";
@@ -26,6 +27,11 @@ const certificates = new Certificates("certificates", {
     authorities: settings.authorities,
     deployed,
 });
+
+const { tls, webSockets } = settings.broker;
+const { endpoint, hostnames } = settings;
+const atEdge = hostnames.length > 0 && (tls === "edge" || webSockets === "edge");
+const edge = atEdge ? new EdgeCertificates("edge", { endpoint, app, hostnames }) : undefined;
 
 const { mode, port: certificatePort } = settings.clientCertificates;
 const devices = settings.users.filter((user) => user.certificate).map(({ name }) => name);
@@ -75,7 +81,6 @@ const broker = new Broker("broker", {
 const { port, webSocketsPort } = settings;
 export const { appName, hostname } = app;
 export const { address } = app;
-const { tls, webSockets } = settings.broker;
 
 const proofs = clientCerts?.verification.apply((pairs) => ({
     port: mode === "required" ? port : certificatePort,
@@ -114,6 +119,7 @@ export const webSocketUrl =
     webSockets === "off" ? undefined : pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`;
 export const caCertificatePem = certificates.caPem;
 export const { expiry } = certificates;
+export const edgeHostnames = edge?.hostnames;
 export const { machineId, volumeId } = broker;
 export const imageDigest = image.digest;
 export const users = credentials.passwords;

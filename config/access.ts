@@ -9,7 +9,6 @@ export interface AccessSettings {
     ipv6: boolean;
     sharedIpv4: boolean;
     connectBy: "hostname" | "address";
-    hostnames: string[];
 }
 
 /** External port of MQTT over WebSockets unless the setting says another. */
@@ -47,11 +46,6 @@ export function accessProblems(data: AccessSettings): string[] {
     if (data.tls === "edge" && data.connectBy === "address") {
         problems.push(
             "connectBy: must be hostname with tls: edge, since Fly's certificate is for the name only",
-        );
-    }
-    if (data.tls === "edge" && data.webSockets !== "broker" && data.hostnames.length > 0) {
-        problems.push(
-            "hostnames: are for the broker's own certificate, which no client sees with tls: edge",
         );
     }
     return problems;

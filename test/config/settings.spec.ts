@@ -200,10 +200,6 @@ describe("settings", () => {
         ],
         [{ tls: "edge", ipv6: "false" }, /^ipv6, ipv4: both are false, so no client/],
         [{ tls: "edge", connectBy: "address" }, /^connectBy: must be hostname with tls: edge/],
-        [
-            { tls: "edge", hostnames: JSON.stringify(["mqtt.example.com"]) },
-            /^hostnames: are for the broker's own certificate/,
-        ],
         [{ tls: "off" }, /^tls: must be broker or edge; it is "off"$/],
         [{ webSockets: "on" }, /^webSockets: must be off, edge or broker; it is "on"$/],
         [{ webSocketsPort: "443" }, /^webSocketsPort: is for webSockets, which is off; it is 443$/],

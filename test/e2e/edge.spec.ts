@@ -4,6 +4,7 @@ import path from "node:path";
 import mqtt from "mqtt";
 import { ensureBrowser } from "../../toolchain/testTools.ts";
 import { runPage } from "../support/browser.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
 import { Project, type Outputs } from "../support/project.ts";
 
 const WSS_PORT = 10443;
@@ -25,6 +26,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
             ipv6: false,
             sharedIpv4: true,
             connectBy: "hostname",
+            hostnames: ["mqtt.example.com"],
         });
     });
     after(async () => {
@@ -34,6 +36,14 @@ describe("TLS at Fly's edge, and WebSockets", function () {
     async function publicCa(): Promise<string> {
         const { publicCaFile } = await project.status();
         return readFileSync(publicCaFile, "utf8");
+    }
+
+    async function certificatesAtFly(): Promise<{ name: string; acme: boolean }[]> {
+        const answer = await project.fly("GET", `/apps/${outputs.appName}/certificates`);
+        const { certificates } = (await answer.json()) as {
+            certificates: { hostname: string; acme_requested: boolean }[];
+        };
+        return certificates.map((one) => ({ name: one.hostname, acme: one.acme_requested }));
     }
 
     function client(ca: string, more: mqtt.IClientOptions): Promise<mqtt.MqttClient> {
@@ -88,6 +98,35 @@ describe("TLS at Fly's edge, and WebSockets", function () {
             assert.ok(command.includes(" --tls-use-os-certs"), command);
             assert.ok(!command.includes("--cafile"), command);
         }
+    });
+
+    it("have a certificate of Fly's for a name of one's own asked for, and say what DNS needs", async () => {
+        const { status, records } = outputs.edgeHostnames!["mqtt.example.com"]!;
+        assert.equal(status, "pending_validation");
+        assert.equal(records[0], `mqtt.example.com A ${outputs.address}`);
+        assert.match(records[1]!, /^_acme-challenge\.mqtt\.example\.com CNAME \S+\.flydns\.net$/);
+        assert.match(records[2]!, /^_fly-ownership\.mqtt\.example\.com TXT app-\S+$/);
+        assert.equal(records.length, 3);
+        const preview = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(preview.code, 0, preview.output);
+        assert.match(
+            preview.output,
+            /no certificate for mqtt\.example\.com yet \(pending_validation\)/,
+        );
+        assert.deepEqual(await certificatesAtFly(), [{ name: "mqtt.example.com", acme: true }]);
+    });
+
+    it("notice at a refresh that the certificate is there", async () => {
+        // What Fly does once DNS leads there, this machine's cannot; an uploaded one is active too.
+        const { chain, key } = await issue(await makeAuthority(), ["mqtt.example.com"]);
+        const body = { hostname: "mqtt.example.com", fullchain: chain, private_key: key };
+        const path = `/apps/${outputs.appName}/certificates/custom`;
+        assert.equal((await project.fly("POST", path, body)).status, 201);
+        const up = await project.pulumi(["up", "--yes", "--skip-preview", "--refresh"]);
+        assert.equal(up.code, 0, up.output);
+        assert.doesNotMatch(up.output, /no certificate for/);
+        outputs = await project.outputs();
+        assert.equal(outputs.edgeHostnames!["mqtt.example.com"]!.status, "active");
     });
 
     it("let a client in that knows public CAs, by MQTT and by WebSockets", async () => {
@@ -164,6 +203,9 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         const before = outputs;
         outputs = await project.outputs();
         assert.equal(outputs.machineId, before.machineId);
+        assert.equal(outputs.edgeHostnames, undefined);
+        // Ours is gone; what somebody uploaded stays.
+        assert.deepEqual(await certificatesAtFly(), [{ name: "mqtt.example.com", acme: false }]);
         assert.equal(outputs.caCertificatePem, before.caCertificatePem);
         const { apps } = await project.status();
         assert.deepEqual(apps[0]!.addresses, [{ ip: outputs.address, type: "v4" }]);

@@ -64,6 +64,7 @@ export interface Outputs {
     tls: string;
     webSockets: string;
     webSocketUrl?: string;
+    edgeHostnames?: Record<string, { status: string; records: string[] }>;
     clientCertificates?: Record<string, { certificatePem: string; privateKeyPem: string }>;
     verificationCertificates?: Certificates;
 }

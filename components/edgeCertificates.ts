@@ -1,0 +1,68 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Certificate } from "../providers/index.ts";
+import type { DnsRequirements } from "../providers/fly/certificate.ts";
+import type { FlyApp } from "./flyApp.ts";
+
+export interface EdgeCertificatesArgs {
+    endpoint: string;
+    /** Its addresses are what DNS has to say, so it comes first with them. */
+    app: FlyApp;
+    hostnames: string[];
+}
+
+/** A host name's public certificate at Fly's edge. */
+export interface EdgeHostname {
+    /** `active`, or `pending_…` while Fly waits for DNS; as of the last `up --refresh`. */
+    status: string;
+    /** What DNS is to say, as `NAME TYPE VALUE`. */
+    records: string[];
+}
+
+/**
+ * Public certificates for host names of one's own, where Fly's edge ends TLS. Fly gets each once DNS
+ * leads to the app, which nobody can set before the first `up`: it is told, and not waited for.
+ */
+export class EdgeCertificates extends pulumi.ComponentResource {
+    /** By host name. */
+    readonly hostnames: pulumi.Output<Record<string, EdgeHostname>>;
+
+    constructor(name: string, args: EdgeCertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("appkata-mqtt:index:EdgeCertificates", name, {}, opts);
+        const { endpoint, app } = args;
+        const made = args.hostnames.map((hostname) => {
+            const options = { parent: this, dependsOn: app };
+            const asked = { endpoint, app: app.appName, hostname };
+            const { status, dnsRequirements } = new Certificate(hostname, asked, options);
+            return pulumi
+                .all([status, dnsRequirements])
+                .apply(async ([status, requirements]): Promise<[string, EdgeHostname]> => {
+                    const records = recordsOf(hostname, requirements);
+                    if (status !== "active") await pulumi.log.warn(waiting(hostname, status));
+                    return [hostname, { status, records }];
+                });
+        });
+        this.hostnames = pulumi.all(made).apply((all) => Object.fromEntries(all));
+        this.registerOutputs({});
+    }
+}
+
+function waiting(hostname: string, status: string): string {
+    return (
+        `Fly has no certificate for ${hostname} yet (${status}), so no client connects by that name: ` +
+        "set what the output edgeHostnames says in its DNS; `pulumi up --refresh` looks again"
+    );
+}
+
+/** The addresses for clients and for Fly's check; the others let Fly have it before those lead there. */
+export function recordsOf(hostname: string, dns: DnsRequirements): string[] {
+    const { acmeChallenge, ownership } = dns;
+    const records = [
+        ...dns.a.map((address) => [hostname, "A", address]),
+        ...dns.aaaa.map((address) => [hostname, "AAAA", address]),
+        [acmeChallenge.name, "CNAME", acmeChallenge.target],
+        [ownership.name, "TXT", ownership.appValue],
+    ];
+    return records
+        .filter(([name, , value]) => name !== "" && value !== "")
+        .map((words) => words.join(" "));
+}
