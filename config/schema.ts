@@ -38,10 +38,14 @@ const json = <T extends z.ZodType>(schema: T, shape: string) =>
         if (parsed.success) return parsed.data;
         for (const issue of parsed.error.issues) {
             const own = !/^(Invalid input|Unrecognized key)/.test(issue.message);
+            const foreign =
+                issue.code === "unrecognized_keys"
+                    ? `${issue.keys.join(", ")} is none of its keys; `
+                    : "";
             context.addIssue({
                 code: "custom",
                 path: issue.path,
-                message: own ? issue.message : `must be ${shape}`,
+                message: own ? issue.message : `${foreign}must be ${shape}`,
                 ...(issue.code === "custom" && { params: issue.params }),
             });
         }

@@ -63,7 +63,10 @@ describe("users and what they may do", () => {
                 ],
                 [{ users: [ALL] }, /^users\.0\.name: must be the user's name; it is "?not set"?$/],
                 [{ users: [{ name: 5, ...ALL }] }, /^users\.0\.name: must be .*; it is "5"$/],
-                [ada({ reads: ["a"] }), /^users\.0: must be a list of users, each \{name: …\}/],
+                [
+                    ada({ reads: ["a"] }),
+                    /^users\.0: reads is none of its keys; must be a list of users, each \{name: …\}/,
+                ],
                 [
                     ada({ read: "a" }),
                     /^users\.0\.read: must be a list of topic filters; it is "a"$/,
@@ -76,7 +79,7 @@ describe("users and what they may do", () => {
                 ],
                 [
                     { users: [{ name: "ada", ...ALL }], everyone: { deny: ["a"] } },
-                    /^everyone: must be a map with the lists read, write and readWrite; /,
+                    /^everyone: deny is none of its keys; must be a map with the lists read, write and readWrite; /,
                 ],
                 // Names.
                 [{ users: [{ name: "", ...ALL }] }, /^users\.0\.name: a user needs a name$/],

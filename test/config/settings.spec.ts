@@ -166,7 +166,10 @@ describe("settings", () => {
         [{ snapshotRetentionDays: "61" }, /^snapshotRetentionDays: .* 1 to 60; it is "61"$/],
         [{ machineName: "A" }, /^machineName: must be lowercase letters/],
         [{ import: "all" }, /^import: must be a map of app, v4, v6, volume, machine/],
-        [{ import: JSON.stringify({ ip: "::1" }) }, /^import: must be a map of app, v4, v6/],
+        [
+            { import: JSON.stringify({ ip: "::1" }) },
+            /^import: ip is none of its keys; must be a map of app, v4, v6/,
+        ],
         [{ import: JSON.stringify({ app: "x" }) }, /^import\.app: must be appName \(not set\)/],
         [{ import: JSON.stringify({ v4: "1.2.3.4" }) }, /^import\.v4: is for an address, but ipv4/],
         [{ import: JSON.stringify({ v6: "1.2.3.4" }) }, /^import\.v6: must be an IPv6 address/],
