@@ -31,7 +31,7 @@ const KEPT = "/etc/mosquitto";
 
 /**
  * The listeners inside the machine: MQTT and MQTT over WebSockets, each with TLS of the broker's or
- * behind Fly's edge, and for the health check.
+ * behind Fly's edge.
  */
 export const MQTT_PORT = 1883;
 export const EDGE_MQTT_PORT = 1884;
@@ -39,7 +39,13 @@ export const EDGE_WEBSOCKETS_PORT = 9001;
 export const WEBSOCKETS_PORT = 9002;
 /** For certificates beside passwords: a listener without `require_certificate` asks for none. */
 export const CERTIFICATE_PORT = 1885;
-export const HEALTH_PORT = 9883;
+/** Not the broker's: the monitor answers health checks and scrapes there (broker-monitor). */
+export const MONITOR_PORT = 9883;
+/** How the monitor comes in: its folder is only the broker's user's. */
+const MONITOR_SOCKET = "/run/broker/socket";
+
+/** Two, and what is left of them after the monitor was started anew. */
+const MONITOR_CONNECTIONS = 10;
 
 type Block = string[];
 
@@ -49,13 +55,13 @@ export function renderConf(series: Series, conf: BrokerConf): string {
         persistence(series),
         limits(series, conf),
         log(),
-        users(series, conf),
+        users(series),
         mqttListener(series, conf),
         conf.clientCertificates === "optional"
             ? certificateListener(series, CERTIFICATE_PORT, conf)
             : [],
         webSocketsListener(series, conf),
-        healthListener(series),
+        monitorListener(series),
     ];
     return blocks
         .filter((block) => block.length > 0)
@@ -95,13 +101,15 @@ function persistence(series: Series): Block {
 }
 
 /**
- * The heap's limit lets the broker refuse one client where the kernel would kill it for all. The health
- * check's connections are beside those of clients.
+ * The heap's limit lets the broker refuse one client where the kernel would kill it for all. The
+ * monitor's connections are beside those of clients.
  */
 function limits(series: Series, { retained, limits }: BrokerConf): Block {
     return [
         `memory_limit ${limits.memoryMb * 1024 * 1024}`,
-        ...(series === "2.1" ? [`global_max_connections ${limits.connections + 10}`] : []),
+        ...(series === "2.1"
+            ? [`global_max_connections ${limits.connections + MONITOR_CONNECTIONS}`]
+            : []),
         `max_packet_size ${limits.packetBytes}`,
         `max_queued_messages ${limits.queuedMessages}`,
         `max_queued_bytes ${limits.queuedBytes}`,
@@ -129,20 +137,15 @@ function log(): Block {
  * are delivered only while their author may write there, which neither series checks unless it is told to;
  * 2.1 checks no more what it has restored.
  */
-function users(series: Series, { clientCertificates }: BrokerConf): Block {
+function users(series: Series): Block {
     const ofRetained = "check_retain_source true";
     return series === "2.1"
         ? [
               ofRetained,
               "global_plugin /usr/lib/mosquitto_acl_file.so",
               `plugin_opt_acl_file ${KEPT}/acl`,
-              // A plugin that no listener uses ends the broker.
-              ...(clientCertificates === "required"
-                  ? []
-                  : [
-                        "plugin_load password /usr/lib/mosquitto_password_file.so",
-                        `plugin_opt_password_file ${KEPT}/passwd`,
-                    ]),
+              "plugin_load password /usr/lib/mosquitto_password_file.so",
+              `plugin_opt_password_file ${KEPT}/passwd`,
           ]
         : [
               ofRetained,
@@ -218,13 +221,11 @@ function certificateListener(series: Series, port: number, conf: BrokerConf): Bl
     ];
 }
 
-/**
- * For health checks within the machine's private network. A check of the MQTT port would log a failed
- * TLS handshake each time. 2.1: whoever connects is answered, nobody is let in, nothing is logged. 2.0
- * cannot keep the users out here; nobody else is let in.
- */
-function healthListener(series: Series): Block {
-    return series === "2.1"
-        ? [`listener ${HEALTH_PORT}`, "protocol http_api", "listener_allow_anonymous false"]
-        : [`listener ${HEALTH_PORT}`, "max_connections 10"];
+/** For the monitor, a user as any other. */
+function monitorListener(series: Series): Block {
+    return [
+        `listener 0 ${MONITOR_SOCKET}`,
+        `max_connections ${MONITOR_CONNECTIONS}`,
+        ...(series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : []),
+    ];
 }

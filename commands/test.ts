@@ -47,6 +47,7 @@ const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
         ],
     },
     { name: "broker", fast: ["acl", "conf"] },
+    { name: "monitoring" },
     { name: "fuzz" },
     { name: "verification" },
     { name: "e2e" },

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { confFiles, GIVEN, HEALTH_PORT } from "../broker/conf.ts";
+import { confFiles, GIVEN, MONITOR_PORT } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 import { Machine, Secrets, Volume } from "../providers/index.ts";
 import { liveFiles } from "./liveFiles.ts";
@@ -123,13 +123,19 @@ export class Broker extends pulumi.ComponentResource {
                     services: servicesOf(settings),
                     checks: {
                         mqtt: {
-                            type: "tcp",
-                            port: HEALTH_PORT,
+                            type: "http",
+                            port: MONITOR_PORT,
+                            method: "GET",
+                            path: "/health",
                             interval: "5s",
-                            timeout: "2s",
+                            // Longer than the monitor waits for its message.
+                            timeout: "5s",
                             grace_period: "1s",
                         },
                     },
+                    ...(settings.metrics && {
+                        metrics: { port: MONITOR_PORT, path: "/metrics" },
+                    }),
                     restart: { policy: "always" },
                     // Mosquitto saves on SIGTERM; a large store needs its time.
                     stop_config: { signal: "SIGTERM", timeout: "30s" },

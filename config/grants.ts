@@ -115,12 +115,17 @@ function checkUser(
     }
 }
 
+/** Names of the project's own users; the second is that of broker/broker-installed. */
+const RESERVED = new Map([
+    [VERIFIER, "the verification logs in as"],
+    ["appkata-monitor", "watches the broker from within the machine"],
+]);
+
 function nameProblemOf(name: string, at: number, users: Access[]): string | undefined {
     const problem = userNameProblem(name);
     if (problem !== undefined) return problem;
-    if (name === VERIFIER) {
-        return `"${name}" is the user that the verification logs in as; take another name`;
-    }
+    const owner = RESERVED.get(name);
+    if (owner !== undefined) return `"${name}" is the user that ${owner}; take another name`;
     const first = users.findIndex((user) => user.name === name);
     return first === at ? undefined : `is there twice, as users.${first}.name too; it is "${name}"`;
 }

@@ -157,6 +157,7 @@ export const schema = z.object({
         .string()
         .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
         .default(DEFAULT_BASE_IMAGE),
+    metrics: flag.default(true),
     retainedMessages: flag.default(true),
     memoryLimitMb: integer(16, 1024 * 1024).optional(),
     maxConnections: integer(1, 1_000_000).optional(),

@@ -43,6 +43,8 @@ export interface Settings {
     /** Whether clients log in with certificates; optional: at a port of their own. */
     clientCertificates: { mode: "off" | "optional" | "required"; port: number };
     baseImage: string;
+    /** Whether Fly collects the monitor's metrics. */
+    metrics: boolean;
     /** What mosquitto.conf is rendered from. */
     broker: BrokerConf;
     /** Base of the Machines API, without `/v1`. */
@@ -181,6 +183,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             port: parsed.data.clientCertificatePort,
         },
         baseImage: parsed.data.baseImage,
+        metrics: parsed.data.metrics,
         broker: {
             retained: parsed.data.retainedMessages,
             tls: parsed.data.tls,

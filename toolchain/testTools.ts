@@ -1,5 +1,5 @@
 /** What the tests need beside the toolchain: clients that know nothing of this project. */
-import { canInstall, install } from "./debian.ts";
+import { canInstall, extract, install } from "./debian.ts";
 import { ensureBaseImage } from "./base-image/index.ts";
 import { ensureToolchain, sayNews } from "./index.ts";
 import { onPath } from "./process.ts";
@@ -35,4 +35,13 @@ export async function ensureBrowser(): Promise<void> {
     if ((await onPath("chromium")) !== undefined) return;
     if (!(await canInstall())) throw new Error("The test needs chromium: install it.");
     await install("chromium");
+}
+
+/** Prometheus and promtool, for what they read. Their package would start a server. */
+export async function ensurePrometheus(): Promise<void> {
+    for (const program of ["promtool", "prometheus"]) {
+        if ((await onPath(program)) !== undefined) continue;
+        if (!(await canInstall())) throw new Error("The test needs prometheus: install it.");
+        await extract("prometheus", `usr/bin/${program}`);
+    }
 }

@@ -47,9 +47,10 @@ max_connections 1024
 listener_allow_anonymous false
 plugin_use password
 ${TLS}
-listener 9883
-protocol http_api
+listener 0 /run/broker/socket
+max_connections 10
 listener_allow_anonymous false
+plugin_use password
 `,
         );
     });
@@ -75,7 +76,9 @@ use_identity_as_username true
             assert.equal(optional.replace(own, "").replace(half, all), usual);
             const required = renderConf(series, { ...CONF, clientCertificates: "required" });
             assert.ok(required.includes(`\nlistener 1883\n${single[series]}${ofClients}`));
-            assert.equal(required.includes("password"), series === "2.0");
+            // Of passwords there is the monitor's only.
+            const monitor = required.indexOf("listener 0 ");
+            assert.ok(!required.slice(required.indexOf("listener "), monitor).includes("password"));
             assert.equal(required.split("\nlistener ").length, usual.split("\nlistener ").length);
         }
     });
@@ -104,7 +107,7 @@ acl_file /etc/mosquitto/acl
 listener 1883
 max_connections 1024
 ${TLS}
-listener 9883
+listener 0 /run/broker/socket
 max_connections 10
 `,
         );

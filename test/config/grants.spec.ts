@@ -90,6 +90,10 @@ describe("users and what they may do", () => {
                     /^users\.0\.name: "a\\nb" contains a control character/,
                 ],
                 [
+                    { users: [{ name: "appkata-monitor", ...ALL }] },
+                    /^users\.0\.name: "appkata-monitor" is the user that watches the broker/,
+                ],
+                [
                     { users: [{ name: "appkata-verification", ...ALL }] },
                     /^users\.0\.name: "appkata-verification" is the user that the verification logs in as/,
                 ],

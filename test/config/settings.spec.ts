@@ -53,6 +53,7 @@ describe("settings", () => {
             authorities: { trusted: [1], issuer: 1 },
             clientCertificates: { mode: "off", port: 10001 },
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
+            metrics: true,
             broker: {
                 retained: true,
                 tls: "broker",

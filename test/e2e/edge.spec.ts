@@ -177,7 +177,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         const listeners = conf.output.split(/^(?=listener )/m).slice(1);
         assert.deepEqual(
             listeners.map((text) => text.split("\n")[0]),
-            ["listener 1884 0.0.0.0", "listener 9001 0.0.0.0", "listener 9883"],
+            ["listener 1884 0.0.0.0", "listener 9001 0.0.0.0", "listener 0 /run/broker/socket"],
         );
         for (const text of listeners) assert.match(text, /listener_allow_anonymous false/);
         // The private network has IPv6 only: what has no TLS must not be there.

@@ -69,3 +69,8 @@ export async function retained(
     await client.endAsync();
     return received;
 }
+
+/** Waits until the connection has ended. */
+export function closed(client: MqttClient): Promise<void> {
+    return new Promise((resolve) => client.once("close", () => resolve()));
+}

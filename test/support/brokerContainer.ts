@@ -3,7 +3,7 @@ import { createHash, pbkdf2Sync, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
-import { confFiles, type BrokerConf, type Series } from "../../broker/conf.ts";
+import { confFiles, MONITOR_PORT, type BrokerConf, type Series } from "../../broker/conf.ts";
 import { limitsOf } from "../../broker/limits.ts";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
@@ -209,4 +209,12 @@ export async function makeVolume(): Promise<string> {
 
 export async function removeVolume(name: string): Promise<void> {
     await docker.getVolume(name).remove();
+}
+
+/** What the monitor answers to a GET of a path. */
+export async function getFrom(broker: BrokerContainer, path: string) {
+    const url = `http://${await broker.privateAddress()}:${MONITOR_PORT}${path}`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(20_000) });
+    const type = answer.headers.get("content-type");
+    return { status: answer.status, type, text: await answer.text() };
 }

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SERIES } from "../../broker/conf.ts";
+import { logInTo } from "../support/brokerClient.ts";
+import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
+import type { Authority } from "../support/certificates.ts";
+import {
+    ADA,
+    BOB,
+    filesOf,
+    healthy,
+    pidsOf,
+    startWatched,
+    until,
+} from "../support/watchedBroker.ts";
+
+for (const series of SERIES) {
+    describe(`monitor of Mosquitto ${series}`, function () {
+        this.timeout(120_000);
+        let authority: Authority;
+        let broker: BrokerContainer;
+
+        before(async () => {
+            ({ broker, authority } = await startWatched(series));
+        });
+        after(() => broker.remove());
+
+        it("answers a health check while messages go through the broker, and not else", async () => {
+            await healthy(broker);
+            await broker.container.kill({ signal: "SIGSTOP" });
+            try {
+                const hangs = await getFrom(broker, "/health");
+                assert.equal(hangs.status, 503);
+                assert.match(hangs.text, /^no message went through the broker/);
+                // Nor are old figures taken for new ones.
+                const { text } = await getFrom(broker, "/metrics");
+                assert.match(text, /^mosquitto_up 0$/m);
+                assert.doesNotMatch(text, /^mosquitto_clients_connected/m);
+            } finally {
+                await broker.container.kill({ signal: "SIGCONT" });
+            }
+            await healthy(broker);
+        });
+
+        it("answers nothing else", async () => {
+            for (const path of ["/", "/etc/mosquitto/passwd", "/health/../../etc/passwd"]) {
+                assert.equal((await getFrom(broker, path)).status, 404, path);
+            }
+        });
+
+        it("comes back when any of it is killed, and the broker and its clients see nothing", async () => {
+            const client = await logInTo(broker, authority, ADA);
+            let lost = false;
+            client.on("close", () => (lost = true));
+            for (const name of ["mosquitto_sub", "mosquitto_pub", "nc", "awk"]) {
+                const [pid] = await pidsOf(broker, name);
+                assert.ok(pid, `${name} runs`);
+                await broker.exec("kill", "-9", pid);
+                await healthy(broker);
+            }
+            await until("the end of every zombie", async () => {
+                const states = "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | cut -c1";
+                return !(await broker.exec("sh", "-c", states)).includes("Z");
+            });
+            assert.equal(lost, false);
+            await client.endAsync();
+        });
+
+        it("goes first where memory ends", async () => {
+            const scores = async (names: string[]) => {
+                const pids = (await Promise.all(names.map((name) => pidsOf(broker, name)))).flat();
+                const files = pids.map((pid) => `/proc/${pid}/oom_score_adj`);
+                return (await broker.exec("cat", ...files)).trim().split("\n");
+            };
+            assert.deepEqual(await scores(["mosquitto"]), ["0"]);
+            const parts = await scores(["mosquitto_sub", "mosquitto_pub", "nc", "awk"]);
+            assert.deepEqual([...new Set(parts)], ["900"]);
+        });
+
+        it("keeps its password to itself", async () => {
+            const folder = "/run/broker/clients";
+            const options = await broker.exec("cat", `${folder}/mosquitto_sub`);
+            const password = /^-P (\S{32})$/m.exec(options)![1]!;
+            const modes = await broker.exec(
+                ...[
+                    "find",
+                    folder,
+                    "/run/broker/socket",
+                    "-exec",
+                    "stat",
+                    "-c",
+                    "%a %U",
+                    "{}",
+                    "+",
+                ],
+            );
+            for (const line of modes.trim().split("\n")) assert.match(line, /^7?[67]?[067]0 mosq/);
+            const stolen = `su -s /bin/sh nobody -c 'ls ${folder} || cat ${folder}/*'`;
+            await assert.rejects(broker.exec("sh", "-c", stolen), /denied/);
+            const shown = await broker.exec(
+                "sh",
+                "-c",
+                "cat /proc/[0-9]*/cmdline; find /etc/mosquitto -type f -exec cat {} +",
+            );
+            assert.ok(!shown.includes(password));
+            assert.ok(!(await broker.log()).includes(password));
+        });
+
+        it("sends messages that no user sees", async () => {
+            const client = await logInTo(broker, authority, ADA);
+            const seen: string[] = [];
+            client.on("message", (topic) => seen.push(topic));
+            await client.subscribeAsync(["#", "$appkata/#", "$SYS/#"], { qos: 0 });
+            await healthy(broker);
+            await client.publishAsync("own", "x", { qos: 1 });
+            while (!seen.includes("own")) await sleep(20);
+            // Retained ones of another test are among them.
+            assert.deepEqual(
+                seen.filter((topic) => topic.startsWith("$")),
+                [],
+            );
+            await client.endAsync();
+        });
+
+        it("still works when the users and grants have changed live", async () => {
+            const given = Object.entries(filesOf(BOB))
+                .map(([name, text]) => `${name} ${Buffer.from(text).toString("base64")}`)
+                .join("\n");
+            const apply = `printf '%s\\n' "$1" | broker-files apply`;
+            assert.equal(await broker.exec("sh", "-c", apply, "sh", given), "applied\n");
+            assert.equal(await broker.exec("sh", "-c", apply, "sh", given), "unchanged\n");
+            await (await logInTo(broker, authority, BOB)).endAsync();
+            await assert.rejects(logInTo(broker, authority, ADA));
+            await healthy(broker);
+            // It must log in anew too.
+            for (const name of ["mosquitto_sub", "mosquitto_pub"]) {
+                await broker.exec("kill", "-9", ...(await pidsOf(broker, name)));
+            }
+            await healthy(broker);
+        });
+
+        it("still works after a restart, with the installed files", async () => {
+            assert.equal(await broker.stop(), 0);
+            await broker.start();
+            await healthy(broker);
+            for (const file of ["passwd", "acl"]) {
+                const text = await broker.exec("cat", `/etc/mosquitto/${file}`);
+                assert.equal(text.match(/^(user )?appkata-monitor/gm)?.length, 1, file);
+            }
+        });
+    });
+}

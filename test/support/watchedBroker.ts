@@ -1,0 +1,104 @@
+/** A broker container that is watched by its monitor, and what the monitor says. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { aclFile } from "../../broker/acl.ts";
+import type { Series } from "../../broker/conf.ts";
+import {
+    BrokerContainer,
+    buildBroker,
+    getFrom,
+    givenConf,
+    passwordLine,
+} from "./brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "./certificates.ts";
+
+const HOSTNAME = "appkata-test.fly.dev";
+export const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
+export const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
+
+/** Days until its certificates end. */
+export const DAYS = { server: 30, ca: 400 };
+
+/** A user's password and ACL file, in which it may do everything. */
+export function filesOf({ username, password }: typeof ADA): { passwd: string; acl: string } {
+    const nothing = { read: [], write: [], readWrite: [] };
+    const users = [{ ...nothing, name: username, deny: [], everything: true as const }];
+    const acl = aclFile({ users, everyone: nothing, internal: [] });
+    return { passwd: passwordLine(username, password), acl };
+}
+
+/** A broker with the user ADA that says every second how it is. */
+export async function startWatched(
+    series: Series,
+): Promise<{ broker: BrokerContainer; authority: Authority }> {
+    const image = await buildBroker(series);
+    const authority = await makeAuthority();
+    const certificate = await issue(authority, [HOSTNAME]);
+    const ends = Object.entries(DAYS).map(
+        ([name, days]) => `${name} ${Math.floor(Date.now() / 1000) + days * 86400}\n`,
+    );
+    const conf = Object.entries(givenConf()).map(([name, text]) => [
+        name,
+        `sys_interval 1\n${text}`,
+    ]);
+    const { passwd, acl } = filesOf(ADA);
+    const broker = await BrokerContainer.create({
+        image,
+        env: { MOSQUITTO_PASSWORD_FILE: "c2VjcmV0IHBhc3N3b3Jkcw==" },
+        files: {
+            "/run/appkata/server.crt": certificate.chain,
+            "/run/appkata/server.key": certificate.key,
+            "/run/appkata/passwd": passwd,
+            "/run/appkata/acl": acl,
+            "/run/appkata/expiry": ends.join(""),
+            ...(Object.fromEntries(conf) as Record<string, string>),
+        },
+    });
+    await broker.start();
+    return { broker, authority };
+}
+
+/** Waits until the health check passes. */
+export async function healthy(broker: BrokerContainer): Promise<void> {
+    await until("a passing check", async () => {
+        const answer = await getFrom(broker, "/health").catch(() => undefined);
+        return answer?.status === 200;
+    });
+}
+
+/** The metrics' text, once they are as asked for. */
+export async function metricsWith(
+    broker: BrokerContainer,
+    asked: (values: Map<string, number>) => boolean,
+): Promise<string> {
+    let text = "";
+    await until("the metrics", async () => {
+        ({ text } = await getFrom(broker, "/metrics").catch(() => ({ text: "" })));
+        return asked(valuesIn(text));
+    });
+    return text;
+}
+
+/** Every sample by its name, with and without its labels. */
+export function valuesIn(text: string): Map<string, number> {
+    const samples = [...text.matchAll(/^(mosquitto_\w+)(\{.*\})? (\S+)$/gm)];
+    return new Map(
+        samples.flatMap(([, name, labels, value]): [string, number][] => [
+            [name!, Number(value)],
+            [name! + (labels ?? ""), Number(value)],
+        ]),
+    );
+}
+
+/** PIDs of the machine's processes of that name. */
+export async function pidsOf(broker: BrokerContainer, name: string): Promise<string[]> {
+    const script = `grep -lx '${name}' /proc/[0-9]*/comm | cut -d/ -f3`;
+    return (await broker.exec("sh", "-c", script)).trim().split("\n");
+}
+
+/** @throws Error when half a minute is over */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + 30_000; Date.now() < end; await sleep(100)) {
+        if (await holds()) return;
+    }
+    throw new Error(`${what} did not come within 30 s`);
+}
