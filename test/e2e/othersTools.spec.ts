@@ -2,6 +2,21 @@ import assert from "node:assert/strict";
 import { Project, type Outputs } from "../support/project.ts";
 import { scanTls, type Finding } from "../support/tlsScan.ts";
 
+/**
+ * Warnings about the scanner itself: what its OpenSSL cannot do, and session resumption, for which it starts
+ * OpenSSL and, on a busy machine, does not wait long enough.
+ */
+function isOfTheScanner({ id, severity, finding }: Finding): boolean {
+    if (severity !== "WARN") return false;
+    return (
+        id === "engine_problem" ||
+        /not tested|local (support|ciphers)|lacks|(does not|doesn't) (support|have)/i.test(
+            finding,
+        ) ||
+        (id.startsWith("sessionresumption_") && /because of connect problem/.test(finding))
+    );
+}
+
 /** The deployed broker, through the edge, as tools see it that know nothing of this project. */
 describe("deployed broker by others' tools", function () {
     this.timeout(360_000);
@@ -61,11 +76,11 @@ describe("deployed broker by others' tools", function () {
         it("finds nothing else to complain of", () => {
             // The CA is the stack's own: what is revoked is renewed, or the CA replaced.
             const known = ["cert_revocation"];
-            // A warning is about the scanner itself, as of what its OpenSSL cannot do.
             const complaints = findings.filter(
-                ({ id, severity }) =>
-                    ["LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL"].includes(severity) &&
-                    !known.includes(id),
+                (one) =>
+                    !["OK", "INFO", "DEBUG"].includes(one.severity) &&
+                    !known.includes(one.id) &&
+                    !isOfTheScanner(one),
             );
             assert.deepEqual(complaints, []);
         });
