@@ -73,3 +73,18 @@ export function acrossSettings(data: z.output<typeof schema>): string[] {
     }
     return problems;
 }
+
+/** Images of Mosquitto 2.0 and older, as far as a tag tells. */
+const BEFORE_2_1 = /:(1|2\.0|2-openssl|openssl)\b[^:]*$/;
+
+/** What is no mistake, but does harm: 2.1's own WebSockets have an error that ends the broker. */
+export function webSocketWarnings({
+    webSockets,
+    baseImage,
+}: Pick<z.output<typeof schema>, "webSockets" | "baseImage">): string[] {
+    if (webSockets === "off" || BEFORE_2_1.test(baseImage.replace(/@.*/, ""))) return [];
+    return [
+        "webSockets: whoever reaches the port can end Mosquitto 2.1.2, without a password " +
+            "(docs/malformed.md); a new stack can have baseImage eclipse-mosquitto:2.0.22, which is not affected",
+    ];
+}

@@ -299,6 +299,21 @@ describe("settings", () => {
         });
     }
 
+    it("warn of WebSockets with Mosquitto 2.1, whose own can be ended by anybody", () => {
+        const warned = (raw: Record<string, string>) =>
+            parseSettings({ users, webSockets: "edge", ...raw }, "test").warnings.length;
+        assert.equal(warned({}), 1);
+        assert.equal(warned({ webSockets: "off" }), 0);
+        const images = { "2.1.2-alpine": 1, latest: 1, "2": 1, "2.0.22": 0, "2.0": 0, openssl: 0 };
+        for (const [tag, count] of Object.entries(images)) {
+            assert.equal(
+                warned({ baseImage: `registry:5000/eclipse-mosquitto:${tag}` }),
+                count,
+                tag,
+            );
+        }
+    });
+
     it("list all mistakes at once, and no password among them", () => {
         const raw = {
             port: "0",

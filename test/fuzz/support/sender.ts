@@ -1,17 +1,26 @@
+import { setTimeout } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { generate } from "mqtt-packet";
+import { binary, UPGRADE } from "./frames.ts";
 
 export interface Wire {
-    /** On 127.0.0.1. */
+    /** 127.0.0.1 where undefined. */
+    host?: string;
     port: number;
+    webSockets?: boolean;
+    /**
+     * Milliseconds after which a connection is given up that the broker keeps. Without it that is an
+     * error.
+     */
+    giveUpAfter?: number;
     hostname: string;
     caPem: string;
     username: string;
     password: string;
 }
 
-/** What a connection is before the packet comes. */
-export type Stage = "before login" | "after login";
+/** What a connection is before the packet comes; `before upgrade`: not yet a WebSocket. */
+export type Stage = "before upgrade" | "before login" | "after login";
 
 /** How long the broker may keep a connection that the client has ended. */
 const CLOSE_MS = 20_000;
@@ -20,6 +29,8 @@ const AT_ONCE = 32;
 /** One connection for each packet, some at once, and a TLS session that all of them resume. */
 export class Sender {
     sent = 0;
+    /** Connections that were given up. */
+    kept = 0;
     readonly #wire: Wire;
     #session: Buffer | undefined;
 
@@ -49,55 +60,104 @@ export class Sender {
         await Promise.all(Array.from({ length: AT_ONCE }, worker));
     }
 
-    async #send(packet: Buffer, stage: Stage): Promise<void> {
-        const { port, hostname, caPem } = this.#wire;
-        const socket = connect({
-            ...{ host: "127.0.0.1", port, servername: hostname, ca: caPem },
-            ...(this.#session && { session: this.#session }),
+    /**
+     * Sends each on a connection of its own without ending it.
+     *
+     * @returns how many of them the broker ended within so many milliseconds
+     */
+    async endedByBroker(packets: readonly Buffer[], stage: Stage, ms: number): Promise<number> {
+        const ended = packets.map(async (packet) => {
+            const socket = await this.#open(stage);
+            const closed = new Promise((resolve) => socket.once("close", () => resolve(true)));
+            socket.resume().write(packet);
+            const first = await Promise.race([closed, setTimeout(ms, false)]);
+            socket.destroy();
+            this.sent++;
+            return first;
         });
-        socket.on("session", (session: Buffer) => (this.#session ??= session));
+        return (await Promise.all(ended)).filter(Boolean).length;
+    }
+
+    /** Writes all of it, as far as the broker takes it, and reads nothing. */
+    async flood(bytes: Buffer, stage: Stage): Promise<void> {
+        const socket = await this.#open(stage);
+        socket.pause();
+        await new Promise<void>((resolve) => {
+            socket.once("close", resolve).write(bytes, () => resolve());
+        });
+        socket.destroy();
+    }
+
+    async #send(packet: Buffer, stage: Stage): Promise<void> {
+        const socket = await this.#open(stage);
+        const { giveUpAfter } = this.#wire;
         const closed = new Promise<void>((resolve, reject) => {
-            const timer = setTimeout(() => {
+            const timer = globalThis.setTimeout(() => {
                 socket.destroy();
-                reject(new Error(`the broker keeps the connection for ${CLOSE_MS} ms`));
-            }, CLOSE_MS);
+                if (giveUpAfter !== undefined) this.kept++;
+                else reject(new Error(`the broker keeps the connection for ${CLOSE_MS} ms`));
+            }, giveUpAfter ?? CLOSE_MS);
             socket.once("close", () => (clearTimeout(timer), resolve()));
         });
-        await new Promise<void>((resolve, reject) => {
-            socket.once("secureConnect", resolve).once("error", reject);
-        });
-        // From here on the broker may hang up as it likes.
-        socket.on("error", () => undefined);
-        if (stage === "after login") await this.#logIn(socket);
         socket.resume();
         socket.end(packet);
         await closed;
     }
 
+    /** A connection at that stage, on which the broker may hang up as it likes. */
+    async #open(stage: Stage): Promise<TLSSocket> {
+        const { host = "127.0.0.1", port, hostname, caPem, webSockets } = this.#wire;
+        const socket = connect({
+            ...{ host, port, servername: hostname, ca: caPem },
+            ...(this.#session && { session: this.#session }),
+        });
+        socket.on("session", (session: Buffer) => (this.#session ??= session));
+        socket.setTimeout(CLOSE_MS, () => socket.destroy(new Error("the broker says nothing")));
+        await new Promise<void>((resolve, reject) => {
+            socket.once("secureConnect", resolve).once("error", reject);
+        });
+        socket.on("error", () => undefined);
+        if (webSockets === true && stage !== "before upgrade") {
+            const upgrade = Buffer.from(`${UPGRADE.join("\r\n")}\r\n\r\n`);
+            const answer = await this.#ask(socket, upgrade);
+            if (!answer.toString().startsWith("HTTP/1.1 101 ")) {
+                throw new Error(`answered the upgrade with ${answer.toString()}`);
+            }
+        }
+        if (stage === "after login") await this.#logIn(socket);
+        socket.setTimeout(0);
+        return socket;
+    }
+
+    /** What comes first after it was sent. */
+    #ask(socket: TLSSocket, question: Buffer): Promise<Buffer> {
+        return new Promise((resolve, reject) => {
+            socket.once("data", resolve);
+            socket.once("close", () => reject(new Error("hung up instead of an answer")));
+            socket.write(question);
+        });
+    }
+
     async #logIn(socket: TLSSocket): Promise<void> {
         const protocolVersion = this.sent % 2 === 0 ? 4 : 5;
-        const { username, password } = this.#wire;
-        const answer = new Promise<Buffer>((resolve, reject) => {
-            socket.once("data", resolve);
-            socket.once("close", () => reject(new Error("hung up instead of a CONNACK")));
-        });
-        socket.write(
-            generate(
-                {
-                    ...{ cmd: "connect", protocolId: "MQTT", protocolVersion, clean: true },
-                    ...{
-                        clientId: `fuzz-${this.sent}-${socket.localPort}`,
-                        username,
-                        password: Buffer.from(password),
-                        keepalive: 60,
-                    },
+        const { username, password, webSockets } = this.#wire;
+        const login = generate(
+            {
+                ...{ cmd: "connect", protocolId: "MQTT", protocolVersion, clean: true },
+                ...{
+                    clientId: `fuzz-${this.sent}-${socket.localPort}`,
+                    username,
+                    password: Buffer.from(password),
+                    keepalive: this.#wire.giveUpAfter === undefined ? 60 : 1,
                 },
-                { protocolVersion },
-            ),
+            },
+            { protocolVersion },
         );
-        const connack = await answer;
+        const answer = await this.#ask(socket, webSockets === true ? binary(login) : login);
+        // A short frame's header is two bytes.
+        const connack = webSockets === true ? answer.subarray(2) : answer;
         if (connack[0] !== 0x20 || connack[3] !== 0) {
-            throw new Error(`answered the login with ${connack.toString("hex")}`);
+            throw new Error(`answered the login with ${answer.toString("hex")}`);
         }
     }
 }
