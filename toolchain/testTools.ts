@@ -1,4 +1,5 @@
 /** What the tests need beside the toolchain: clients that know nothing of this project. */
+import { globSync } from "node:fs";
 import { canInstall, extract, install } from "./debian.ts";
 import { ensureBaseImage } from "./base-image/index.ts";
 import { ensureToolchain, sayNews } from "./index.ts";
@@ -28,6 +29,16 @@ export async function ensureTestTools(): Promise<string> {
         await install(...missing);
     }
     return inUse;
+}
+
+/** @returns the library with which a program sees another time of day, for the one test that needs it */
+export async function ensureFaketime(): Promise<string> {
+    const find = () => globSync("/usr/lib/*/faketime/libfaketimeMT.so.1")[0];
+    if (find() === undefined) {
+        if (!(await canInstall())) throw new Error("The test needs libfaketime: install it.");
+        await install("libfaketime");
+    }
+    return find()!;
 }
 
 /** A browser, for the one test that needs it. */

@@ -24,6 +24,7 @@ export async function logInTo(...to: Parameters<typeof openTo>): Promise<MqttCli
     const client = await openTo(...to);
     await new Promise<void>((resolve, reject) => {
         client.once("connect", () => resolve()).once("error", reject);
+        client.once("close", () => reject(new Error("the connection was closed")));
     });
     return client;
 }

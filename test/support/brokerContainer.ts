@@ -80,13 +80,15 @@ export async function buildBroker(
 export interface BrokerOptions {
     image: string;
     /** Files put into the container before it starts: path → content. Root's, 0644. */
-    files: Record<string, string>;
+    files: Record<string, string | Buffer>;
     /** A volume at /mosquitto/data. Without it the container has one of its own. */
     volume?: string;
     env?: Record<string, string>;
     command?: string[];
     /** Megabytes that it may take, as a machine of that size. */
     memoryMb?: number;
+    /** As `files`, but 0755. */
+    programs?: Record<string, string>;
     /** More of Docker's settings for it. */
     host?: Docker.HostConfig;
 }
@@ -120,14 +122,15 @@ export class BrokerContainer {
         });
         const created = new BrokerContainer(container);
         await created.put(options.files);
+        if (options.programs) await created.put(options.programs, 0o755);
         return created;
     }
 
-    /** Puts files into it, running or not. Root's, 0644. */
-    async put(files: Record<string, string>): Promise<void> {
+    /** Puts files into it, running or not. Root's, 0644 if nothing else is said. */
+    async put(files: Record<string, string | Buffer>, mode = 0o644): Promise<void> {
         const pack = tar.pack();
         for (const [name, content] of Object.entries(files)) {
-            pack.entry({ name: name.replace(/^\//, ""), mode: 0o644 }, content);
+            pack.entry({ name: name.replace(/^\//, ""), mode }, content);
         }
         pack.finalize();
         await this.container.putArchive(pack as unknown as NodeJS.ReadableStream, { path: "/" });

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { SERIES } from "../../broker/conf.ts";
+import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
+import { ensureFaketime } from "../../toolchain/testTools.ts";
+import { logInTo, openTo, retained } from "../support/brokerClient.ts";
+import {
+    BASE_IMAGES,
+    BROKER_CONTEXT,
+    BrokerContainer,
+    buildBroker,
+    givenConf,
+    passwordLine,
+} from "../support/brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { until } from "../support/until.ts";
+
+const HOSTNAME = "appkata-test.fly.dev";
+const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
+const DEVICE = { ...ADA, clientId: "device", clean: false };
+const BROKER = ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"];
+const LIBRARY = "/usr/local/lib/libfaketime.so.1";
+const JUMPING_DATE = "/usr/local/bin/jumping-date";
+const OFFSET = "/etc/faketimerc";
+/** The clock of the day alone: the one that counts since the start goes on, as when a real one jumps. */
+const JUMPING = ["env", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"];
+/** For scripts: their `date` is a part of the shell, which has no libc that the library could be put before. */
+const DATE = `#!/bin/sh
+case $(cat ${OFFSET}) in +3650d) add=315360000 ;; -1d) add=-86400 ;; *) add=0 ;; esac
+exec /bin/date -d "@$(($(/bin/date +%s) + add))" "$@"
+`;
+
+for (const series of SERIES) {
+    describe(`clock that jumps under Mosquitto ${series}`, function () {
+        this.timeout(60_000);
+        let authority: Authority;
+        let broker: BrokerContainer;
+        let next = 0;
+        /** What was acknowledged, in its order. */
+        const written: string[] = [];
+
+        before(async function () {
+            // The library is of this machine's libc, which the image made from Debian has too.
+            const { madeFrom } = await ensureBaseImage(BASE_IMAGES[series], () => undefined);
+            if (madeFrom === undefined) this.skip();
+            authority = await makeAuthority();
+            const clock = await readFile(path.join(BROKER_CONTEXT, "broker-clock"), "utf8");
+            const certificate = await issue(authority, [HOSTNAME]);
+            broker = await BrokerContainer.create({
+                image: await buildBroker(series),
+                command: [...JUMPING, ...BROKER],
+                programs: {
+                    [JUMPING_DATE]: DATE,
+                    "/usr/local/bin/broker-clock": clock.replace("date +%s", `${JUMPING_DATE} +%s`),
+                },
+                host: { RestartPolicy: { Name: "always" } },
+                files: {
+                    [LIBRARY]: await readFile(await ensureFaketime()),
+                    [OFFSET]: "+0",
+                    "/etc/ld.so.preload": LIBRARY,
+                    "/run/appkata/server.crt": certificate.chain,
+                    "/run/appkata/server.key": certificate.key,
+                    "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
+                    "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
+                    ...givenConf(),
+                },
+            });
+            await broker.start();
+            const device = await logInTo(broker, authority, DEVICE);
+            await device.subscribeAsync("queued", { qos: 1 });
+            await device.endAsync();
+        });
+        after(async () => {
+            await broker.remove();
+        });
+
+        /** Leaves a retained and a queued message more, as far as the broker lets it. */
+        async function write(): Promise<void> {
+            const client = await logInTo(broker, authority, ADA);
+            const closed = new Promise<never>((_, reject) => {
+                client.once("close", () => reject(new Error("closed")));
+            });
+            closed.catch(() => undefined);
+            const publish = async () => {
+                const text = String(next++).padStart(4, "0");
+                await client.publishAsync(`kept/${text}`, text, { qos: 1, retain: true });
+                await client.publishAsync("queued", text, { qos: 1 });
+                written.push(text);
+            };
+            await Promise.race([publish(), closed]).finally(() => client.end(true));
+        }
+
+        async function expectKept(): Promise<void> {
+            const found = await retained(broker, authority, ADA, "kept");
+            assert.deepEqual(
+                written.filter((text) => !found.has(`kept/${text}`)),
+                [],
+            );
+        }
+
+        /** Writes all the time, until the log has the other day. */
+        async function jump(offset: string, days: number): Promise<void> {
+            const seen = (await broker.log()).length;
+            await broker.put({ [OFFSET]: offset });
+            const day = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+            await until(async () => {
+                await write().catch(() => undefined);
+                return (await broker.log()).slice(seen).includes(`\n${day}T`);
+            });
+        }
+
+        for (const [what, offset, days] of [
+            ["ten years ahead", "+3650d", 3650],
+            ["back to now", "+0", 0],
+            ["back by a day", "-1d", -1],
+        ] as const) {
+            it(`${what} loses nothing, and the broker is there`, async () => {
+                await write();
+                const seen = (await broker.log()).length;
+                const since = async () => (await broker.log()).slice(seen);
+                // One that a broker with another idea of a second would cut off. That 2.0 is.
+                const inside = await logInTo(broker, authority, { ...ADA, keepalive: 1 });
+                let cutOff = false;
+                inside.on("close", () => (cutOff = true));
+                await jump(offset, days);
+                if (series === "2.1" && days > 0) {
+                    await new Promise((resolve) => setTimeout(resolve, 3000));
+                    assert.ok(!cutOff);
+                }
+                if (series === "2.1" && days <= 0) {
+                    await until(async () => /running$/m.test(await since()));
+                    assert.match(await since(), /Warning: the clock went back by \d+ s/);
+                }
+                await until(() =>
+                    write().then(
+                        () => true,
+                        () => false,
+                    ),
+                );
+                inside.end(true);
+                // 2.0's promise is about what is older than one second.
+                await new Promise((resolve) => setTimeout(resolve, 1000));
+                await broker.kill();
+                await broker.start();
+                await expectKept();
+            });
+        }
+
+        it("has left the queue whole and in its order", async () => {
+            const device = await openTo(broker, authority, DEVICE);
+            const queue: string[] = [];
+            device.on("message", (_topic, payload) => queue.push(payload.toString()));
+            await until(() => queue.includes(written.at(-1)!));
+            assert.deepEqual(
+                queue.filter((text) => written.includes(text)),
+                written,
+            );
+            await device.endAsync();
+        });
+    });
+}
