@@ -14,7 +14,7 @@ const COUNTS: Record<Stage, number> = {
     "after login": SAMPLE ? 600 : 20_000,
 };
 const STAGES = Object.keys(COUNTS) as Stage[];
-const BATCH = 1000;
+const BATCH = 250;
 const PINGS = 20_000;
 
 /**
