@@ -28,7 +28,7 @@ export interface Info {
     /** Of the broker's data at present, and free on the volume. */
     bytes: number;
     free: number;
-    restore: "none" | "pending" | "inForce" | "refused";
+    restore: "none" | "pending" | "inForce" | "refused" | "undone";
 }
 
 export interface Export {
@@ -130,8 +130,9 @@ export class BrokerData {
         await this.#run(["confirm"]);
     }
 
-    async undo(): Promise<void> {
-        await this.#run(["undo"]);
+    /** @returns whether the old data needs a restart to be in force */
+    async undo(): Promise<boolean> {
+        return (await this.#run(["undo"])).trim() === "next";
     }
 
     /** As many blocks as make a piece of about the wanted size; fewer where one does not come through. */

@@ -15,6 +15,14 @@ export interface Destination extends MachineOnFly {
 
 const LEASED_WITHIN_S = 120;
 
+/** Why what was restored is not in force after the restart. */
+const REASONS: Record<Exclude<Info["restore"], "inForce">, string> = {
+    none: "there is no trace of it in the machine",
+    pending: "the machine has not been started with it",
+    refused: "the broker cannot read it",
+    undone: "the broker does not run on it, and the machine has gone back by itself",
+};
+
 /**
  * Sends the data, has the machine prove it, and restarts the machine, which puts it in force. Where the
  * broker does not run on it, the old data comes back.
@@ -37,7 +45,7 @@ export async function restoreBackup(
     try {
         await restartMachine(destination.client, destination.app, destination.machineId, owner);
         const { restore } = await leased(destination, (data) => data.info());
-        if (restore !== "inForce") problem = `the broker does not read it ("${restore}")`;
+        if (restore !== "inForce") problem = REASONS[restore];
     } catch (error) {
         problem = (error as Error).message;
     }
@@ -96,8 +104,9 @@ async function sendFile(
 async function goBack(destination: Destination, problem: string): Promise<never> {
     const owner = { project: destination.project, stack: destination.stack };
     try {
-        await leased(destination, (data) => data.undo());
-        await restartMachine(destination.client, destination.app, destination.machineId, owner);
+        if (await leased(destination, (data) => data.undo())) {
+            await restartMachine(destination.client, destination.app, destination.machineId, owner);
+        }
         await leased(destination, (data) => data.confirm());
     } catch (error) {
         throw new Error(

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { MqttClient } from "mqtt";
 import { collect, connect } from "../support/mqtt.ts";
@@ -183,14 +185,17 @@ describe("a backup", function () {
         assert.equal(preview.code, 0, preview.output);
     });
 
-    it("leaves nothing beside the broker's data on the volume", async () => {
+    it("leaves nothing beside the broker's data on the volume", leavesNothingBeside);
+
+    async function leavesNothingBeside(): Promise<void> {
         const listed = await exec(["ls", "-A", "/mosquitto/data"]);
-        const names = listed.split("\n").filter((name) => name !== "" && name !== "lost+found");
+        const others = ["", "lost+found", ".reserve"];
+        const names = listed.split("\n").filter((name) => !others.includes(name));
         assert.deepEqual(
             names.filter((name) => !name.startsWith("mosquitto.sqlite3")),
             [],
         );
-    });
+    }
 
     async function exec(command: string[]): Promise<string> {
         const route = `/apps/${second.appName}/machines/${second.machineId}/exec`;
@@ -249,6 +254,42 @@ describe("a backup", function () {
         }
         await exec(["rm", "/mosquitto/data/filler"]);
         await holdsRetained();
+    });
+
+    /** A backup that is whole and a sound database, but whose broker ends at its start. */
+    function withoutTopics(name: string): string {
+        const whole = readFileSync(file());
+        const end = whole.indexOf("\n") + 1;
+        const header = JSON.parse(whole.toString("utf8", 0, end)) as {
+            files: { name: string; bytes: number }[];
+        };
+        const content = gunzipSync(whole.subarray(end));
+        const dir = mkdtempSync(path.join(project.dir, "unpacked-"));
+        let at = 0;
+        for (const { name, bytes } of header.files) {
+            writeFileSync(path.join(dir, name), content.subarray(at, (at += bytes)));
+        }
+        const database = path.join(dir, "mosquitto.sqlite3");
+        const opened = new DatabaseSync(database);
+        opened.exec("ALTER TABLE retains RENAME COLUMN topic TO other");
+        opened.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+        opened.close();
+        const changed = readFileSync(database);
+        const sha256 = createHash("sha256").update(changed).digest("hex");
+        const files = [{ name: "mosquitto.sqlite3", bytes: changed.length, sha256 }];
+        const made = path.join(project.dir, name);
+        const line = Buffer.from(`${JSON.stringify({ ...header, files })}\n`);
+        writeFileSync(made, Buffer.concat([line, gzipSync(changed)]));
+        return made;
+    }
+
+    it("that the broker does not run on fails, and the old data is in force again", async () => {
+        const run = await restore(withoutTopics("without-topics.backup"));
+        assert.notEqual(run.code, 0, run.output);
+        assert.match(run.output, /The restore failed, and the old data is in force again: /);
+        assert.match(run.output, /does not run on it, and the machine has gone back by itself/);
+        await holdsRetained();
+        await leavesNothingBeside();
     });
 
     it("may be a snapshot on Fly, for whose ID the settings are told", async () => {

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import Docker from "dockerode";
 import { pack } from "tar-stream";
 import type { LocalFly } from "../../../local/index.ts";
+import { busybox } from "../../support/busybox.ts";
 
 const docker = new Docker();
 
@@ -12,25 +12,13 @@ const APPLETS =
     "sh sleep cat nc httpd ls env kill echo mkdir id stat touch dd df true false seq rm wc grep " +
     "tail head hostname ps sync yes tr test date";
 
-/** A static busybox: Debian's package has one, and root may install it without asking. */
-function busybox(): Buffer {
-    const places = ["/bin/busybox", "/usr/bin/busybox"];
-    const find = () => places.find((path) => existsSync(path));
-    if (find() === undefined && process.getuid?.() === 0) {
-        execFileSync("apt-get", ["install", "-y", "busybox-static"], { stdio: "ignore" });
-    }
-    const path = find();
-    if (path === undefined) throw new Error("the tests need the package busybox-static");
-    return readFileSync(path);
-}
-
 async function importImage(name: string): Promise<void> {
     const tar = pack();
     const owner = { uid: 0, gid: 0 };
     for (const dir of ["bin", "etc", "tmp", "data"]) {
         tar.entry({ name: dir, type: "directory", mode: dir === "tmp" ? 0o1777 : 0o755, ...owner });
     }
-    tar.entry({ name: "bin/busybox", mode: 0o755, ...owner }, busybox());
+    tar.entry({ name: "bin/busybox", mode: 0o755, ...owner }, readFileSync(busybox()));
     for (const applet of APPLETS.split(" ")) {
         tar.entry({ name: `bin/${applet}`, type: "symlink", linkname: "busybox", ...owner });
     }
