@@ -39,20 +39,17 @@ export class RestoreSteps {
     constructor(series: Series, shell: string[]) {
         this.#dir = mkdtempSync(path.join(tmpdir(), "appkata-steps-"));
         this.data = path.join(this.#dir, "data");
-        const program = path.join(this.#dir, "broker-backup");
-        const library = path.join(this.#dir, "broker-restore");
-        this.#command = [...shell, program];
+        this.#command = [...shell, path.join(this.#dir, "broker-backup")];
         const plugin = path.join(this.#dir, "plugin.so");
         if (series === "2.1") writeFileSync(plugin, "");
-        const text = (name: string) => readFileSync(path.join(BROKER, name), "utf8");
-        writeFileSync(
-            program,
-            text("broker-backup")
+        for (const name of ["broker-backup", "broker-data", "broker-restore"]) {
+            const text = readFileSync(path.join(BROKER, name), "utf8")
                 .replace("set -eu\n", (line) => line + PRELUDE)
-                .replace("/usr/lib/mosquitto_persist_sqlite.so", plugin)
-                .replace("/usr/local/lib/broker-restore", library),
-        );
-        writeFileSync(library, text("broker-restore").replace("proven=20", "proven=0"));
+                .replaceAll("/usr/lib/mosquitto_persist_sqlite.so", plugin)
+                .replaceAll("/usr/local/lib/", `${this.#dir}/`)
+                .replace("proven=20", "proven=0");
+            writeFileSync(path.join(this.#dir, name), text);
+        }
     }
 
     /** @param more.killAt which of its changes to the disk is its last, from 1; 0: none */
