@@ -58,6 +58,8 @@ describe("a deployed broker", function () {
         state: string;
         instance_id: string;
         events: { type: string }[];
+        checks: { name: string; status: string; output: string }[];
+        config: { metrics?: unknown; services: { internal_port: number }[] };
     }> {
         const route = `/apps/${outputs.appName}/machines/${outputs.machineId}`;
         return (await (await project.fly("GET", route)).json()) as never;
@@ -75,6 +77,40 @@ describe("a deployed broker", function () {
             }
         }
     }
+
+    it("that hangs fails Fly's check until it goes on, and is scraped by Fly alone", async () => {
+        const { container } = (await project.status()).apps[0]!.machines[0]!;
+        const tell = async (signal: string) => {
+            const kill = `kill -${signal} $(cat /run/broker.pid)`;
+            const told = await capture(["docker", "exec", container!, "sh", "-c", kill]);
+            assert.equal(told.code, 0, told.stderr);
+        };
+        const checked = async (status: string) => {
+            for (let tries = 0; tries < 120; tries++) {
+                const { checks } = await machine();
+                assert.deepEqual(
+                    checks.map(({ name }) => name),
+                    ["mqtt"],
+                );
+                if (checks[0]!.status === status) return checks[0]!.output;
+                await sleep(250);
+            }
+            throw new Error(`the check is not ${status} after half a minute`);
+        };
+        assert.match(await checked("passing"), /a message went through the broker/);
+        await tell("STOP");
+        try {
+            assert.match(await checked("critical"), /no message went through|503/);
+        } finally {
+            await tell("CONT");
+        }
+        await checked("passing");
+        const { config } = await machine();
+        assert.deepEqual(config.metrics, { port: 9883, path: "/metrics" });
+        assert.ok(config.services.every(({ internal_port: port }) => port !== 9883));
+        const fromOutside = fetch(`http://${outputs.address}:9883/metrics`);
+        await assert.rejects(fromOutside, /fetch failed/);
+    });
 
     it("keeps retained and queued messages over a stop and a start", async () => {
         const check = await leaveMessages();
