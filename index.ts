@@ -8,6 +8,7 @@ import { EdgeCertificates } from "./components/edgeCertificates.ts";
 import { FlyApp } from "./components/flyApp.ts";
 import { Image } from "./components/image.ts";
 import { Revocation } from "./components/revocation.ts";
+import { withPutAside } from "./components/putAside.ts";
 import { Verification } from "./components/verification.ts";
 import { readSettings } from "./config/index.ts";
 
@@ -127,4 +128,10 @@ export const { verifier } = credentials;
 export const clientCertificates = clientCerts?.certificates;
 export const verificationCertificates = proofs;
 export const { subscribeCommand, publishCommand } = clients;
-export const verification = proof.report;
+export const verification = withPutAside({
+    endpoint: settings.endpoint,
+    token,
+    app: app.appName,
+    machineId,
+    report: proof.report,
+});

@@ -4,7 +4,9 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
+import { putAside } from "../verification/putAside.ts";
 import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
+import { stackOnFly } from "./stackOnFly.ts";
 
 interface Outputs {
     url: string;
@@ -58,4 +60,12 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         }),
     },
 });
+if (status === 0) {
+    try {
+        const { client, app, machineId } = await stackOnFly(values.stack);
+        for (const line of await putAside(client, app, machineId)) say(`WARNING           ${line}`);
+    } catch (error) {
+        say(`Whether data was put aside is not known: ${(error as Error).message}`);
+    }
+}
 process.exit(status ?? 1);
