@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { capture } from "../../toolchain/process.ts";
-import { collect, connect } from "../support/mqtt.ts";
+import { leaveMessages as leaveAll } from "../support/leftMessages.ts";
+import { connect } from "../support/mqtt.ts";
 import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
 interface Entry {
@@ -25,33 +26,9 @@ describe("a deployed broker", function () {
 
     let round = 0;
 
-    /** Leaves a retained message and one queued for an absent session; says how to look for them. */
-    async function leaveMessages(): Promise<() => Promise<void>> {
-        const name = `round-${++round}`;
-        const absent = await connect(outputs, { clientId: name, clean: false });
-        await absent.subscribeAsync(`${name}/queued`, { qos: 1 });
-        await absent.endAsync();
-        const client = await connect(outputs);
-        await client.publishAsync(`${name}/retained`, "kept", { qos: 1, retain: true });
-        await client.publishAsync(`${name}/queued`, "waiting", { qos: 1 });
-        await client.endAsync();
-        return async () => {
-            const back = await reconnect(name);
-            assert.deepEqual(await back.messages, [`${name}/queued waiting`]);
-            const retained = collect(back.client, 1);
-            await back.client.subscribeAsync(`${name}/retained`, { qos: 1 });
-            assert.deepEqual(await retained, [`${name}/retained kept`]);
-            await back.client.endAsync();
-        };
-    }
-
-    /** The queued message may come with the connection, so the listener is there before it. */
-    async function reconnect(clientId: string) {
-        const client = await connect(outputs, { clientId, clean: false, manual: true });
-        const messages = collect(client, 1);
-        client.on("error", () => undefined);
-        client.connect();
-        return { client, messages };
+    /** @returns a check that all of it is there */
+    function leaveMessages(): Promise<() => Promise<void>> {
+        return leaveAll(outputs, `round-${++round}`);
     }
 
     async function machine(): Promise<{
@@ -63,6 +40,15 @@ describe("a deployed broker", function () {
     }> {
         const route = `/apps/${outputs.appName}/machines/${outputs.machineId}`;
         return (await (await project.fly("GET", route)).json()) as never;
+    }
+
+    async function exec(script: string): Promise<void> {
+        const route = `/apps/${outputs.appName}/machines/${outputs.machineId}/exec`;
+        const body = { command: ["sh", "-c", script], timeout: 10 };
+        const answer = await project.fly("POST", route, body);
+        assert.equal(answer.status, 200);
+        const { exit_code: code } = (await answer.json()) as { exit_code?: number };
+        assert.equal(code ?? 0, 0);
     }
 
     async function answering(): Promise<void> {
@@ -174,9 +160,11 @@ describe("a deployed broker", function () {
     });
 
     it("grows the volume in place, and refuses to shrink it before anything is changed", async () => {
+        const check = await leaveMessages();
         project.configure({ volumeSizeGb: 2 });
         const grown = await project.up();
         assert.equal(grown.code, 0, grown.output);
+        await check();
         assert.equal((await project.outputs()).volumeId, outputs.volumeId);
         project.configure({ volumeSizeGb: 1 });
         const shrunk = await project.pulumi(["preview"]);
@@ -195,6 +183,51 @@ describe("a deployed broker", function () {
         );
         assert.equal((await project.outputs()).volumeId, outputs.volumeId);
         project.configure({ volumeSizeGb: 2 });
+    });
+
+    it("keeps them over another image", async () => {
+        const check = await leaveMessages();
+        project.edit("broker/Dockerfile", (text) => text.replace("EXPOSE 1883", "EXPOSE 1883 9"));
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        const { imageDigest, machineId } = await project.outputs();
+        assert.notEqual(imageDigest, outputs.imageDigest);
+        assert.equal(machineId, outputs.machineId);
+        await check();
+    });
+
+    it("keeps them over another machine", async () => {
+        const check = await leaveMessages();
+        project.configure({ machineName: "second" });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        const { volumeId, machineId } = await project.outputs();
+        assert.notEqual(machineId, outputs.machineId);
+        assert.equal(volumeId, outputs.volumeId);
+        outputs = await project.outputs();
+        await check();
+    });
+
+    it("tells of data that it could not read, until that is removed", async () => {
+        const data = "/mosquitto/data/mosquitto.sqlite3";
+        await exec(`head -c 50000 /dev/zero >${data} && rm ${data}-*`);
+        const { machines } = (await project.status()).apps[0]!;
+        const kill = await capture(["docker", "kill", "-s", "KILL", machines[0]!.container!]);
+        assert.equal(kill.code, 0, kill.stderr);
+        await answering();
+        const told = /mosquitto\.sqlite3 could not be read when the broker started at 2\d{3}-\S+Z,/;
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        assert.match(up.output, new RegExp(`warning: data - ${told.source}`));
+        assert.match((await project.outputs()).verification, told);
+        const verified = await project.npm("verify");
+        assert.equal(verified.code, 0, verified.output);
+        assert.match(verified.output, told);
+        await exec(`rm ${data}.unreadable-*`);
+        const again = await project.up();
+        assert.equal(again.code, 0, again.output);
+        assert.doesNotMatch(again.output, /could not be read/);
+        assert.doesNotMatch((await project.outputs()).verification, told);
     });
 
     it("is not taken for good when it lets anybody in", async () => {

@@ -12,6 +12,8 @@ export interface ClientOptions {
     manual?: boolean;
     /** Milliseconds from a lost connection to the next attempt. @default 0, which is none */
     reconnectPeriod?: number;
+    /** QoS 2 messages that have come but are not done. */
+    incomingStore?: mqtt.Store;
 }
 
 export async function connect(
@@ -30,6 +32,7 @@ export async function connect(
         clean: options.clean ?? true,
         reconnectPeriod: options.reconnectPeriod ?? 0,
         ...(options.clientId !== undefined && { clientId: options.clientId }),
+        ...(options.incomingStore && { incomingStore: options.incomingStore }),
     };
     return options.manual === true
         ? mqtt.connect({ ...settings, manualConnect: true })
