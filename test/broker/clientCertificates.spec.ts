@@ -11,6 +11,7 @@ import {
     givenConf,
     passwordLine,
 } from "../support/brokerContainer.ts";
+import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
 import {
     certificatesIn,
     issue,
@@ -63,14 +64,10 @@ for (const series of SERIES) {
                     "client-ca.crt": authority.pem,
                     "client-ca.crl": list.crlPem,
                 });
-                const given = Object.entries(files).map(([name, text]) => [
-                    `/run/appkata/${name}`,
-                    text,
-                ]);
                 broker = await BrokerContainer.create({
                     image,
                     files: {
-                        ...(Object.fromEntries(given) as typeof files),
+                        ...givenFiles(files),
                         ...givenConf({ ...CONF, clientCertificates: mode }),
                     },
                 });
@@ -150,20 +147,8 @@ for (const series of SERIES) {
                 return seen.includes(topic);
             }
 
-            async function apply(changed: Record<string, string>): Promise<void> {
-                Object.assign(files, changed);
-                const lines = Object.entries(files).map(
-                    ([name, text]) => `${name} ${Buffer.from(text).toString("base64")}`,
-                );
-                await broker.put({ "/run/given": `${lines.join("\n")}\n` });
-                const before = (await broker.log()).length;
-                const run = "broker-files apply </run/given";
-                assert.equal(await broker.exec("sh", "-c", run), "applied\n");
-                // The broker turns to the signal between packets.
-                await eventually("it is taken", async () =>
-                    /Reloading config/.test((await broker.log()).slice(before)) ? true : undefined,
-                );
-            }
+            const apply = (changed: Record<string, string>) =>
+                applyFiles(broker, Object.assign(files, changed));
 
             let pump: MqttClient;
             let lamp: MqttClient;

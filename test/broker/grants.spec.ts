@@ -10,6 +10,7 @@ import {
     givenConf,
     passwordLine,
 } from "../support/brokerContainer.ts";
+import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
 import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
@@ -34,17 +35,14 @@ for (const series of SERIES) {
         before(async () => {
             authority = await makeAuthority();
             const server = await issue(authority, [HOSTNAME]);
-            const given = Object.entries({
-                "server.crt": server.chain,
-                "server.key": server.key,
-                ...filesOf(USERS),
-            });
             broker = await BrokerContainer.create({
                 image: await buildBroker(series),
                 files: {
-                    ...Object.fromEntries(
-                        given.map(([name, text]) => [`/run/appkata/${name}`, text]),
-                    ),
+                    ...givenFiles({
+                        "server.crt": server.chain,
+                        "server.key": server.key,
+                        ...filesOf(USERS),
+                    }),
                     ...givenConf(),
                 },
             });
@@ -72,19 +70,7 @@ for (const series of SERIES) {
             };
         }
 
-        /** The running broker takes them, as at an `up`. */
-        async function change(users: Access[]): Promise<void> {
-            const given = Object.entries(filesOf(users)).map(
-                ([name, text]) => `${name} ${Buffer.from(text).toString("base64")}\n`,
-            );
-            await broker.put({ "/run/given": given.join("") });
-            const before = (await broker.log()).length;
-            const applied = await broker.exec("sh", "-c", "broker-files apply </run/given");
-            assert.equal(applied, "applied\n");
-            await eventually("it is taken", async () =>
-                /Reloading config/.test((await broker.log()).slice(before)) ? true : undefined,
-            );
-        }
+        const change = (users: Access[]) => applyFiles(broker, filesOf(users));
 
         /** Topics whose messages come to a client, by the time that a later one has. */
         async function comesTo(

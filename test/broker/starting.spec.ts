@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { SERIES } from "../../broker/conf.ts";
+import { collect, logInTo, openTo } from "../support/brokerClient.ts";
+import { type BrokerContainer, passwordLine } from "../support/brokerContainer.ts";
+import { ADA, BrokerFixture, TROUBLE } from "../support/brokerFixture.ts";
+
+for (const series of SERIES) {
+    describe(`broker that starts on Mosquitto ${series}`, function () {
+        this.timeout(60_000);
+        const fixture = new BrokerFixture(series);
+
+        describe("data", () => {
+            const COUNT = 10;
+            const DEVICE = { ...ADA, clientId: "device", clean: false };
+
+            /** Leaves retained messages, and QoS 1 messages queued for a session that is away. */
+            async function fill(broker: BrokerContainer): Promise<void> {
+                const device = await logInTo(broker, fixture.authority, DEVICE);
+                await device.subscribeAsync("queued/#", { qos: 1 });
+                await device.endAsync();
+                const sender = await logInTo(broker, fixture.authority, ADA);
+                for (let i = 0; i < COUNT; i++) {
+                    await sender.publishAsync(`kept/${i}`, `k${i}`, { qos: 1, retain: true });
+                    await sender.publishAsync(`queued/${i}`, `q${i}`, { qos: 1 });
+                }
+                await sender.endAsync();
+            }
+
+            async function expectAll(broker: BrokerContainer): Promise<void> {
+                const expected = (name: string) =>
+                    Array.from({ length: COUNT }, (_, i) => `${name}/${i}=${name[0]}${i}`);
+                const lines = (map: Map<string, string>) =>
+                    [...map].map(([topic, payload]) => `${topic}=${payload}`).sort();
+                const reader = await logInTo(broker, fixture.authority, ADA);
+                const kept = collect(reader, COUNT);
+                await reader.subscribeAsync("kept/#", { qos: 1 });
+                assert.deepEqual(lines(await kept), expected("kept"));
+                await reader.endAsync();
+                // The queue comes with the session, before anything is asked for.
+                const device = await openTo(broker, fixture.authority, DEVICE);
+                const queued = collect(device, COUNT);
+                assert.deepEqual(lines(await queued), expected("queued"));
+                await device.endAsync();
+            }
+
+            it("is there for a new container after a stop", async () => {
+                const volume = await fixture.newVolume();
+                const first = await fixture.start({ volume });
+                await fill(first);
+                assert.equal(await first.stop(), 0);
+                await fixture.remove(first);
+                await expectAll(await fixture.start({ volume }));
+            });
+
+            it("is there after SIGKILL, for a second start of the container too", async () => {
+                const volume = await fixture.newVolume();
+                const broker = await fixture.start({ volume });
+                await fill(broker);
+                // The promise is about what is older than one second.
+                await new Promise((resolve) => setTimeout(resolve, 1000));
+                await broker.kill();
+                await broker.start();
+                await expectAll(broker);
+                assert.doesNotMatch(await broker.log(), TROUBLE);
+            });
+        });
+
+        describe("start", () => {
+            it("takes new files in place of installed ones", async () => {
+                const broker = await fixture.start();
+                await broker.stop();
+                const renewed = "new password";
+                const changed = { "/run/appkata/passwd": passwordLine(ADA.username, renewed) };
+                await broker.put(changed);
+                await broker.start();
+                const client = await logInTo(broker, fixture.authority, {
+                    ...ADA,
+                    password: renewed,
+                });
+                await client.endAsync();
+            });
+
+            for (const name of [
+                ...["server.crt", "server.key", "passwd", "acl"],
+                `mosquitto-${series}.conf`,
+            ]) {
+                it(`fails naming ${name} when it is missing or empty`, async () => {
+                    const file = `/run/appkata/${name}`;
+                    const missing = { ...fixture.files };
+                    delete missing[file];
+                    const without = await fixture.start({ files: missing });
+                    assert.equal(await without.log(), `broker: ${file} is missing\n`);
+                    assert.equal(await without.exitCode(), 78);
+                    const empty = await fixture.start({ files: { ...fixture.files, [file]: "" } });
+                    assert.equal(await empty.log(), `broker: ${file} is empty\n`);
+                    assert.equal(await empty.exitCode(), 78);
+                });
+            }
+        });
+    });
+}

@@ -1,0 +1,109 @@
+import { aclFile } from "../../broker/acl.ts";
+import type { Series } from "../../broker/conf.ts";
+import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
+import { eventually } from "../local/support/api.ts";
+import {
+    BrokerContainer,
+    buildBroker,
+    givenConf,
+    makeVolume,
+    passwordLine,
+    removeVolume,
+} from "./brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "./certificates.ts";
+
+export const HOSTNAME = "appkata-test.fly.dev";
+export const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
+const NOTHING = { read: [], write: [], readWrite: [], deny: [] };
+const SECRETS = {
+    MOSQUITTO_SERVER_KEY: "c2VjcmV0IGtleQ==",
+    MOSQUITTO_PASSWORD_FILE: "c2VjcmV0IHBhc3N3b3Jkcw==",
+};
+
+/** What no line of a healthy broker's log has; sqlite counts its failures, of which there are 0. */
+export const TROUBLE = /warn|error|deprecat|unable|denied|fail(?!ed\))|[1-9]\d* failed/i;
+
+/**
+ * Brokers of a suite on a series, with ada and the verification's user, a container a start; what a
+ * test leaves is removed after it.
+ */
+export class BrokerFixture {
+    image!: string;
+    authority!: Authority;
+    /** What a container is given: path → content. */
+    files!: Record<string, string>;
+    readonly #containers: BrokerContainer[] = [];
+    readonly #volumes: string[] = [];
+
+    constructor(series: Series) {
+        before(async () => {
+            this.image = await buildBroker(series);
+            this.authority = await makeAuthority();
+            const certificate = await issue(this.authority, [HOSTNAME]);
+            this.files = {
+                "/run/appkata/server.crt": certificate.chain,
+                "/run/appkata/server.key": certificate.key,
+                "/run/appkata/passwd":
+                    passwordLine(ADA.username, ADA.password) + passwordLine(VERIFIER, ADA.password),
+                "/run/appkata/acl": aclFile({
+                    users: [{ ...NOTHING, name: ADA.username, everything: true }],
+                    everyone: NOTHING,
+                    internal: [VERIFIER_ACCESS],
+                }),
+                ...givenConf(),
+            };
+        });
+
+        afterEach(async () => {
+            for (const container of this.#containers.splice(0)) await container.remove();
+            for (const volume of this.#volumes.splice(0)) await removeVolume(volume);
+        });
+    }
+
+    async start(
+        more: { volume?: string; files?: Record<string, string> } = {},
+    ): Promise<BrokerContainer> {
+        const { image, files } = this;
+        const broker = await BrokerContainer.create({ image, env: SECRETS, files, ...more });
+        this.#containers.push(broker);
+        await broker.start();
+        return broker;
+    }
+
+    async newVolume(): Promise<string> {
+        const volume = await makeVolume();
+        this.#volumes.push(volume);
+        return volume;
+    }
+
+    /** Before the test's end, as for its volume to be another's. */
+    async remove(broker: BrokerContainer): Promise<void> {
+        await broker.remove();
+        this.#containers.splice(this.#containers.indexOf(broker), 1);
+    }
+}
+
+/** Files by the machine's name for them, as a container is given them: path → content. */
+export function givenFiles(files: Readonly<Record<string, string>>): Record<string, string> {
+    return Object.fromEntries(
+        Object.entries(files).map(([name, text]) => [`/run/appkata/${name}`, text]),
+    );
+}
+
+/** Has the running broker take them, as an `up` does; done when it has. */
+export async function applyFiles(
+    broker: BrokerContainer,
+    files: Readonly<Record<string, string>>,
+): Promise<void> {
+    const lines = Object.entries(files).map(
+        ([name, text]) => `${name} ${Buffer.from(text).toString("base64")}\n`,
+    );
+    await broker.put({ "/run/given": lines.join("") });
+    const before = (await broker.log()).length;
+    const applied = await broker.exec("sh", "-c", "broker-files apply </run/given");
+    if (applied !== "applied\n") throw new Error(applied);
+    // The broker turns to the signal between packets.
+    await eventually("it is taken", async () =>
+        /Reloading config/.test((await broker.log()).slice(before)) ? true : undefined,
+    );
+}
