@@ -8,7 +8,7 @@ import { webSocketsPortOf } from "./access.ts";
 import { FLY_LOGS, FLY_MACHINES } from "./defaults.ts";
 import { checkAccess } from "./grants.ts";
 import { parsePasswords } from "./passwords.ts";
-import { acrossSettings, webSocketWarnings, limitsIn } from "./rules.ts";
+import { acrossSettings, limitsIn } from "./rules.ts";
 import { SAYS_ALL, schema } from "./schema.ts";
 
 export interface Settings {
@@ -194,7 +194,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,
-        warnings: [...(access?.warnings ?? []), ...webSocketWarnings(parsed.data)],
+        warnings: access?.warnings ?? [],
     };
 }
 

@@ -12,6 +12,7 @@ const TESTER = {
     certificate: false,
 };
 const users = JSON.stringify([{ name: "tester", everything: true }]);
+const OF_2_0 = "eclipse-mosquitto:2.0.22";
 
 function problems(raw: Record<string, string>): string[] {
     try {
@@ -195,11 +196,14 @@ describe("settings", () => {
             /^sharedIpv4: is for TLS that Fly ends .*; what ends in the broker needs ipv4 or ipv6$/,
         ],
         [
-            { sharedIpv4: "true", ipv6: "false", webSockets: "edge" },
+            { sharedIpv4: "true", ipv6: "false", webSockets: "edge", baseImage: OF_2_0 },
             /^tls: is broker, which needs ipv4 or ipv6; only sharedIpv4 is true$/,
         ],
         [
-            { tls: "edge", sharedIpv4: "true", ipv6: "false", webSockets: "broker" },
+            {
+                ...{ tls: "edge", sharedIpv4: "true", ipv6: "false" },
+                ...{ webSockets: "broker", baseImage: OF_2_0 },
+            },
             /^webSockets: is broker, which needs ipv4 or ipv6; only sharedIpv4 is true$/,
         ],
         [{ tls: "edge", ipv6: "false" }, /^ipv6, ipv4: both are false, so no client/],
@@ -208,7 +212,7 @@ describe("settings", () => {
         [{ webSockets: "on" }, /^webSockets: must be off, edge or broker; it is "on"$/],
         [{ webSocketsPort: "443" }, /^webSocketsPort: is for webSockets, which is off; it is 443$/],
         [
-            { webSockets: "broker", port: "8443" },
+            { webSockets: "broker", port: "8443", baseImage: OF_2_0 },
             /^webSocketsPort: must not be port, which is MQTT's; both are 8443$/,
         ],
         [{ ipv4: "maybe" }, /^ipv4: must be true or false; it is "maybe"$/],
@@ -270,6 +274,7 @@ describe("settings", () => {
                 clientCertificates: "required",
                 devices: JSON.stringify(["tester"]),
                 webSockets: "broker",
+                baseImage: OF_2_0,
             },
             /^webSockets: must be off with clientCertificates: required/,
         ],
@@ -299,18 +304,29 @@ describe("settings", () => {
         });
     }
 
-    it("warn of WebSockets with Mosquitto 2.1, whose own can be ended by anybody", () => {
-        const warned = (raw: Record<string, string>) =>
-            parseSettings({ users, webSockets: "edge", ...raw }, "test").warnings.length;
-        assert.equal(warned({}), 1);
-        assert.equal(warned({ webSockets: "off" }), 0);
-        const images = { "2.1.2-alpine": 1, latest: 1, "2": 1, "2.0.22": 0, "2.0": 0, openssl: 0 };
-        for (const [tag, count] of Object.entries(images)) {
-            assert.equal(
-                warned({ baseImage: `registry:5000/eclipse-mosquitto:${tag}` }),
-                count,
-                tag,
-            );
+    it("refuse WebSockets unless the image is known to be of 2.0, for what anybody can do to 2.1's", () => {
+        const refusal = new RegExp(
+            "^webSockets: must be off unless baseImage .* Mosquitto 2\\.0, .* as eclipse-mosquitto:2\\.0\\.22: .*" +
+                "starts without; webSockets is (edge|broker), baseImage \\S+$",
+        );
+        const digest = `@sha256:${"0".repeat(64)}`;
+        const tags = {
+            refused: [":2.1.2-alpine", ":latest", ":2", "", ":2.1.2-alpine-2.0", digest],
+            taken: [":2.0.22", ":2.0", ":openssl", ":2-openssl", `:2.0.22${digest}`],
+        };
+        for (const webSockets of ["edge", "broker"]) {
+            assert.match(problems({ webSockets }).join("\n"), refusal);
+            for (const tag of tags.refused) {
+                const found = problems({ webSockets, baseImage: `host:5000/a/mosquitto${tag}` });
+                assert.match(found.join("\n"), refusal, tag);
+            }
+            for (const tag of tags.taken) {
+                const baseImage = `host:5000/a/mosquitto${tag}`;
+                assert.equal(
+                    parseSettings({ users, webSockets, baseImage }, "test").baseImage,
+                    baseImage,
+                );
+            }
         }
     });
 

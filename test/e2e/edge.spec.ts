@@ -19,6 +19,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
     before(async () => {
         await ensureBrowser();
         project = await Project.make({
+            baseImage: "eclipse-mosquitto:2.0.22",
             tls: "edge",
             webSockets: "edge",
             webSocketsPort: WSS_PORT,
@@ -179,7 +180,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
             listeners.map((text) => text.split("\n")[0]),
             ["listener 1884 0.0.0.0", "listener 9001 0.0.0.0", "listener 0 /run/broker/socket"],
         );
-        for (const text of listeners) assert.match(text, /listener_allow_anonymous false/);
+        assert.deepEqual(conf.output.match(/^.*allow_anonymous.*$/gm), ["allow_anonymous false"]);
         // The private network has IPv6 only: what has no TLS must not be there.
         const ports = async (file: string) => {
             const cat = await project.shell(["docker", "exec", container!, "cat", file]);
@@ -216,5 +217,29 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         await assert.rejects(client(await publicCa(), to), /certificate/);
         await assert.rejects(client(ca, { ...to, password: "wrong" }), /[Nn]ot authorized/);
         await browserGetsIn();
+    });
+
+    it("change over to Mosquitto 2.1 behind the edge, which has no WebSockets", async () => {
+        project.configure({ baseImage: undefined, tls: "edge" });
+        const before = await project.outputs();
+        const refused = await project.up();
+        assert.notEqual(refused.code, 0, refused.output);
+        assert.match(refused.output, /nothing was changed:.*webSockets: must be off unless /s);
+        assert.deepEqual(await project.outputs(), before);
+        project.configure({
+            webSockets: undefined,
+            webSocketsPort: undefined,
+            hostnames: undefined,
+        });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        assert.equal(outputs.webSocketUrl, undefined);
+        assert.notEqual(outputs.imageDigest, before.imageDigest);
+        const container = (await project.status()).apps[0]!.machines[0]!.container!;
+        const log = await project.shell(["docker", "logs", container]);
+        assert.match(log.output, / mosquitto version 2\.1\.\d+ running$/m);
+        const to = { protocol: "mqtts", port: 10000 } as const;
+        await passes(await client(await publicCa(), to), await client(await publicCa(), to));
     });
 });
