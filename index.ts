@@ -80,8 +80,7 @@ const broker = new Broker("broker", {
 });
 
 const { port, webSocketsPort } = settings;
-export const { appName, hostname } = app;
-export const { address } = app;
+const { appName, hostname, address } = app;
 
 const proofs = clientCerts?.verification.apply((pairs) => ({
     port: mode === "required" ? port : certificatePort,
@@ -114,24 +113,37 @@ const clients = clientCommands({
     caFile: tls === "edge" ? undefined : caFile,
 });
 
-export { port, tls, webSockets };
-export const url = pulumi.interpolate`mqtts://${hostname}:${port}`;
-export const webSocketUrl =
-    webSockets === "off" ? undefined : pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`;
-export const caCertificatePem = certificates.caPem;
-export const { expiry } = certificates;
-export const edgeHostnames = edge?.hostnames;
-export const { machineId, volumeId } = broker;
-export const imageDigest = image.digest;
-export const users = credentials.passwords;
-export const { verifier } = credentials;
-export const clientCertificates = clientCerts?.certificates;
-export const verificationCertificates = proofs;
-export const { subscribeCommand, publishCommand } = clients;
-export const verification = withPutAside({
-    endpoint: settings.endpoint,
-    token,
-    app: app.appName,
-    machineId,
-    report: proof.report,
-});
+// What there is none of is left out: Pulumi warns of an output that is undefined.
+export default {
+    appName,
+    hostname,
+    address,
+    port,
+    tls,
+    webSockets,
+    url: pulumi.interpolate`mqtts://${hostname}:${port}`,
+    ...(webSockets !== "off" && {
+        webSocketUrl: pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`,
+    }),
+    caCertificatePem: certificates.caPem,
+    expiry: certificates.expiry,
+    ...(edge && { edgeHostnames: edge.hostnames }),
+    machineId: broker.machineId,
+    volumeId: broker.volumeId,
+    imageDigest: image.digest,
+    users: credentials.passwords,
+    verifier: credentials.verifier,
+    ...(clientCerts && {
+        clientCertificates: clientCerts.certificates,
+        verificationCertificates: proofs,
+    }),
+    subscribeCommand: clients.subscribeCommand,
+    publishCommand: clients.publishCommand,
+    verification: withPutAside({
+        endpoint: settings.endpoint,
+        token,
+        app: appName,
+        machineId: broker.machineId,
+        report: proof.report,
+    }),
+};
