@@ -6,6 +6,9 @@
  *   a quarter its connections, 64 KB each: TLS takes 47 KB of the broker's (measured with 2.1.2; it is
  *             OpenSSL's, so it does not count as heap), the kernel's socket the rest
  *   a quarter the system, the programs, and sqlite's and the file system's caches
+ *
+ * Mosquitto counts its heap in 2.1; 2.0.22 does with glibc only, so that the official image of 2.0 (Alpine's
+ * musl) has no bound there (its memory_mosq.c).
  */
 export interface Limits {
     /** Megabytes of the broker's heap. What does not fit is refused, and its client cut off. */

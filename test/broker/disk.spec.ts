@@ -145,6 +145,14 @@ for (const series of SERIES) {
             await makeRoom();
             await until(async () => /running$/m.test((await broker.log()).slice(before)));
             await expectKept();
+        });
+
+        it("that grows has room for the broker and for a reserve again", async () => {
+            await fill();
+            await broker.kill();
+            await volume.grow(96);
+            await broker.start();
+            await expectKept();
             assert.equal(await broker.stop(), 0);
             await broker.start();
             await broker.exec("test", "-s", "/mosquitto/data/.reserve");

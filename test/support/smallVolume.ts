@@ -27,7 +27,7 @@ export class SmallVolume {
         return new SmallVolume(loops, dir, Source);
     }
 
-    /** Grows it, mounted or not. */
+    /** Grows it. No container that has it may run, as a machine is restarted where it cannot grow in use. */
     async grow(megabytes: number): Promise<void> {
         await this.#loops.extend(ID, megabytes / 1024);
     }
