@@ -74,8 +74,8 @@ export function acrossSettings(data: z.output<typeof schema>): string[] {
     return problems;
 }
 
-/** Images of Mosquitto 2.0, as far as a tag tells. */
-const OF_2_0 = /:(2\.0|2-openssl|openssl)\b[^:/]*$/;
+/** Images of Mosquitto 2.0, as far as a tag tells: one without the number, as `openssl`, can move on. */
+const OF_2_0 = /:2\.0([.-][^:/]*)?$/;
 
 /** 2.1's own WebSockets write beyond the heap for anybody; 2.0 has libwebsockets (docs/malformed.md). */
 function webSocketProblems({ webSockets, baseImage }: z.output<typeof schema>): string[] {

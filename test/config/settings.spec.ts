@@ -311,8 +311,11 @@ describe("settings", () => {
         );
         const digest = `@sha256:${"0".repeat(64)}`;
         const tags = {
-            refused: [":2.1.2-alpine", ":latest", ":2", "", ":2.1.2-alpine-2.0", digest],
-            taken: [":2.0.22", ":2.0", ":openssl", ":2-openssl", `:2.0.22${digest}`],
+            refused: [
+                ...[":2.1.2-alpine", ":latest", ":2", "", ":2.1.2-alpine-2.0", digest],
+                ...[":openssl", ":2-openssl"],
+            ],
+            taken: [":2.0.22", ":2.0", ":2.0-openssl", `:2.0.22${digest}`],
         };
         for (const webSockets of ["edge", "broker"]) {
             assert.match(problems({ webSockets }).join("\n"), refusal);
