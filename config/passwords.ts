@@ -2,19 +2,23 @@
 import { passwordProblem } from "../providers/kept/password.ts";
 import { passwordsSchema } from "./schema.ts";
 
-/** A password's text is never part of a message: its length is what can be said. */
+/**
+ * A password's text is never part of a message: its length is what can be said.
+ * @returns a map, since an object would have a `constructor` for the user of that name
+ */
 export function parsePasswords(
     raw: string | undefined,
     users: string[] | undefined,
     problems: string[],
-): Record<string, string> {
-    if (raw === undefined) return {};
+): ReadonlyMap<string, string> {
+    if (raw === undefined) return new Map();
     const parsed = passwordsSchema.safeParse(raw);
     if (!parsed.success) {
         problems.push("passwords: must be a map of user name to password; it is something else");
-        return {};
+        return new Map();
     }
-    for (const [user, password] of Object.entries(parsed.data)) {
+    const passwords = new Map(Object.entries(parsed.data));
+    for (const [user, password] of passwords) {
         if (users !== undefined && !users.includes(user)) {
             problems.push(
                 `passwords.${user}: is for a user that is not in users (${users.join(", ")})`,
@@ -23,5 +27,5 @@ export function parsePasswords(
         const problem = passwordProblem(password);
         if (problem !== undefined) problems.push(`passwords.${user}: ${problem}`);
     }
-    return parsed.data;
+    return passwords;
 }

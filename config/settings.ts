@@ -137,7 +137,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
     problems.push(...(access?.errors ?? []));
     if (parsed.success) {
         problems.push(...acrossSettings(parsed.data));
-        for (const name of parsed.data.devices.filter((device) => device in passwords)) {
+        for (const name of parsed.data.devices.filter((device) => passwords.has(device))) {
             problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
         }
     }
@@ -153,7 +153,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         webSocketsPort: webSocketsPortOf(parsed.data),
         users: parsed.data.users.map((user) => ({
             ...user,
-            password: passwords[user.name],
+            password: passwords.get(user.name),
             certificate: parsed.data.devices.includes(user.name),
         })),
         everyone: parsed.data.everyone,

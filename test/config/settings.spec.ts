@@ -76,6 +76,20 @@ describe("settings", () => {
         assert.deepEqual(settings.users, [{ ...TESTER, password: "correct horse" }]);
     });
 
+    it("give nobody a password that is not theirs, whatever their name", () => {
+        const names = ["constructor", "toString"];
+        const raw = {
+            users: JSON.stringify(names.map((name) => ({ name, everything: true }))),
+            clientCertificates: "required",
+            devices: JSON.stringify(names),
+        };
+        const settings = parseSettings(raw, "test");
+        assert.deepEqual(
+            settings.users.map(({ password }) => password),
+            [undefined, undefined],
+        );
+    });
+
     it("take two generations of the CA", () => {
         const raw = { users, caTrusted: "[1,2]", caIssuer: "2" };
         const expected = { trusted: [1, 2], issuer: 2 };
