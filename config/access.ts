@@ -1,4 +1,5 @@
-/** How clients get to the broker: rules across addresses, TLS, WebSockets and their ports. */
+/** How clients get to the broker: rules across addresses, names, TLS, WebSockets and their ports. */
+import { hostnameProblem } from "../providers/fly/rules.ts";
 
 export interface AccessSettings {
     tls: "broker" | "edge";
@@ -9,6 +10,7 @@ export interface AccessSettings {
     ipv6: boolean;
     sharedIpv4: boolean;
     connectBy: "hostname" | "address";
+    hostnames: string[];
 }
 
 /** External port of MQTT over WebSockets unless the setting says another. */
@@ -47,6 +49,16 @@ export function accessProblems(data: AccessSettings): string[] {
         problems.push(
             "connectBy: must be hostname with tls: edge, since Fly's certificate is for the name only",
         );
+    }
+    if (edge) {
+        const which = data.tls === "edge" ? "tls: edge" : "webSockets: edge";
+        for (const [at, hostname] of data.hostnames.entries()) {
+            const problem = hostnameProblem(hostname);
+            if (problem === undefined) continue;
+            problems.push(
+                `hostnames.${at}: ${problem}; with ${which} Fly is asked for its certificate`,
+            );
+        }
     }
     return problems;
 }
