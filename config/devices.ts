@@ -1,5 +1,6 @@
 /** Client certificates: which users log in with one, and at which port. */
 import type { z } from "zod";
+import { webSocketsPortOf } from "./access.ts";
 import type { schema } from "./schema.ts";
 
 /** Devices are users, and whoever is to connect can. */
@@ -34,6 +35,14 @@ export function deviceProblems(data: z.output<typeof schema>): string[] {
     }
     if (mode === "optional" && data.clientCertificatePort === data.port) {
         problems.push(`clientCertificatePort: must not be the port of the others (${data.port})`);
+    }
+    const webSockets = webSocketsPortOf(data);
+    if (
+        mode === "optional" &&
+        data.webSockets !== "off" &&
+        data.clientCertificatePort === webSockets
+    ) {
+        problems.push(`clientCertificatePort: must not be that of WebSockets (${webSockets})`);
     }
     return problems;
 }

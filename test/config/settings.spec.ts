@@ -275,6 +275,13 @@ describe("settings", () => {
         ],
         [
             {
+                ...{ clientCertificates: "optional", devices: JSON.stringify(["tester"]) },
+                ...{ clientCertificatePort: "8443", webSockets: "broker", baseImage: OF_2_0 },
+            },
+            /^clientCertificatePort: must not be that of WebSockets \(8443\)$/,
+        ],
+        [
+            {
                 clientCertificates: "required",
                 devices: JSON.stringify(["tester"]),
                 passwords: JSON.stringify({ tester: "long enough" }),
