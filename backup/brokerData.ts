@@ -130,9 +130,9 @@ export class BrokerData {
         await this.#run(["confirm"]);
     }
 
-    /** @returns whether the old data needs a restart to be in force */
+    /** @returns whether the old data needs a restart to be in force: so it is with an image that does not say. */
     async undo(): Promise<boolean> {
-        return (await this.#run(["undo"])).trim() === "next";
+        return (await this.#run(["undo"])).trim() !== "now";
     }
 
     /** As many blocks as make a piece of about the wanted size; fewer where one does not come through. */

@@ -15,13 +15,19 @@ export interface Destination extends MachineOnFly {
 
 const LEASED_WITHIN_S = 120;
 
-/** Why what was restored is not in force after the restart. */
+/** What a machine says of data that is not in force after the restart. */
 const REASONS: Record<Exclude<Info["restore"], "inForce">, string> = {
     none: "there is no trace of it in the machine",
     pending: "the machine has not been started with it",
     refused: "the broker cannot read it",
     undone: "the broker does not run on it, and the machine has gone back by itself",
 };
+
+/** Why what was restored is not in force. @param said by a machine, whose image may be of a later version */
+export function notInForce(said: string): string | undefined {
+    if (said === "inForce") return undefined;
+    return (REASONS as Partial<Record<string, string>>)[said] ?? `the machine says "${said}"`;
+}
 
 /**
  * Sends the data, has the machine prove it, and restarts the machine, which puts it in force. Where the
@@ -45,7 +51,7 @@ export async function restoreBackup(
     try {
         await restartMachine(destination.client, destination.app, destination.machineId, owner);
         const { restore } = await leased(destination, (data) => data.info());
-        if (restore !== "inForce") problem = REASONS[restore];
+        problem = notInForce(restore);
     } catch (error) {
         problem = (error as Error).message;
     }

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { BrokerData } from "../../backup/brokerData.ts";
+import { notInForce } from "../../backup/restore.ts";
+import type { FlyClient } from "../../providers/fly/client.ts";
+
+/** A machine whose `broker-backup` says this. */
+function machineThatSays(stdout: string): BrokerData {
+    const client = { post: () => Promise.resolve({ exit_code: 0, stdout }) };
+    return new BrokerData(
+        { client: client as unknown as FlyClient, app: "a", machineId: "m" },
+        "nonce",
+    );
+}
+
+describe("a restore, with an image of another version", () => {
+    it("restarts the machine to go back, unless that says that it need not", async () => {
+        assert.equal(await machineThatSays("now\n").undo(), false);
+        assert.equal(await machineThatSays("next\n").undo(), true);
+        // An older one needs it always, and says nothing.
+        assert.equal(await machineThatSays("").undo(), true);
+    });
+
+    it("drops the old data only where the new is in force", () => {
+        assert.equal(notInForce("inForce"), undefined);
+        assert.match(notInForce("refused")!, /cannot read it/);
+        assert.match(notInForce("waiting")!, /says "waiting"/);
+    });
+});
