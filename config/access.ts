@@ -14,7 +14,10 @@ export interface AccessSettings {
 }
 
 /** External port of MQTT over WebSockets unless the setting says another. */
-export function webSocketsPortOf({ webSockets, webSocketsPort }: AccessSettings): number {
+export function webSocketsPortOf({
+    webSockets,
+    webSocketsPort,
+}: Pick<AccessSettings, "webSockets" | "webSocketsPort">): number {
     return webSocketsPort ?? (webSockets === "broker" ? 8443 : 443);
 }
 

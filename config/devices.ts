@@ -3,8 +3,20 @@ import type { z } from "zod";
 import { webSocketsPortOf } from "./access.ts";
 import type { schema } from "./schema.ts";
 
+type DeviceSettings = Pick<
+    z.output<typeof schema>,
+    | "users"
+    | "devices"
+    | "clientCertificates"
+    | "clientCertificatePort"
+    | "tls"
+    | "port"
+    | "webSockets"
+    | "webSocketsPort"
+>;
+
 /** Devices are users, and whoever is to connect can. */
-export function deviceProblems(data: z.output<typeof schema>): string[] {
+export function deviceProblems(data: DeviceSettings): string[] {
     const { clientCertificates: mode, devices } = data;
     const users = data.users.map(({ name }) => name);
     const problems = devices

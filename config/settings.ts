@@ -2,6 +2,7 @@
  * Stack config → plain, validated settings. Every mistake is found before anything is declared, and
  * all of them are listed at once, each with its key, the rule and the value seen.
  */
+import type { z } from "zod";
 import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
 import { webSocketsPortOf } from "./access.ts";
@@ -129,17 +130,14 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             problems.push(`${place}: ${issue.message}${value}`);
         }
     }
-    const users = schema.shape.users.safeParse(raw.users).data;
-    const everyone = schema.shape.everyone.safeParse(raw.everyone).data;
+    const wellFormed = parseEach(raw);
+    const { users, everyone, devices } = wellFormed;
     const names = users?.map(({ name }) => name);
     const passwords = parsePasswords(rawPasswords, names, problems);
     const access = users && everyone && checkAccess(users, everyone);
-    problems.push(...(access?.errors ?? []));
-    if (parsed.success) {
-        problems.push(...acrossSettings(parsed.data));
-        for (const name of parsed.data.devices.filter((device) => passwords.has(device))) {
-            problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
-        }
+    problems.push(...(access?.errors ?? []), ...acrossSettings(wellFormed));
+    for (const name of (devices ?? []).filter((device) => passwords.has(device))) {
+        problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
     }
     if (!parsed.success || problems.length > 0) throw new SettingsError(stack, problems);
 
@@ -196,6 +194,15 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         registry: parsed.data.registry,
         warnings: access?.warnings ?? [],
     };
+}
+
+/** Those settings that are well-formed, each looked at alone; a malformed one has no key. */
+function parseEach(raw: Readonly<Record<string, string>>): Partial<z.output<typeof schema>> {
+    const each = Object.entries(schema.shape).flatMap(([key, rule]) => {
+        const { success, data } = rule.safeParse(raw[key]);
+        return success ? [[key, data] as const] : [];
+    });
+    return Object.fromEntries(each);
 }
 
 /** Fly has its logs at another host than its machines; others have all in one place. */

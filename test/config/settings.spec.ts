@@ -360,6 +360,18 @@ describe("settings", () => {
         }
     });
 
+    it("list what is wrong between settings beside others that are malformed, if not for them", () => {
+        const found = problems({
+            ...{ port: "0", memoryMb: "much", caIssuer: "2", webSockets: "edge" },
+            // Of these nothing can be said while the memory, or a port, is not known.
+            ...{ cpus: "3", webSocketsPort: "10000" },
+        });
+        assert.deepEqual(
+            found.map((line) => line.replace(/:.*/, "")),
+            ["port", "memoryMb", "webSockets", "caIssuer"],
+        );
+    });
+
     it("list all mistakes at once, and no password among them", () => {
         const raw = {
             port: "0",
