@@ -2,7 +2,6 @@
 import {
     diffProperties,
     failuresOf,
-    isUnknown,
     PartialFailure,
     toState,
     type PropertyRules,
@@ -10,14 +9,15 @@ import {
     type WithProvider,
 } from "../provider.ts";
 import { flyClient, type FlyClient } from "./client.ts";
-import { FlyError, isAmbiguous, isGone } from "./errors.ts";
-import { restartMachine } from "./machine-power.ts";
+import { FlyError, isGone } from "./errors.ts";
 import { importProblem, isOwnedBy, type Owner } from "./ownership.ts";
 import { volumeNameProblem, volumeSizeProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireVolume } from "./types.ts";
 import { getVolume, holderOf } from "./volume-find.ts";
 import { ensureVolume } from "./volume-make.ts";
+import { changesOf, replacementProblem, retentionProblem, shrinkProblem } from "./volume-rules.ts";
+import { restartHolder, sync, waitUntilReady } from "./volume-sync.ts";
 import { deadlineIn, poll, Progress } from "./wait.ts";
 
 /** What happens to the data where a change replaces the volume. */
@@ -79,10 +79,6 @@ export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
     snapshotId: { effect: "none", optional: true },
     importId: { effect: "none", optional: true },
 };
-
-/** One that is made from a snapshot is restored first. */
-const READY_WITHIN_S = 900;
-const EXTENDED_WITHIN_S = 60;
 
 /** A machine's volume stays bound for a minute or two after the machine is gone. */
 const UNBOUND_WITHIN_S = 180;
@@ -213,154 +209,12 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
     },
 };
 
-function shrinkProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string | undefined {
-    const [was, wanted] = [olds.sizeGb, news.sizeGb];
-    if (typeof was !== "number" || isUnknown(wanted) || isUnknown(was) || wanted >= was) {
-        return undefined;
-    }
-    const replaced = changesOf(olds, news).length > 0;
-    return replaced && news.onReplace !== "restore"
-        ? undefined
-        : `${wanted} GB: the volume has ${was} GB, and Fly cannot shrink one; keep ${was} or more`;
-}
-
-/** Of what replaces the volume; unknown values are not among them. */
-function changesOf(olds: Partial<VolumeInputs>, news: VolumeInputs) {
-    const keys = ["app", "name", "region"] as const;
-    return keys.filter(
-        (key) => olds[key] !== undefined && !isUnknown(news[key]) && olds[key] !== news[key],
-    );
-}
-
-function replacementProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string | undefined {
-    const fate = news.onReplace ?? "refuse";
-    const [key] = changesOf(olds, news);
-    if (key === undefined || isUnknown(fate) || fate === "discard") {
-        return undefined;
-    }
-    if (fate === "restore" && key === "region") {
-        return undefined;
-    }
-    const change = `${key} "${olds[key]}" → "${news[key]}" replaces the volume`;
-    return key === "region"
-        ? `${change}: say what happens to its data, "restore" (it is moved) or "discard"`
-        : `${change}, and its data does not go along: take a snapshot and say "discard", ` +
-              "with the snapshot to make the new volume from";
-}
-
-function retentionProblem(days: number | undefined): string | undefined {
-    return days === undefined ||
-        isUnknown(days) ||
-        (Number.isInteger(days) && days >= 1 && days <= 60)
-        ? undefined
-        : `${days} days: snapshots are kept for 1 to 60`;
-}
-
 function isBound(error: unknown): error is FlyError {
     return (
         error instanceof FlyError &&
         (error.status === 412 || error.status === 409) &&
         /bound to machine|claimed by machine|in use|attached/i.test(error.text)
     );
-}
-
-async function waitUntilReady(
-    client: FlyClient,
-    app: string,
-    made: WireVolume,
-): Promise<WireVolume> {
-    if (made.state === "created") {
-        return made;
-    }
-    const progress = new Progress(`volume ${made.id}`);
-    let seen = made.state;
-    const ready = await poll(deadlineIn(READY_WITHIN_S), async () => {
-        const found = await client.get<WireVolume>(["apps", app, "volumes", made.id]);
-        seen = found.state;
-        progress.say(`waiting for it to be created (${seen})`);
-        return seen === "created" ? found : undefined;
-    });
-    if (!ready) {
-        throw new Error(`Volume ${made.id} is still "${seen}" after ${READY_WITHIN_S} s.`);
-    }
-    return ready;
-}
-
-/** Brings size and snapshots to what is wanted; each step only where it is needed. */
-async function sync(
-    client: FlyClient,
-    inputs: VolumeInputs,
-    found: WireVolume,
-): Promise<WireVolume> {
-    const path = ["apps", inputs.app, "volumes", found.id];
-    let current = found;
-    if (inputs.sizeGb < found.size_gb) {
-        throw new Error(
-            `Volume ${found.id} has ${found.size_gb} GB; ${inputs.sizeGb} GB are wanted, ` +
-                "and Fly cannot shrink a volume.",
-        );
-    }
-    if (inputs.sizeGb > found.size_gb) {
-        const extended = await extend(client, inputs, path);
-        current = { ...current, ...extended.volume, size_gb: inputs.sizeGb };
-        if (extended.needs_restart) {
-            await restartHolder(client, inputs, current);
-        }
-    }
-    const snapshots = toState({
-        snapshot_retention: changed(inputs.snapshotRetentionDays, found.snapshot_retention),
-        auto_backup_enabled: changed(inputs.autoBackup, found.auto_backup_enabled),
-    });
-    if (Object.keys(snapshots).length > 0) {
-        const updated = await client.put<WireVolume>(path, { body: snapshots });
-        current = { ...current, ...updated };
-    }
-    return current;
-}
-
-interface Extended {
-    readonly volume?: WireVolume;
-    readonly needs_restart?: boolean;
-}
-
-/** Asked a second time, Fly would say that nothing has to be restarted. */
-async function extend(
-    client: FlyClient,
-    { sizeGb }: VolumeInputs,
-    path: readonly string[],
-): Promise<Extended> {
-    let lost: FlyError | undefined;
-    const extended = await poll<Extended>(deadlineIn(EXTENDED_WITHIN_S), async () => {
-        try {
-            const body = { size_gb: sizeGb };
-            return await client.put<Extended>([...path, "extend"], { body, safe: false });
-        } catch (error) {
-            if (!isAmbiguous(error)) {
-                throw error;
-            }
-            lost = error;
-            const volume = await client.get<WireVolume>(path);
-            return volume.size_gb >= sizeGb ? { volume, needs_restart: true } : undefined;
-        }
-    });
-    if (!extended) {
-        throw lost!;
-    }
-    return extended;
-}
-
-async function restartHolder(
-    client: FlyClient,
-    { app, owner }: VolumeInputs,
-    { attached_machine_id: id }: WireVolume,
-): Promise<void> {
-    if (id) {
-        await restartMachine(client, app, id, owner);
-    }
-}
-
-function changed<T>(wanted: T | undefined, found: T | null | undefined): T | undefined {
-    return wanted === found ? undefined : wanted;
 }
 
 /** An old volume may have been taken up again, when a replacement was called off half way. */
