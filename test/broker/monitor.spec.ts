@@ -106,6 +106,19 @@ for (const series of SERIES) {
             assert.ok(!(await broker.log()).includes(password));
         });
 
+        it("is not put out by a user whose clients take its name", async () => {
+            await healthy(broker);
+            for (const name of ["mosquitto_sub", "mosquitto_pub"]) {
+                // What can be guessed: Mosquitto's clients put their PID behind what is asked for.
+                const clientId = `appkata-monitor-${(await pidsOf(broker, name))[0]}`;
+                const client = await logInTo(broker, authority, { ...ADA, clientId });
+                await client.endAsync();
+            }
+            const log = await broker.log();
+            assert.match(log, /as appkata-monitor-\d+ \(.*u'ada'\)/);
+            assert.doesNotMatch(log, /taken over|already connected/);
+        });
+
         it("sends messages that no user sees", async () => {
             const client = await logInTo(broker, authority, ADA);
             const seen: string[] = [];
