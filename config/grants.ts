@@ -173,8 +173,14 @@ function isSound({ topics }: Rule): boolean {
     return filterProblem(topics) === undefined && !topics.startsWith("$share/");
 }
 
-/** Mosquitto 2.1 replaces a whole level only, 2.0 every one. */
+/**
+ * Mosquitto 2.1 replaces a whole level only, 2.0 every one. And 2.0 then lets a topic begin with `$`, which a
+ * client's ID may do.
+ */
 function patternProblem(filter: string): string | undefined {
+    if (/^%c(\/|$)/.test(filter)) {
+        return "begins with %c, so a client with the ID $SYS could read that; put a level before it, as in client/%c";
+    }
     const inside = /[^/]%[uc]|%[uc][^/]/.exec(filter);
     return inside === null
         ? undefined
@@ -191,6 +197,9 @@ function vain({ place, topics, access }: Rule): string | undefined {
         return place.startsWith("everyone")
             ? `grants everything to everybody; write everything: ${instead} for those who are to have it`
             : `grants everything; write everything: ${instead} instead`;
+    }
+    if (access.length > 0 && /^\$appkata(\/|$)/.test(topics)) {
+        return "is where the machine's own monitor sends its messages; name another topic";
     }
     // Only bridges write there: whether they are up.
     const status = "$SYS/broker/connection/+/state";

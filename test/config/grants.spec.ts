@@ -156,6 +156,15 @@ describe("users and what they may do", () => {
                     { ...ada(ALL), everyone: { read: ["%uu/a"] } },
                     /^everyone\.read\.0: "%uu\/a" has %u beside other characters/,
                 ],
+                [
+                    { ...ada(ALL), everyone: { read: ["%c/#"] } },
+                    /^everyone\.read\.0: "%c\/#" begins with %c, .* as in client\/%c$/,
+                ],
+                // The monitor's.
+                [
+                    ada({ write: ["$appkata/monitor"] }),
+                    /^users\.0\.write\.0: "\$appkata\/monitor" is where the machine's own/,
+                ],
                 // All at once.
                 [
                     { users: [{ name: "#", read: ["a+"] }, { name: "b" }], everyone: {} },
