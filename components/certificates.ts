@@ -38,7 +38,7 @@ export class Certificates extends pulumi.ComponentResource {
     readonly serverKeyPem: pulumi.Output<string>;
     /** When the server certificate ends, and of each CA the certificate that clients may still have. */
     readonly expiry: pulumi.Output<Expiry>;
-    /** The same for the machine: lines `server SECONDS` and `ca SECONDS`, the earliest of the CAs'. */
+    /** The same for the machine: lines `server SECONDS` and `ca-GENERATION SECONDS`. */
     readonly expiryFile: pulumi.Output<string>;
 
     constructor(name: string, args: CertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -98,9 +98,12 @@ export class Certificates extends pulumi.ComponentResource {
             ),
         });
         this.expiryFile = this.expiry.apply(({ server, ca }) => {
-            const seconds = (dates: string[]) =>
-                Math.floor(Math.min(...dates.map(Date.parse)) / 1000);
-            return `server ${seconds([server])}\nca ${seconds(Object.values(ca))}\n`;
+            const line = (name: string, end: string) =>
+                `${name} ${Math.floor(Date.parse(end) / 1000)}\n`;
+            const cas = Object.entries(ca).map(([generation, end]) =>
+                line(`ca-${generation}`, end),
+            );
+            return [line("server", server), ...cas].join("");
         });
         this.registerOutputs({ caPem: this.caPem });
     }

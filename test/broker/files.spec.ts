@@ -135,7 +135,7 @@ for (const series of SERIES) {
         });
 
         it("takes one file alone", async () => {
-            const expiry = "server 1800000000\nca 1900000000\n";
+            const expiry = "server 1800000000\nca-1 1900000000\nca-12 2000000000\n";
             assert.deepEqual(await apply({ expiry }), { code: 0, stdout: "applied\n", stderr: "" });
             assert.equal(await broker.exec("cat", "/etc/mosquitto/expiry"), expiry);
             const stat = ["stat", "-c", "%a %U:%G", "/etc/mosquitto/expiry"];

@@ -44,18 +44,21 @@ describe("a deployed broker's certificates", function () {
         await client.endAsync();
     }
 
-    const commonNames = (pem: string) =>
-        certificatesIn(pem).map((one) => new X509Certificate(one).subject);
-
-    it("have their ends in a file of the machine, for who watches it", async () => {
+    async function assertEndsInMachine({ server, ca }: Outputs["expiry"]): Promise<void> {
         const { stdout } = await capture([
             ...["docker", "exec", (await project.status()).apps[0]!.machines[0]!.container!],
             ...["cat", "/etc/mosquitto/expiry"],
         ]);
-        const { server, ca } = first.expiry;
         const seconds = (date: string) => Math.floor(Date.parse(date) / 1000);
-        assert.equal(stdout, `server ${seconds(server)}\nca ${seconds(ca["1"]!)}\n`);
-    });
+        const cas = Object.entries(ca).map(([number, end]) => `ca-${number} ${seconds(end)}\n`);
+        assert.equal(stdout, `server ${seconds(server)}\n${cas.join("")}`);
+    }
+
+    const commonNames = (pem: string) =>
+        certificatesIn(pem).map((one) => new X509Certificate(one).subject);
+
+    it("have their ends in a file of the machine, for who watches it", () =>
+        assertEndsInMachine(first.expiry));
 
     it("are not replaced by a CA that no client has", async () => {
         project.configure({ caTrusted: [2], caIssuer: 2 });
@@ -73,6 +76,8 @@ describe("a deployed broker's certificates", function () {
         assert.equal(project.read("certs/dev/rootCA.pem"), both.caCertificatePem);
         assert.ok(both.caCertificatePem.startsWith(first.caCertificatePem));
         for (const ca of certificatesIn(both.caCertificatePem)) await connectTo(both, ca);
+        assert.deepEqual(Object.keys(both.expiry.ca), ["1", "2"]);
+        await assertEndsInMachine(both.expiry);
     });
 
     it("are not left by the CA that signed them", async () => {

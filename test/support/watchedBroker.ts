@@ -16,7 +16,7 @@ export const ADA = { username: "ada", password: "ada's own password", servername
 export const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
 
 /** Days until its certificates end. */
-export const DAYS = { server: 30, ca: 400 };
+export const DAYS = { server: 30, "ca-1": 400, "ca-2": 3000 };
 
 /** A user's password and ACL file, in which it may do everything. */
 export function filesOf({ username, password }: typeof ADA): { passwd: string; acl: string } {
