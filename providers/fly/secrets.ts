@@ -1,21 +1,25 @@
 /** An app's secrets. Fly gives a machine those that are there when it starts or is updated. */
-import { createHmac, randomBytes } from "node:crypto";
 import {
     diffProperties,
     failuresOf,
     isUnknown,
     PartialFailure,
-    sameValue,
     toState,
     type PropertyRules,
     type Provider,
-    type WithProvider,
 } from "../provider.ts";
 import { flyClient } from "./client.ts";
 import { isGone } from "./errors.ts";
 import { changeLive, type LiveInputs } from "./live.ts";
+import {
+    complete,
+    fingerprint,
+    newSalt,
+    toOutputs,
+    valuesDiffer,
+    type WireSecrets,
+} from "./secrets-state.ts";
 import { configure } from "./token.ts";
-import type { WireSecret } from "./types.ts";
 
 export interface SecretsInputs {
     /** A change is recorded: the secrets are set there. */
@@ -62,13 +66,6 @@ export const SECRETS_RULES: PropertyRules<SecretsInputs> = {
     values: { effect: "none" },
     live: { effect: "none", optional: true },
 };
-
-interface WireSecrets {
-    readonly secrets?: readonly WireSecret[] | null;
-    readonly version?: number;
-    /** The version's deprecated spelling. */
-    readonly Version?: number;
-}
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** A word on a line of its own. */
@@ -225,41 +222,6 @@ function liveProblem(live: LiveInputs | undefined): string | undefined {
         : undefined;
 }
 
-/**
- * State of a version that kept less. Without hashes no value is known, and all are set again. Before
- * `restartVersion` every change was a restart: what runs was started with that version.
- */
-function complete(state: SecretsOutputs): SecretsOutputs {
-    const { version, digests, fingerprints, salt }: Partial<SecretsOutputs> = state;
-    const { restartVersion = version ?? 0 }: Partial<SecretsOutputs> = state;
-    const whole = version !== undefined && digests && fingerprints && salt !== undefined;
-    return whole
-        ? { ...state, restartVersion }
-        : {
-              ...state,
-              version: 0,
-              restartVersion,
-              digests: { ...fingerprints, ...digests },
-              fingerprints: {},
-              salt: newSalt(),
-          };
-}
-
-function newSalt(): string {
-    return randomBytes(16).toString("base64");
-}
-
-function valuesDiffer(olds: SecretsOutputs, news: SecretsInputs): boolean {
-    if (isUnknown(news.values) || Object.values(news.values).some(isUnknown)) {
-        return true;
-    }
-    const wanted = Object.fromEntries(
-        Object.entries(news.values).map(([name, value]) => [name, fingerprint(olds.salt, value)]),
-    );
-    const left = Object.keys(olds.digests).some((name) => !(name in wanted));
-    return left || !sameValue(wanted, olds.fingerprints);
-}
-
 /** Setting the same values twice does no harm, so the request may be repeated. */
 async function setSecrets(
     at: { readonly endpoint: string; readonly app: string },
@@ -269,37 +231,5 @@ async function setSecrets(
         body: { values },
         safe: true,
         secrets: Object.values(values).filter((value) => value !== null),
-    });
-}
-
-function fingerprint(salt: string, value: string): string {
-    return createHmac("sha256", Buffer.from(salt, "base64")).update(value).digest("base64");
-}
-
-/**
- * Fly lists all secrets of the app, or only those of the request: older digests fill in.
- * @param restartVersion left out: a machine must be restarted
- */
-function toOutputs(
-    inputs: WithProvider<SecretsInputs>,
-    olds: Pick<SecretsOutputs, "salt" | "digests">,
-    answer: WireSecrets,
-    restartVersion?: number,
-): SecretsOutputs {
-    const { values, ...rest } = inputs;
-    const digests = new Map((answer.secrets ?? []).map(({ name, digest }) => [name, digest]));
-    const names = Object.keys(values);
-    const version = answer.version ?? answer.Version ?? 0;
-    return toState({
-        ...rest,
-        version,
-        restartVersion: restartVersion ?? version,
-        digests: Object.fromEntries(
-            names.map((name) => [name, digests.get(name) ?? olds.digests[name] ?? ""]),
-        ),
-        fingerprints: Object.fromEntries(
-            names.map((name) => [name, fingerprint(olds.salt, values[name] ?? "")]),
-        ),
-        salt: olds.salt,
     });
 }
