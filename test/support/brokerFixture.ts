@@ -9,6 +9,7 @@ import {
     makeVolume,
     passwordLine,
     removeVolume,
+    type BrokerOptions,
 } from "./brokerContainer.ts";
 import { issue, makeAuthority, type Authority } from "./certificates.ts";
 
@@ -61,7 +62,7 @@ export class BrokerFixture {
     }
 
     async start(
-        more: { volume?: string; files?: Record<string, string> } = {},
+        more: Partial<Pick<BrokerOptions, "volume" | "files" | "host">> = {},
     ): Promise<BrokerContainer> {
         const { image, files } = this;
         const broker = await BrokerContainer.create({ image, env: SECRETS, files, ...more });
