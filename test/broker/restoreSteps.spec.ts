@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, utimesSync } from "node:fs";
 import path from "node:path";
-import { gzipSync } from "node:zlib";
-import { SERIES, type Series } from "../../broker/conf.ts";
-import { RestoreSteps, SHELLS } from "../support/restoreSteps.ts";
+import { SERIES } from "../../broker/conf.ts";
+import { FILES, RestoreSteps, sha256, SHELLS, sides } from "../support/restoreSteps.ts";
 
-const FILES: Record<Series, string[]> = {
-    "2.1": ["mosquitto.sqlite3", "mosquitto.sqlite3-wal"],
-    "2.0": ["mosquitto.db"],
-};
-const MAGIC: Record<Series, string> = { "2.1": "SQLite format 3\0", "2.0": "\0\xb5\0mosquitto db" };
 for (const series of SERIES) {
     for (const [name, shell] of Object.entries(SHELLS)) {
         describe(`a restore's steps, Mosquitto ${series}, ${name}`, function () {
@@ -27,44 +20,7 @@ for (const series of SERIES) {
             const must = (...args: string[]) => steps.must(...args);
             const run: RestoreSteps["run"] = (args, more) => steps.run(args, more);
 
-            const content = (whose: string, file: string) =>
-                file === FILES[series][0] ? `${MAGIC[series]} ${whose}` : `${whose} log`;
-            const sha256 = (text: string) =>
-                createHash("sha256").update(text, "latin1").digest("hex");
-
-            /** A volume with the old data. */
-            function fresh(): void {
-                rmSync(data, { recursive: true, force: true });
-                mkdirSync(data);
-                for (const file of FILES[series]) {
-                    writeFileSync(path.join(data, file), content("old", file), "latin1");
-                }
-            }
-
-            /** The new data comes, as `npm run restore` sends it. */
-            function send(): void {
-                must("import", series, "1000");
-                for (const file of FILES[series]) {
-                    const input = gzipSync(Buffer.from(content("new", file), "latin1"));
-                    const ended = run(["write", file, "0"], { input: input.toString("base64") });
-                    assert.equal(ended.code, 0, ended.stderr);
-                }
-            }
-
-            function acceptArgs(): string[] {
-                const sums = FILES[series].flatMap((file) => [file, sha256(content("new", file))]);
-                return ["accept", ...sums];
-            }
-
-            function inForce(): Record<string, string> {
-                const found = FILES[series].filter((file) => existsSync(path.join(data, file)));
-                return Object.fromEntries(
-                    found.map((file) => [file, readFileSync(path.join(data, file), "latin1")]),
-                );
-            }
-
-            const all = (whose: string) =>
-                Object.fromEntries(FILES[series].map((file) => [file, content(whose, file)]));
+            const { fresh, send, acceptArgs, inForce, all } = sides(series, () => steps);
             const restored = () => (JSON.parse(must("info")) as { restore: string }).restore;
             /** Nothing but the broker's own files. */
             const nothingBeside = () =>
@@ -222,6 +178,30 @@ for (const series of SERIES) {
                         nothingBeside();
                     },
                 });
+            });
+
+            it("are taken back by the next import, where nobody restarted the machine for a minute", () => {
+                const old = () =>
+                    utimesSync(path.join(data, ".restore"), 0, Date.now() / 1000 - 61);
+                const next = () => run(["import", series, "1000"]);
+                fresh();
+                send();
+                must(...acceptArgs());
+                assert.match(next().stderr, /another restore is about to restart/);
+                assert.equal(restored(), "pending");
+                old();
+                send();
+                assert.equal(restored(), "none");
+                must("settle");
+                assert.deepEqual(inForce(), all("old"));
+                nothingBeside();
+                // Not so what a start has put aside: it is the old data itself.
+                put();
+                must("undo");
+                old();
+                assert.match(next().stderr, /waits for a restart/);
+                must("settle");
+                assert.deepEqual(inForce(), all("old"));
             });
 
             it("refuse a file that came damaged, and data of the other series", () => {

@@ -1,9 +1,11 @@
 /** The image's `broker-backup` on a folder of this machine, killed at a step of choice. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 import type { Series } from "../../broker/conf.ts";
 import { busybox } from "./busybox.ts";
 
@@ -78,4 +80,54 @@ export class RestoreSteps {
     remove(): void {
         rmSync(this.#dir, { recursive: true });
     }
+}
+
+/** Of a broker's data. */
+export const FILES: Record<Series, string[]> = {
+    "2.1": ["mosquitto.sqlite3", "mosquitto.sqlite3-wal"],
+    "2.0": ["mosquitto.db"],
+};
+const MAGIC: Record<Series, string> = { "2.1": "SQLite format 3\0", "2.0": "\0\xb5\0mosquitto db" };
+
+export const sha256 = (text: string) => createHash("sha256").update(text, "latin1").digest("hex");
+
+/** A volume with old data, and new data for it; `whose` is "old" or "new". */
+export function sides(series: Series, steps: () => RestoreSteps) {
+    const content = (whose: string, file: string) =>
+        file === FILES[series][0] ? `${MAGIC[series]} ${whose}` : `${whose} log`;
+
+    /** A volume with the old data. */
+    function fresh(): void {
+        rmSync(steps().data, { recursive: true, force: true });
+        mkdirSync(steps().data);
+        for (const file of FILES[series]) {
+            writeFileSync(path.join(steps().data, file), content("old", file), "latin1");
+        }
+    }
+
+    /** The new data comes, as `npm run restore` sends it. */
+    function send(): void {
+        steps().must("import", series, "1000");
+        for (const file of FILES[series]) {
+            const input = gzipSync(Buffer.from(content("new", file), "latin1"));
+            const ended = steps().run(["write", file, "0"], { input: input.toString("base64") });
+            assert.equal(ended.code, 0, ended.stderr);
+        }
+    }
+
+    function acceptArgs(): string[] {
+        const sums = FILES[series].flatMap((file) => [file, sha256(content("new", file))]);
+        return ["accept", ...sums];
+    }
+
+    function inForce(): Record<string, string> {
+        const found = FILES[series].filter((file) => existsSync(path.join(steps().data, file)));
+        return Object.fromEntries(
+            found.map((file) => [file, readFileSync(path.join(steps().data, file), "latin1")]),
+        );
+    }
+
+    const all = (whose: string) =>
+        Object.fromEntries(FILES[series].map((file) => [file, content(whose, file)]));
+    return { fresh, send, acceptArgs, inForce, all };
 }
