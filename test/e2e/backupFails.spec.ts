@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { capture } from "../../toolchain/process.ts";
+import { badBackups, writeWithoutTopics } from "../support/badBackups.ts";
+import { collect, connect } from "../support/mqtt.ts";
+import { killTree } from "../support/processTree.ts";
+import { Project, type Outputs } from "../support/project.ts";
+import { until } from "../support/until.ts";
+
+/** What fails or is killed leaves the broker its old data, or the new, and nothing in the way of the next. */
+describe("a backup or restore that fails", function () {
+    this.timeout(240_000);
+    let project: Project;
+    let outputs: Outputs;
+    let container: string;
+    const file = () => path.join(project.dir, "first.backup");
+    const backup = (name: string) => project.npm("backup", ["--file", name]);
+    const restore = (name: string) => project.npm("restore", ["--file", name, "--yes"]);
+
+    before(async () => {
+        project = await Project.make();
+        outputs = await project.deploy();
+        container = (await project.status()).apps[0]!.machines[0]!.container!;
+        await say("first");
+        const run = await backup(file());
+        assert.equal(run.code, 0, run.output);
+        await say("second");
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    async function say(text: string): Promise<void> {
+        const client = await connect(outputs);
+        await client.publishAsync("said", text, { qos: 1, retain: true });
+        await client.endAsync();
+    }
+
+    async function holds(text: string): Promise<void> {
+        const client = await connect(outputs);
+        const message = collect(client, 1);
+        await client.subscribeAsync("said", { qos: 1 });
+        assert.deepEqual(await message, [`said ${text}`]);
+        await client.endAsync();
+    }
+
+    async function inMachine(script: string): Promise<string> {
+        const ended = await capture(["docker", "exec", container, "sh", "-c", script]);
+        assert.equal(ended.code, 0, ended.stderr);
+        return ended.stdout;
+    }
+
+    async function nothingBeside(): Promise<void> {
+        const listed = (await inMachine("ls -A /mosquitto/data")).trim().split("\n");
+        const own = /^(mosquitto\.sqlite3(-wal|-shm)?|\.reserve|lost\+found)$/;
+        assert.deepEqual(
+            listed.filter((name) => !own.test(name)),
+            [],
+        );
+    }
+
+    it("is refused when it is cut, changed, of another series or something else, and the old data stays", async () => {
+        for (const [name, bytes, expected] of badBackups(file())) {
+            const bad = path.join(project.dir, `${name}.backup`);
+            writeFileSync(bad, bytes);
+            const run = await restore(bad);
+            assert.notEqual(run.code, 0, run.output);
+            assert.match(run.output, expected);
+        }
+        await holds("second");
+    });
+
+    it("is refused, both ways, where the volume has no room for it", async () => {
+        await inMachine("dd if=/dev/zero of=/mosquitto/data/filler bs=65536 2>/dev/null || true");
+        for (const run of [await backup(`${file()}.2`), await restore(file())]) {
+            assert.notEqual(run.code, 0, run.output);
+            assert.match(run.output, /the volume has \d+ bytes free, and \d+ are needed/);
+        }
+        await inMachine("rm /mosquitto/data/filler");
+        await holds("second");
+    });
+
+    it("goes back to the old data where the broker does not run on it", async () => {
+        const made = path.join(project.dir, "without-topics.backup");
+        writeWithoutTopics(file(), made);
+        const run = await restore(made);
+        assert.notEqual(run.code, 0, run.output);
+        assert.match(run.output, /The restore failed, and the old data is in force again: /);
+        // Which of them sees it first is of no matter: the start that tries the data, or the machine.
+        assert.match(run.output, /the broker cannot read it|does not run on it/);
+        await holds("second");
+        await inMachine("rm -f /mosquitto/data/*.unreadable-*");
+    });
+
+    /** Has a program in the machine wait, where a condition holds, until it is told to go on. */
+    async function waitsAt(program: string, condition: string): Promise<() => Promise<void>> {
+        const wait = ": >/run/waits; while [ -e /run/waits ]; do sleep 0.1; done";
+        const first = `[ -z "\${waited:-}" ] && ${condition}`;
+        const text = `${program}() { if ${first}; then waited=1; ${wait}; fi; command ${program} "$@"; }`;
+        const library = "/usr/local/lib/broker-data";
+        await inMachine(`cp ${library} /run/library && echo '${text}' >>${library}`);
+        return async () => {
+            await inMachine(`cat /run/library >${library}; rm /run/waits`);
+        };
+    }
+
+    /** Runs a command of the project's until the machine is that far, and kills all of it. */
+    async function killedAt(command: string, args: string[], test: string[]): Promise<void> {
+        const run = spawn("npm", ["run", "--silent", command, "--", ...args], {
+            cwd: project.dir,
+            stdio: "ignore",
+        });
+        const ended = new Promise<void>((resolve) => run.on("exit", () => resolve()));
+        try {
+            const look = ["docker", "exec", container, ...test];
+            await until(async () => (await capture(look)).code === 0, 20);
+        } finally {
+            killTree(run.pid!);
+        }
+        await ended;
+        assert.equal(run.signalCode, "SIGKILL");
+    }
+
+    interface Lease {
+        nonce: string;
+        expires_at: number;
+    }
+
+    const leaseRoute = () => `/apps/${outputs.appName}/machines/${outputs.machineId}/lease`;
+
+    /** @returns the one that the killed command had, which ends soon */
+    async function leftLease(): Promise<Lease> {
+        const answer = await project.fly("GET", leaseRoute());
+        assert.equal(answer.status, 200);
+        const { data } = (await answer.json()) as { data: Lease };
+        assert.ok(data.expires_at - Date.now() / 1000 <= 30, JSON.stringify(data));
+        return data;
+    }
+
+    /** Instead of the wait for its end, which one of the tests below sees through. */
+    async function endLease(): Promise<void> {
+        const { nonce } = await leftLease();
+        const { endpoint, token } = await project.status();
+        const headers = { authorization: `Bearer ${token}`, "fly-machine-lease-nonce": nonce };
+        const answer = await fetch(`${endpoint}/v1${leaseRoute()}`, { method: "DELETE", headers });
+        assert.equal(answer.status, 200);
+    }
+
+    const WAITS = ["test", "-e", "/run/waits"];
+    const sendsArgs = () => ["--file", file(), "--yes"];
+
+    it("as a backup that is killed while the broker stands still costs no connection and no file", async () => {
+        const client = await connect(outputs);
+        const goOn = await waitsAt("cp", "true");
+        const made = `${file()}.killed`;
+        await killedAt("backup", ["--file", made], WAITS);
+        let acknowledged = false;
+        const publishing = client
+            .publishAsync("meanwhile", "", { qos: 1 })
+            .then(() => (acknowledged = true));
+        assert.match(await inMachine("grep ^State /proc/$(cat /run/broker.pid)/status"), /T \(/);
+        assert.equal(acknowledged, false);
+        await goOn();
+        await publishing;
+        await client.endAsync();
+        assert.equal(existsSync(made), false);
+        // The next one waits for the killed one's lease, and takes its leftovers away.
+        await leftLease();
+        const next = await backup(made);
+        assert.equal(next.code, 0, next.output);
+        await nothingBeside();
+        assert.equal(existsSync(`${made}.partial`), false);
+    });
+
+    it("as a restore that is killed while it sends leaves the old data, and the next one works", async () => {
+        const goOn = await waitsAt("base64", "true");
+        await killedAt("restore", sendsArgs(), WAITS);
+        await goOn();
+        await endLease();
+        await holds("second");
+        const next = await restore(file());
+        assert.equal(next.code, 0, next.output);
+        await holds("first");
+        await nothingBeside();
+    });
+
+    it("as a restore that is killed before the restart is taken back by the next one", async () => {
+        await say("third");
+        const goOn = await waitsAt("sync", "[ -d /mosquitto/data/.restore ]");
+        await killedAt("restore", sendsArgs(), WAITS);
+        await goOn();
+        await endLease();
+        await holds("third");
+        const soon = await restore(file());
+        assert.notEqual(soon.code, 0, soon.output);
+        assert.match(
+            soon.output,
+            /another restore is about to restart the machine; .* again in 60 s/,
+        );
+        await inMachine("touch -d @$(($(date +%s) - 61)) /mosquitto/data/.restore");
+        await holds("third");
+        const next = await restore(file());
+        assert.equal(next.code, 0, next.output);
+        await holds("first");
+        await nothingBeside();
+    });
+
+    it("as a restore that is killed after the restart has the new data in force, over an up", async () => {
+        await say("fourth");
+        await killedAt("restore", sendsArgs(), ["test", "-d", "/mosquitto/data/.restored"]);
+        await endLease();
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        await holds("first");
+        assert.match(await inMachine("ls -A /mosquitto/data"), /^\.replaced$/m);
+        const preview = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(preview.code, 0, preview.output);
+        const next = await restore(file());
+        assert.equal(next.code, 0, next.output);
+        await holds("first");
+        await nothingBeside();
+    });
+});
