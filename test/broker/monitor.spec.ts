@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SERIES } from "../../broker/conf.ts";
+import { MONITOR_PORT, SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
@@ -75,6 +76,37 @@ for (const series of SERIES) {
             assert.deepEqual(await scores(["mosquitto"]), ["0"]);
             const parts = await scores(["mosquitto_sub", "mosquitto_pub", "nc", "awk"]);
             assert.deepEqual([...new Set(parts)], ["900"]);
+        });
+
+        it("does not take the machine's room, however many ask and however slowly", async () => {
+            await healthy(broker);
+            const client = await logInTo(broker, authority, ADA);
+            const host = await broker.privateAddress();
+            const lines: number[] = [];
+            let open = 0;
+            let most = 0;
+            for (let round = 0; open > 0 || round < 50; round++) {
+                for (let at = 0; at < 8 && round < 50; at++) {
+                    const socket = connect(MONITOR_PORT, host);
+                    open++;
+                    let sent = 0;
+                    const drip = setInterval(() => socket.write(`a: ${sent++}\r\n`), 1000);
+                    socket.on("error", () => undefined);
+                    socket.on("close", () => {
+                        clearInterval(drip);
+                        lines.push(sent);
+                        open--;
+                    });
+                    socket.write("GET /metrics HTTP/1.1\r\n");
+                }
+                most = Math.max(most, (await pidsOf(broker, "broker-answer")).length);
+                await sleep(100);
+            }
+            assert.ok(most > 1 && most <= 200, `${most} at once`);
+            assert.ok(Math.max(...lines) < 30, `${Math.max(...lines)} lines were waited for`);
+            await healthy(broker);
+            assert.equal(client.connected, true);
+            await client.endAsync();
         });
 
         it("keeps its password to itself", async () => {
