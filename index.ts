@@ -44,13 +44,14 @@ const clientCerts =
 
 // Once there is one it stays: it knows whose certificates are out there.
 const revocation =
-    mode === "off" && !deployed.revocation
+    mode === "off" && !deployed.revocation && deployed.clients.size === 0
         ? undefined
         : new Revocation("revocation", {
               authorities: certificates.trusted,
               issuer,
               names: devices,
               certificates: clientCerts?.pems ?? {},
+              earlier: deployed.revocation ? undefined : deployed.clientPems,
           });
 
 const credentials = new Credentials("credentials", {

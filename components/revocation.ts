@@ -10,6 +10,8 @@ export interface RevocationArgs {
     names: string[];
     /** Those that the issuer has signed for them, in PEM by name. */
     certificates: pulumi.Input<Record<string, string>>;
+    /** Those that the stack has from before it had lists, of whichever CA. */
+    earlier: Record<string, string> | undefined;
 }
 
 /** What keeps those out who have a certificate and are no longer to log in with it. */
@@ -30,6 +32,7 @@ export class Revocation extends pulumi.ComponentResource {
                         caKeyPem: authority.key.privateKeyPem,
                         names: args.names,
                         certificates: authority === args.issuer ? args.certificates : {},
+                        ...(args.earlier && { earlier: args.earlier }),
                     },
                     { parent: this },
                 ),

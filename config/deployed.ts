@@ -15,6 +15,8 @@ export interface Deployed {
     issuer: number | undefined;
     /** By user: when the certificate ends that it logs in with. */
     clients: Map<string, Date>;
+    /** These certificates, in PEM. */
+    clientPems: Record<string, string>;
     /** Whether there is a revocation list. */
     revocation: boolean;
 }
@@ -49,6 +51,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         server: undefined,
         issuer: undefined,
         clients: new Map(),
+        clientPems: {},
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
     };
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
@@ -60,7 +63,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
         if (name === undefined) continue;
         const end = new Date(String(outputs.validityEndTime));
         if (component === "ClientCertificates") {
-            if (type === SIGNED && name !== VERIFIER) deployed.clients.set(name, end);
+            if (type === SIGNED && name !== VERIFIER) {
+                deployed.clients.set(name, end);
+                deployed.clientPems[name] = String(outputs.certPem);
+            }
             continue;
         }
         if (type === "tls:index/selfSignedCert:SelfSignedCert") {

@@ -22,6 +22,11 @@ export interface RevocationListInputs {
     names: string[];
     /** Those that the CA signs now, in PEM by name. One that is gone is remembered. */
     certificates: Record<string, string>;
+    /**
+     * Those there were before there was a list, in PEM by name; of other CAs' it takes no notice. Read
+     * when the list is first made: a change does nothing.
+     */
+    earlier?: Record<string, string>;
 }
 
 /** A certificate: whose it is, its serial number in hexadecimal, and when it ends, in ISO 8601. */
@@ -48,6 +53,7 @@ export const REVOCATION_LIST_RULES: PropertyRules<RevocationListInputs> = {
     caKeyPem: { effect: "update" },
     names: { effect: "update" },
     certificates: { effect: "update" },
+    earlier: { effect: "none", optional: true },
 };
 
 export const revocationList: Provider<RevocationListInputs, RevocationListOutputs> = {
@@ -87,7 +93,8 @@ export async function nextList(
     const holds = ({ end }: Remembered) => new Date(end) > now;
     const before = (olds?.revoked ?? []).filter(holds);
     const known = new Map((olds?.issued ?? []).map((one) => [one.serial, one]));
-    for (const [name, pem] of Object.entries(inputs.certificates)) {
+    const earlier = olds === undefined ? signedBy(inputs.caCertPem, inputs.earlier ?? {}) : [];
+    for (const [name, pem] of [...earlier, ...Object.entries(inputs.certificates)]) {
         const { serialNumber: serial, validToDate } = new X509Certificate(pem);
         known.set(serial, { name, serial, end: validToDate.toISOString() });
     }
@@ -112,6 +119,11 @@ export async function nextList(
     const thisUpdate = nextUpdateTime(olds?.thisUpdate, now);
     const crlPem = await sign(inputs, revoked, number, thisUpdate);
     return toState({ ...kept, number, thisUpdate: thisUpdate.toISOString(), crlPem });
+}
+
+function signedBy(caCertPem: string, pems: Record<string, string>): [string, string][] {
+    const { publicKey } = new X509Certificate(caCertPem);
+    return Object.entries(pems).filter(([, pem]) => new X509Certificate(pem).verify(publicKey));
 }
 
 const HOUR_MS = 3600 * 1000;

@@ -47,7 +47,7 @@ describe("certificates of a stack's state", () => {
     it("are none before the first up", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
-            ...{ clients: new Map(), revocation: false },
+            ...{ clients: new Map(), clientPems: {}, revocation: false },
         });
     });
 
@@ -61,6 +61,7 @@ describe("certificates of a stack's state", () => {
             server: inDays(100),
             issuer: 2,
             clients: new Map(),
+            clientPems: {},
             revocation: false,
         });
     });
@@ -77,10 +78,12 @@ describe("certificates of a stack's state", () => {
         const state = Object.fromEntries(
             ["pump", "appkata-verification"].map((name) => [
                 `${component}$${type}::${name}`,
-                { type, outputs: { validityEndTime: end.toISOString() } },
+                { type, outputs: { validityEndTime: end.toISOString(), certPem: `of ${name}` } },
             ]),
         );
-        assert.deepEqual(deployedFrom(state, NOW).clients, new Map([["pump", end]]));
+        const { clients, clientPems } = deployedFrom(state, NOW);
+        assert.deepEqual(clients, new Map([["pump", end]]));
+        assert.deepEqual(clientPems, { pump: "of pump" });
     });
 
     it("remember the one that clients had before a renewal, until it ends", () => {

@@ -30,6 +30,8 @@ describe("a CA's revocation list", () => {
         folder = mkdtempSync(path.join(tmpdir(), "revocation-"));
         authority = await makeAuthority("Test CA");
         caKeyPem = await keyOf(authority);
+        const other = await makeAuthority("Test CA 2");
+        pems.foreign = certificatesIn((await issue(other, ["pump"], { client: true })).chain)[0]!;
         for (const name of ["pump", "lamp", "pump renewed", "pump again"]) {
             const { chain } = await issue(authority, [name], { client: true });
             pems[name] = certificatesIn(chain)[0]!;
@@ -72,6 +74,21 @@ describe("a CA's revocation list", () => {
         const crl = ["-in", path.join(folder, "crl.pem"), "-noout", "-text"];
         return (await capture(["openssl", "crl", ...crl])).stdout;
     }
+
+    it("has those on it from the first that the CA signed while there was no list", async () => {
+        const earlier = { pump: pems.pump!, lamp: pems.lamp!, sensor: pems.foreign! };
+        const first = { ...inputs({ lamp: pems.lamp! }), earlier };
+        const { outs } = await RevocationList.create(first);
+        assert.deepEqual(
+            outs!.revoked.map(({ name }) => name),
+            ["pump"],
+        );
+        assert.equal(await judge(outs!, "pump"), "certificate revoked");
+        assert.equal(await judge(outs!, "lamp"), "OK");
+        // The next `up` has none to tell, and changes nothing.
+        const { changes } = await RevocationList.diff("", outs!, inputs({ lamp: pems.lamp! }));
+        assert.equal(changes, false);
+    });
 
     it("has nobody on it at first, and lets all in until the CA ends", async () => {
         const { id, outs } = await RevocationList.create(both());
