@@ -30,7 +30,8 @@ export class Revocation extends pulumi.ComponentResource {
                     {
                         caCertPem: authority.certificate.certPem,
                         caKeyPem: authority.key.privateKeyPem,
-                        names: args.names,
+                        // Users that change places change no list.
+                        names: args.names.toSorted(),
                         certificates: authority === args.issuer ? args.certificates : {},
                         ...(args.earlier && { earlier: args.earlier }),
                     },
