@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, utimesSync } from "node:fs";
+import { createServer } from "node:net";
 import path from "node:path";
 import { SERIES } from "../../broker/conf.ts";
 import { FILES, RestoreSteps, sha256, SHELLS, sides } from "../support/restoreSteps.ts";
@@ -160,7 +161,11 @@ for (const series of SERIES) {
 
             it("do not go back once the broker has stayed up, though nobody confirmed", () => {
                 put();
+                // While the broker reads its data it has not stayed up.
+                assert.equal(run(["hold"], { killAt: 3 }).killed, true);
+                const server = createServer().listen(steps.socket);
                 must("hold");
+                server.close();
                 for (let start = 0; start < 4; start++) must("settle");
                 assert.deepEqual(inForce(), all("new"));
                 assert.equal(restored(), "inForce");

@@ -23,6 +23,7 @@ rm() { tick; command rm "$@"; tick; }
 mkdir() { tick; command mkdir "$@"; tick; }
 chown() { :; }
 sync() { :; }
+sleep() { tick; }
 `;
 
 export interface Ended {
@@ -35,12 +36,15 @@ export interface Ended {
 export class RestoreSteps {
     /** In place of the machine's volume. */
     readonly data: string;
+    /** In place of the one that the broker opens when it has read its data. */
+    readonly socket: string;
     readonly #dir: string;
     readonly #command: string[];
 
     constructor(series: Series, shell: string[]) {
         this.#dir = mkdtempSync(path.join(tmpdir(), "appkata-steps-"));
         this.data = path.join(this.#dir, "data");
+        this.socket = path.join(this.#dir, "socket");
         this.#command = [...shell, path.join(this.#dir, "broker-backup")];
         const plugin = path.join(this.#dir, "plugin.so");
         if (series === "2.1") writeFileSync(plugin, "");
@@ -49,7 +53,7 @@ export class RestoreSteps {
                 .replace("set -eu\n", (line) => line + PRELUDE)
                 .replaceAll("/usr/lib/mosquitto_persist_sqlite.so", plugin)
                 .replaceAll("/usr/local/lib/", `${this.#dir}/`)
-                .replace("proven=20", "proven=0");
+                .replace("/run/broker/socket", this.socket);
             writeFileSync(path.join(this.#dir, name), text);
         }
     }
