@@ -110,6 +110,8 @@ describe("a backup or restore that fails", function () {
     async function killedAt(command: string, args: string[], test: string[]): Promise<void> {
         const run = spawn("npm", ["run", "--silent", command, "--", ...args], {
             cwd: project.dir,
+            // What it has unpacked there goes with the project.
+            env: { ...process.env, TMPDIR: project.dir },
             stdio: "ignore",
         });
         const ended = new Promise<void>((resolve) => run.on("exit", () => resolve()));
