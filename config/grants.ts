@@ -124,6 +124,9 @@ const RESERVED = new Map([
 function nameProblemOf(name: string, at: number, users: Access[]): string | undefined {
     const problem = userNameProblem(name);
     if (problem !== undefined) return problem;
+    if (name.startsWith("$")) {
+        return `"${name}" begins with $, so that a filter with %u could grant the broker's own topics; take another name`;
+    }
     const owner = RESERVED.get(name);
     if (owner !== undefined) return `"${name}" is the user that ${owner}; take another name`;
     const first = users.findIndex((user) => user.name === name);

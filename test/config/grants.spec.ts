@@ -90,6 +90,10 @@ describe("users and what they may do", () => {
                     /^users\.0\.name: "a\\nb" contains a control character/,
                 ],
                 [
+                    { users: [{ name: "$SYS", readWrite: ["%u/#"] }] },
+                    /^users\.0\.name: "\$SYS" begins with \$/,
+                ],
+                [
                     { users: [{ name: "appkata-monitor", ...ALL }] },
                     /^users\.0\.name: "appkata-monitor" is the user that watches the broker/,
                 ],
