@@ -90,7 +90,7 @@ describe("users and what they may do", () => {
                     /^users\.0\.name: "a\\nb" contains a control character/,
                 ],
                 [
-                    { users: [{ name: "$SYS", readWrite: ["%u/#"] }] },
+                    { users: [{ name: "$SYS", ...ALL }] },
                     /^users\.0\.name: "\$SYS" begins with \$/,
                 ],
                 [
