@@ -89,10 +89,7 @@ describe("users and what they may do", () => {
                     { users: [{ name: "a\nb", ...ALL }] },
                     /^users\.0\.name: "a\\nb" contains a control character/,
                 ],
-                [
-                    { users: [{ name: "$SYS", ...ALL }] },
-                    /^users\.0\.name: "\$SYS" begins with \$/,
-                ],
+                [{ users: [{ name: "$SYS", ...ALL }] }, /^users\.0\.name: "\$SYS" begins with \$/],
                 [
                     { users: [{ name: "appkata-monitor", ...ALL }] },
                     /^users\.0\.name: "appkata-monitor" is the user that watches the broker/,
