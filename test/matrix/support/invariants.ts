@@ -109,6 +109,12 @@ interface Secret {
     value: string;
 }
 
+/** What the machine adds to two of them, for its monitor (broker/broker-installed). */
+const ADDED: Record<string, RegExp> = {
+    acl: /^\nuser appkata-monitor\ntopic read \$SYS\/#\ntopic readwrite \$appkata\/monitor\n$/,
+    passwd: /^appkata-monitor:\S+\n$/,
+};
+
 /** The running broker has the files that the next start would give it, and serves their certificate. */
 async function hasFiles(outputs: Outputs, container: string, secrets: Secret[]): Promise<void> {
     assert.deepEqual(
@@ -117,9 +123,11 @@ async function hasFiles(outputs: Outputs, container: string, secrets: Secret[]):
     );
     for (const { name, value } of secrets) {
         const text = Buffer.from(value, "base64").toString();
-        const file = `/etc/mosquitto/${SECRETS[name]}`;
+        const kept = SECRETS[name]!;
+        const file = `/etc/mosquitto/${kept}`;
         const { stdout } = await capture(["docker", "exec", container, "cat", file]);
-        assert.ok(stdout === text, `${file} is not as the app's secret is`);
+        assert.ok(stdout.startsWith(text), `${file} is not as the app's secret is`);
+        assert.match(stdout.slice(text.length), ADDED[kept] ?? /^$/, `what ${file} has besides`);
         if (name === "MOSQUITTO_SERVER_CERT") {
             assert.equal(
                 await servedCertificate(outputs),
