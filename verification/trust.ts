@@ -88,6 +88,7 @@ export async function isDistrusted(target: Target, timeout: number): Promise<str
         seen.kind === "trusted" ? "it trusts the server" : seen.detail,
     );
 }
+
 export async function isNotTaken(
     target: Target,
     pair: KeyPair | undefined,

@@ -10,14 +10,11 @@ import {
     BROKER_CONTEXT,
     BrokerContainer,
     buildBroker,
-    givenConf,
-    passwordLine,
 } from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 const DEVICE = { ...ADA, clientId: "device", clean: false };
 const BROKER = ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"];
 const LIBRARY = "/usr/local/lib/libfaketime.so.1";
@@ -46,7 +43,6 @@ for (const series of SERIES) {
             if (madeFrom === undefined) this.skip();
             authority = await makeAuthority();
             const clock = await readFile(path.join(BROKER_CONTEXT, "broker-clock"), "utf8");
-            const certificate = await issue(authority, [HOSTNAME]);
             broker = await BrokerContainer.create({
                 image: await buildBroker(series),
                 command: [...JUMPING, ...BROKER],
@@ -59,11 +55,7 @@ for (const series of SERIES) {
                     [LIBRARY]: await readFile(await ensureFaketime()),
                     [OFFSET]: "+0",
                     "/etc/ld.so.preload": LIBRARY,
-                    "/run/appkata/server.crt": certificate.chain,
-                    "/run/appkata/server.key": certificate.key,
-                    "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-                    "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-                    ...givenConf(),
+                    ...(await filesForAda(authority)),
                 },
             });
             await broker.start();

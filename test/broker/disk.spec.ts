@@ -2,18 +2,12 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { SERIES } from "../../broker/conf.ts";
 import { collect, logInTo, openTo, retained } from "../support/brokerClient.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 import { SmallVolume } from "../support/smallVolume.ts";
 import { until } from "../support/until.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 const DEVICE = { ...ADA, clientId: "device", clean: false };
 const BODY = "x".repeat(4000);
 /** What the volume, filled, could not take; 2.0 writes the whole file for each of its saves. */
@@ -30,19 +24,12 @@ for (const series of SERIES) {
 
         before(async () => {
             authority = await makeAuthority();
-            const certificate = await issue(authority, [HOSTNAME]);
             volume = await SmallVolume.make(32);
             broker = await BrokerContainer.create({
                 image: await buildBroker(series),
                 volume: volume.name,
                 memoryMb: 256,
-                files: {
-                    "/run/appkata/server.crt": certificate.chain,
-                    "/run/appkata/server.key": certificate.key,
-                    "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-                    "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-                    ...givenConf(),
-                },
+                files: await filesForAda(authority),
             });
             await broker.start();
             const device = await logInTo(broker, authority, DEVICE);

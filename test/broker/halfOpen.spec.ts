@@ -2,18 +2,11 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import type { MqttClient } from "mqtt";
 import { collect, logInTo } from "../support/brokerClient.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    CONF,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { BrokerContainer, buildBroker, CONF } from "../support/brokerContainer.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 const CONNECTIONS = 10_000;
 const INSIDE = 20;
 
@@ -28,19 +21,12 @@ describe("10,000 half-open connections to a machine of 256 MB", function () {
 
     before(async () => {
         authority = await makeAuthority();
-        const certificate = await issue(authority, [HOSTNAME]);
         broker = await BrokerContainer.create({
             image: await buildBroker("2.1"),
             memoryMb: 256,
             // What a machine may give; the broker needs more.
             host: { Ulimits: [{ Name: "nofile", Soft: 256, Hard: 4096 }] },
-            files: {
-                "/run/appkata/server.crt": certificate.chain,
-                "/run/appkata/server.key": certificate.key,
-                "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-                ...givenConf(),
-            },
+            files: await filesForAda(authority),
         });
         await broker.start();
         inside = await Promise.all(

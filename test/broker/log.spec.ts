@@ -4,7 +4,8 @@ import { SERIES } from "../../broker/conf.ts";
 import { closed, collect, logInTo, openTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, CONF, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
-import { ADA, startWatched } from "../support/watchedBroker.ts";
+import { ADA } from "../support/brokerFixture.ts";
+import { startWatched } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {
     describe(`log of Mosquitto ${series}`, function () {

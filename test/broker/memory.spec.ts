@@ -2,18 +2,11 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { SERIES } from "../../broker/conf.ts";
 import { logInTo, retained } from "../support/brokerClient.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    CONF,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { BrokerContainer, buildBroker, CONF, givenConf } from "../support/brokerContainer.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 /** Some thousand of them are the broker's 128 MB. */
 const BODY = "x".repeat(50_000);
 /** Read at once: what waits for a client is limited too. */
@@ -33,18 +26,11 @@ for (const series of SERIES) {
 
         before(async () => {
             authority = await makeAuthority();
-            const certificate = await issue(authority, [HOSTNAME]);
             broker = await BrokerContainer.create({
                 image: await buildBroker(series),
                 memoryMb: 256,
                 host: { RestartPolicy: { Name: "always" } },
-                files: {
-                    "/run/appkata/server.crt": certificate.chain,
-                    "/run/appkata/server.key": certificate.key,
-                    "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-                    "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-                    ...confWith(HEAP_MB[series]),
-                },
+                files: await filesForAda(authority, confWith(HEAP_MB[series])),
             });
             await broker.start();
             bystander = await logInTo(broker, authority, ADA);

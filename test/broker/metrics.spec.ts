@@ -12,7 +12,8 @@ import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, CONF, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
 import { alertQueries, ALERTS, dashboardQueries, metricsIn } from "../support/monitoring.ts";
-import { ADA, DAYS, metricsWith, startWatched, until, valuesIn } from "../support/watchedBroker.ts";
+import { ADA } from "../support/brokerFixture.ts";
+import { DAYS, metricsWith, startWatched, until, valuesIn } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {
     describe(`metrics of Mosquitto ${series}`, function () {

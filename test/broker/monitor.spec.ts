@@ -5,15 +5,8 @@ import { MONITOR_PORT, SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
-import {
-    ADA,
-    BOB,
-    filesOf,
-    healthy,
-    pidsOf,
-    startWatched,
-    until,
-} from "../support/watchedBroker.ts";
+import { ADA } from "../support/brokerFixture.ts";
+import { BOB, filesOf, healthy, pidsOf, startWatched, until } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {
     describe(`monitor of Mosquitto ${series}`, function () {

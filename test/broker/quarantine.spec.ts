@@ -5,15 +5,12 @@ import { logInTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,
     buildBroker,
-    givenConf,
     makeVolume,
-    passwordLine,
     removeVolume,
 } from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 const DB = { "2.1": "mosquitto.sqlite3", "2.0": "mosquitto.db" };
 
 /** Scripts that damage the file $f, of $s bytes, with the copy of it at /tmp/f. */
@@ -50,14 +47,7 @@ for (const series of SERIES) {
         before(async () => {
             image = await buildBroker(series);
             authority = await makeAuthority();
-            const certificate = await issue(authority, [HOSTNAME]);
-            files = {
-                "/run/appkata/server.crt": certificate.chain,
-                "/run/appkata/server.key": certificate.key,
-                "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-                ...givenConf(),
-            };
+            files = await filesForAda(authority);
         });
         beforeEach(async () => {
             volume = await makeVolume();

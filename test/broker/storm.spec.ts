@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
-import {
-    BrokerContainer,
-    buildBroker,
-    CONF,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { BrokerContainer, buildBroker, CONF, passwordLine } from "../support/brokerContainer.ts";
+import { ADA, filesForAda, HOSTNAME } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password" };
 const ITERATIONS = 1000;
 /** As many as the smallest machine takes. */
 const { connections: CLIENTS } = CONF.limits;
@@ -34,16 +27,12 @@ describe("reconnect storm on a machine of 256 MB", function () {
 
     before(async () => {
         authority = await makeAuthority();
-        const certificate = await issue(authority, [HOSTNAME]);
         broker = await BrokerContainer.create({
             image: await buildBroker("2.1"),
             memoryMb: 256,
             files: {
-                "/run/appkata/server.crt": certificate.chain,
-                "/run/appkata/server.key": certificate.key,
+                ...(await filesForAda(authority)),
                 "/run/appkata/passwd": passwordLine(ADA.username, ADA.password, ITERATIONS),
-                "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-                ...givenConf(),
             },
         });
         await broker.start();

@@ -5,15 +5,11 @@ import { logInTo, openTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,
     buildBroker,
-    givenConf,
     makeVolume,
-    passwordLine,
     removeVolume,
 } from "../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
-
-const HOSTNAME = "appkata-test.fly.dev";
-const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
 
 const AWAY = { clientId: "away", clean: false };
 
@@ -29,14 +25,7 @@ describe("data under another Mosquitto", function () {
     before(async () => {
         for (const series of SERIES) images[series] = await buildBroker(series);
         authority = await makeAuthority();
-        const certificate = await issue(authority, [HOSTNAME]);
-        files = {
-            "/run/appkata/server.crt": certificate.chain,
-            "/run/appkata/server.key": certificate.key,
-            "/run/appkata/passwd": passwordLine(ADA.username, ADA.password),
-            "/run/appkata/acl": `user ${ADA.username}\ntopic readwrite #\n`,
-            ...givenConf(),
-        };
+        files = await filesForAda(authority);
     });
     beforeEach(async () => {
         volume = await makeVolume();

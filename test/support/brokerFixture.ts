@@ -84,6 +84,26 @@ export class BrokerFixture {
     }
 }
 
+/**
+ * What a container is given: a certificate for HOSTNAME, ada, who may do everything but $SYS, and the
+ * configuration.
+ */
+export async function filesForAda(
+    authority: Authority,
+    conf: Record<string, string> = givenConf(),
+): Promise<Record<string, string>> {
+    const { chain, key } = await issue(authority, [HOSTNAME]);
+    return {
+        ...givenFiles({
+            "server.crt": chain,
+            "server.key": key,
+            passwd: passwordLine(ADA.username, ADA.password),
+            acl: `user ${ADA.username}\ntopic readwrite #\n`,
+        }),
+        ...conf,
+    };
+}
+
 /** Files by the machine's name for them, as a container is given them: path → content. */
 export function givenFiles(files: Readonly<Record<string, string>>): Record<string, string> {
     return Object.fromEntries(

@@ -9,10 +9,9 @@ import {
     givenConf,
     passwordLine,
 } from "./brokerContainer.ts";
+import { ADA, HOSTNAME } from "./brokerFixture.ts";
 import { issue, makeAuthority, type Authority } from "./certificates.ts";
 
-const HOSTNAME = "appkata-test.fly.dev";
-export const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 export const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
 
 /** Days until its certificates end. */
