@@ -19,7 +19,7 @@ import {
     makeAuthority,
     type Authority,
 } from "../support/certificates.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const PASSWORD = "ada's own password";
@@ -139,9 +139,7 @@ for (const series of SERIES) {
                 await to.subscribeAsync([topic, last[1]], { qos: 1 });
                 await from.publishAsync(topic, "", { qos: 1 });
                 await last[0].publishAsync(last[1], "", { qos: 1 });
-                await eventually("the later one comes", () =>
-                    seen.includes(last[1]) ? true : undefined,
-                );
+                await until("the later one comes", () => seen.includes(last[1]));
                 to.off("message", take);
                 await to.unsubscribeAsync([topic, last[1]]);
                 return seen.includes(topic);

@@ -96,10 +96,14 @@ for (const series of SERIES) {
             const seen = (await broker.log()).length;
             await broker.put({ [OFFSET]: offset });
             const day = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-            await until(async () => {
-                await write().catch(() => undefined);
-                return (await broker.log()).slice(seen).includes(`\n${day}T`);
-            });
+            await until(
+                `the log has ${day}`,
+                async () => {
+                    await write().catch(() => undefined);
+                    return (await broker.log()).slice(seen).includes(`\n${day}T`);
+                },
+                { everyMs: 200 },
+            );
         }
 
         for (const [what, offset, days] of [
@@ -121,10 +125,10 @@ for (const series of SERIES) {
                     assert.ok(!cutOff);
                 }
                 if (series === "2.1" && days <= 0) {
-                    await until(async () => /running$/m.test(await since()));
+                    await until("it runs again", async () => /running$/m.test(await since()));
                     assert.match(await since(), /Warning: the clock went back by \d+ s/);
                 }
-                await until(() =>
+                await until("it takes a message", () =>
                     write().then(
                         () => true,
                         () => false,
@@ -143,7 +147,7 @@ for (const series of SERIES) {
             const device = await openTo(broker, authority, DEVICE);
             const queue: string[] = [];
             device.on("message", (_topic, payload) => queue.push(payload.toString()));
-            await until(() => queue.includes(written.at(-1)!));
+            await until("the last one", () => queue.includes(written.at(-1)!));
             assert.deepEqual(
                 queue.filter((text) => written.includes(text)),
                 written,

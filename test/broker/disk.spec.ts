@@ -79,7 +79,10 @@ for (const series of SERIES) {
             );
         }
 
-        const says = (what: RegExp) => until(async () => what.test(await broker.log()));
+        const says = (what: RegExp) =>
+            until(`the log says ${String(what)}`, async () => what.test(await broker.log()), {
+                withinMs: 60_000,
+            });
 
         it("does not end the broker, and the log tells of it", async () => {
             await fill();
@@ -130,7 +133,11 @@ for (const series of SERIES) {
             await broker.container.start();
             await says(/The broker starts as soon as there is room/);
             await makeRoom();
-            await until(async () => /running$/m.test((await broker.log()).slice(before)));
+            await until(
+                "it runs",
+                async () => /running$/m.test((await broker.log()).slice(before)),
+                { withinMs: 60_000 },
+            );
             await expectKept();
         });
 

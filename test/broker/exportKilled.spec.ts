@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { capture } from "../../toolchain/process.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import type { BrokerContainer } from "../support/brokerContainer.ts";
 import { ADA, BrokerFixture } from "../support/brokerFixture.ts";
@@ -41,8 +41,8 @@ describe("the copy for a backup, Mosquitto 2.1", function () {
         await broker.exec("touch", "/run/hold");
         await broker.exec("sh", "-c", `echo '${slow}' >>/usr/local/lib/broker-data`);
         const ended = starting(broker);
-        await eventually("it stands still", async () =>
-            /^(State:\s+T.*\n)+$/.test(await states(broker)) ? true : undefined,
+        await until("it stands still", async () =>
+            /^(State:\s+T.*\n)+$/.test(await states(broker)),
         );
         return { broker, client, ended };
     }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { aclFile, type Access } from "../../broker/acl.ts";
 import { SERIES } from "../../broker/conf.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,
@@ -86,7 +86,7 @@ for (const series of SERIES) {
             const last = "last/of/all";
             if (filter !== "#") await to.subscribeAsync(last, { qos: 1 });
             await clients.both!.publishAsync(last, "", { qos: 1 });
-            await eventually("the later one", () => (seen.includes(last) ? true : undefined));
+            await until("the later one", () => seen.includes(last));
             to.off("message", take);
             await to.unsubscribeAsync([filter, last]);
             return seen.filter((topic) => topic !== last);

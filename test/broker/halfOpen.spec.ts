@@ -59,7 +59,10 @@ describe("10,000 half-open connections to a machine of 256 MB", function () {
                 });
             }),
         );
-        await until(async () => (await held()) === CONF.limits.connections);
+        await until("it is full", async () => (await held()) === CONF.limits.connections, {
+            withinMs: 60_000,
+            everyMs: 200,
+        });
         const came = Promise.all(inside.map((client) => collect(client, 1)));
         await Promise.all(inside.map((client) => client.subscribeAsync("live", { qos: 1 })));
         await inside[0]!.publishAsync("live", "here", { qos: 1 });
@@ -70,7 +73,10 @@ describe("10,000 half-open connections to a machine of 256 MB", function () {
     });
 
     it("are dropped by it after half a minute, and clients come in again", async () => {
-        await until(async () => (await held()) === INSIDE, 500);
+        await until("they are dropped", async () => (await held()) === INSIDE, {
+            withinMs: 60_000,
+            everyMs: 500,
+        });
         assert.ok(sockets.some((socket) => !socket.destroyed && socket.readyState === "open"));
         const client = await logInTo(broker, authority, ADA);
         await client.publishAsync("live", "again", { qos: 1 });

@@ -67,9 +67,15 @@ for (const series of SERIES) {
             const hog = "echo 1000 >/proc/1/oom_score_adj; tail /dev/zero";
             await assert.rejects(broker.exec("sh", "-c", hog));
             await until(
+                "a restart",
                 async () => (await broker.container.inspect()).State.StartedAt !== StartedAt,
+                { withinMs: 60_000 },
             );
-            await until(async () => (await broker.log()).match(/running$/gm)?.length === 2);
+            await until(
+                "it runs again",
+                async () => (await broker.log()).match(/running$/gm)?.length === 2,
+                { withinMs: 60_000 },
+            );
             assert.equal((await broker.container.inspect()).RestartCount, 1);
         });
 

@@ -13,7 +13,8 @@ import { type BrokerContainer, CONF, getFrom } from "../support/brokerContainer.
 import type { Authority } from "../support/certificates.ts";
 import { alertQueries, ALERTS, dashboardQueries, metricsIn } from "../support/monitoring.ts";
 import { ADA } from "../support/brokerFixture.ts";
-import { DAYS, metricsWith, startWatched, until, valuesIn } from "../support/watchedBroker.ts";
+import { until } from "../support/until.ts";
+import { DAYS, metricsWith, startWatched, valuesIn } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {
     describe(`metrics of Mosquitto ${series}`, function () {

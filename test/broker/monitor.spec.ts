@@ -6,7 +6,8 @@ import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
 import { ADA } from "../support/brokerFixture.ts";
-import { BOB, filesOf, healthy, pidsOf, startWatched, until } from "../support/watchedBroker.ts";
+import { until } from "../support/until.ts";
+import { BOB, filesOf, healthy, pidsOf, startWatched } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {
     describe(`monitor of Mosquitto ${series}`, function () {

@@ -117,7 +117,10 @@ describe("a backup or restore that fails", function () {
         const ended = new Promise<void>((resolve) => run.on("exit", () => resolve()));
         try {
             const look = ["docker", "exec", container, ...test];
-            await until(async () => (await capture(look)).code === 0, 20);
+            await until(`${command} is that far`, async () => (await capture(look)).code === 0, {
+                withinMs: 60_000,
+                everyMs: 20,
+            });
         } finally {
             killTree(run.pid!);
         }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { certificatesIn } from "../support/certificates.ts";
 import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
@@ -117,7 +117,7 @@ describe("a deployed broker's clients with certificates", function () {
         removed.on("error", () => undefined).on("message", (topic) => heard.push(topic));
         await removed.subscribeAsync("#", { qos: 1 });
         await removed.publishAsync("client/lamp", "", { qos: 1 });
-        await eventually("its message", () => (heard.length > 0 ? true : undefined));
+        await until("its message", () => heard.length > 0);
 
         const before = await instanceId();
         project.configure({ users: usersNamed("tester", "pump"), devices: ["pump"] });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { collect, connect } from "../support/mqtt.ts";
 import { Project, type Outputs } from "../support/project.ts";
 
@@ -192,8 +192,9 @@ describe("drift that a refresh shows and an up takes back", function () {
         const { volumeId } = outputs;
         await destroy();
         // It stays bound for a moment.
-        await eventually("the volume is deleted", async () =>
-            (await ask("DELETE", `/volumes/${volumeId}`)).status === 200 ? true : undefined,
+        await until(
+            "the volume is deleted",
+            async () => (await ask("DELETE", `/volumes/${volumeId}`)).status === 200,
         );
         await byHand("POST", "/secrets", { values: { MOSQUITTO_SERVER_KEY: null } });
         await refreshShows(
@@ -209,9 +210,7 @@ describe("drift that a refresh shows and an up takes back", function () {
 
     it("is the whole app deleted", async () => {
         await byHand("DELETE", "?force=true");
-        await eventually("the app is gone", async () =>
-            (await ask("GET", "")).status === 404 ? true : undefined,
-        );
+        await until("the app is gone", async () => (await ask("GET", "")).status === 404);
         await refreshShows(/fly:App: \(delete\)/, /- 6 deleted/);
         await up();
         await allIsWell();

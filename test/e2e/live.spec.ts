@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { collect, connect, servedCertificate } from "../support/mqtt.ts";
 import { Project, usersNamed, type Outputs } from "../support/project.ts";
 
@@ -99,9 +99,7 @@ describe("a deployed broker that changes under its clients", function () {
         const theirs = crowd.filter(
             (_, at) => USERS[at % USERS.length] === "sensors" && at < CLIENTS,
         );
-        await eventually("their clients are cut off", () =>
-            theirs.every((client) => !client.connected) ? true : undefined,
-        );
+        await until("their clients are cut off", () => theirs.every((client) => !client.connected));
         assert.deepEqual(
             dropped,
             theirs.map(() => "sensors"),
@@ -141,7 +139,7 @@ describe("a deployed broker that changes under its clients", function () {
     it("cuts off a user that is removed, and nobody else", async () => {
         const password = outputs.users.added!;
         await changes({ users: usersNamed(...USERS) });
-        await eventually("its client is cut off", () => (dropped.length > 0 ? true : undefined));
+        await until("its client is cut off", () => dropped.length > 0);
         await isRefused("added", password);
         await areServed(crowd.filter((client) => client.connected));
         assert.deepEqual(dropped, ["added"]);
@@ -199,12 +197,11 @@ describe("a deployed broker that changes under its clients", function () {
         const starts = async () => (await machine()).events.filter(({ type }) => type === "start");
         const before = (await starts()).length;
         await project.fly("POST", `/apps/${appName}/machines/${machineId}/restart`);
-        await eventually("it has restarted", async () =>
-            (await starts()).length > before && (await machine()).state === "started"
-                ? true
-                : undefined,
+        await until(
+            "it has restarted",
+            async () => (await starts()).length > before && (await machine()).state === "started",
         );
-        await eventually("it serves", () => servedCertificate(outputs).catch(() => undefined));
+        await until("it serves", () => servedCertificate(outputs).catch(() => undefined));
         assert.equal(await servedCertificate(outputs), certificate);
         for (const user of USERS) await (await connect(outputs, { user })).endAsync();
         await isRefused("added", "whatever it was");

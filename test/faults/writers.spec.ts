@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../local/index.ts";
 import type { JournalEntry } from "../../local/journal.ts";
-import { Api, eventually } from "../local/support/api.ts";
+import { Api } from "../local/support/api.ts";
 import { pushImage } from "../local/support/image.ts";
 import { isDeployed, isGone, keepsSecrets, saysClearly } from "./support/invariants.ts";
 import { SmallStack, type SmallRun } from "./support/smallStack.ts";
+import { until } from "../support/until.ts";
 
 const SETTINGS = {
     memoryMb: 256,
@@ -119,14 +120,12 @@ describe("two writers", function () {
                     "GET",
                     "/_local/journal",
                 );
-                return entries.some(({ status }) => status === 409) || undefined;
+                return entries.some(({ status }) => status === 409);
             };
             const ended = run.then(() => true);
-            await eventually(
-                "a request is refused",
-                () => Promise.race([refused(), ended]),
-                60_000,
-            );
+            await until("a request is refused", () => Promise.race([refused(), ended]), {
+                withinMs: 60_000,
+            });
             assert.equal(await refused(), true, "nothing was in its way");
             await end();
             await stack.must(run);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
+import { until } from "../support/until.ts";
 
 describe("local Fly: apps and access", function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let fly: LocalFly;
     let api: Api;
 
@@ -70,8 +71,9 @@ describe("local Fly: apps and access", function () {
         assert.equal(answer.status, 202);
         assert.equal((await api.call("GET", "/apps/gone")).status, 200, "not gone yet");
         await api.refused(404, "app not found", "POST", "/apps/gone/machines", { config: {} });
-        await eventually("the app is gone", async () =>
-            (await api.call("GET", "/apps/gone")).status === 404 ? true : undefined,
+        await until(
+            "the app is gone",
+            async () => (await api.call("GET", "/apps/gone")).status === 404,
         );
         await api.app("gone");
     });

@@ -9,9 +9,10 @@ import { promisify } from "node:util";
 import type { LocalFly } from "../../local/index.ts";
 import { isAlive } from "../../local/processes.ts";
 import type { ProcessNote } from "../../local/processes.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import type { MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
+import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
 
@@ -134,9 +135,7 @@ describe("local Fly: the command", function () {
         const victim = await client.start("cli", config);
         const registry = note("registry.pid");
         process.kill((await status()).pid, "SIGKILL");
-        await eventually("the registry ends with the server", () =>
-            isAlive(registry) ? undefined : true,
-        );
+        await until("the registry ends with the server", () => !isAlive(registry));
         await docker.getContainer(`fly-cli-${victim.id}`).kill({ signal: "SIGKILL" });
         const before = (await docker.getContainer(`fly-cli-${survivor.id}`).inspect()).Id;
 

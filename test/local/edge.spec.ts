@@ -6,8 +6,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
+import { until } from "../support/until.ts";
 
 /** Connects, sends, and reads until the other side ends. Nothing is sent when `text` is empty. */
 async function talk(host: string, port: number, text: string): Promise<string> {
@@ -160,9 +161,9 @@ describe("local Fly: the TCP edge", function () {
         refused.on("error", () => undefined);
         await new Promise((resolve) => refused.once("close", resolve));
         await api.shell("edge", machine.id, "echo ok > /tmp/w/ready");
-        await eventually("the check passes", async () => {
+        await until("the check passes", async () => {
             const seen = await api.machine("edge", machine.id);
-            return seen.checks[0]?.status === "passing" ? true : undefined;
+            return seen.checks[0]?.status === "passing";
         });
         assert.equal(await talk(v4, 10000, "ready"), "ready");
         await api.destroy("edge", machine.id);
@@ -193,7 +194,7 @@ describe("local Fly: the TCP edge", function () {
         await assert.rejects(enter(10000), /closed unanswered|ECONNRESET/);
         inside.push(await enter(10001));
         inside[0]!.destroy();
-        inside.push(await eventually("a place is free", () => enter(10000).catch(() => undefined)));
+        inside.push(await until("a place is free", () => enter(10000).catch(() => undefined)));
         // Without limits there is no hard one, and the soft one refuses nobody.
         for (let i = 0; i < 26; i++) inside.push(await enter(10002));
         for (const socket of inside) socket.destroy();

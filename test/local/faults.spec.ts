@@ -3,10 +3,11 @@ import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
 import type { FaultRule } from "../../local/faults.ts";
 import type { JournalEntry } from "../../local/journal.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
+import { until } from "../support/until.ts";
 
 describe("local Fly: switches", function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let fly: LocalFly;
     let api: Api;
     let next = 0;
@@ -82,9 +83,7 @@ describe("local Fly: switches", function () {
             action: { type: "delay-after", ms: 400 },
         });
         const after = create(other);
-        await eventually("it is there before the answer", async () =>
-            (await exists(other)) ? true : undefined,
-        );
+        await until("it is there before the answer", async () => await exists(other));
         const settled = await Promise.race([after, Promise.resolve("still waiting")]);
         assert.equal(settled, "still waiting");
         assert.equal((await after).status, 201);
@@ -103,9 +102,7 @@ describe("local Fly: switches", function () {
         const name = fresh();
         await create(name);
         assert.equal(await exists(name), false);
-        await eventually("the read catches up", async () =>
-            (await exists(name)) ? true : undefined,
-        );
+        await until("the read catches up", async () => await exists(name));
     });
 
     it("limits no rate where there is no app or machine that it could be of", async () => {
@@ -123,10 +120,10 @@ describe("local Fly: switches", function () {
             statuses.push((await api.call("POST", `/apps/${name}/secrets`, body)).status);
         }
         assert.deepEqual(statuses.slice(0, 4), [200, 200, 200, 429]);
-        await eventually("the limit lets one through again", async () => {
+        await until("the limit lets one through again", async () => {
             const body = { values: { A: "later" } };
             const { status } = await api.call("POST", `/apps/${name}/secrets`, body);
-            return status === 200 ? true : undefined;
+            return status === 200;
         });
     });
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import type { MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
+import { until } from "../support/until.ts";
 
 /** A main process that ends in order when asked, leaving word of the signal on its volume. */
 function waits(signal: string): string[] {
@@ -72,7 +73,7 @@ describe("local Fly: the life of a machine", function () {
     it("shows a kill from outside, and restarts", async () => {
         const machine = await api.start("life", { image, restart: { policy: "always" } });
         await docker.getContainer(`fly-life-${machine.id}`).kill({ signal: "SIGKILL" });
-        const back = await eventually("it is back", async () => {
+        const back = await until("it is back", async () => {
             const seen = await api.machine("life", machine.id);
             const restarted = seen.events.some((one) => one.type === "restart");
             return restarted && seen.state === "started" ? seen : undefined;
@@ -126,9 +127,9 @@ describe("local Fly: the life of a machine", function () {
         // tail keeps a line without an end in memory.
         const exec = await container.exec({ Cmd: ["/bin/sh", "-c", "yes | tr -d '\\n' | tail"] });
         (await exec.start({})).destroy();
-        await eventually("something was killed", async () => {
+        await until("something was killed", async () => {
             const { ExitCode } = await exec.inspect();
-            return ExitCode === null ? undefined : true;
+            return ExitCode !== null;
         });
         await api.ok("POST", `${path}/${machine.id}/signal`, { signal: "SIGKILL" });
         await api.wait("life", machine.id, "stopped", machine.instance_id);
@@ -154,10 +155,10 @@ describe("local Fly: the life of a machine", function () {
             image,
             init: { exec: ["/bin/sh", "-c", script] },
         });
-        await eventually("the signal arrives", async () => {
+        await until("the signal arrives", async () => {
             await api.ok("POST", `${path}/${machine.id}/signal`, { signal: "SIGHUP" });
             const seen = await api.shell("life", machine.id, "cat /tmp/got || true");
-            return seen.includes("got") ? true : undefined;
+            return seen.includes("got");
         });
         await api.refused(400, /invalid signal/, "POST", `${path}/${machine.id}/signal`, {
             signal: "SIGNOT",
@@ -247,9 +248,9 @@ describe("local Fly: the life of a machine", function () {
                 (await api.machine("life", machine.id)).checks.map((one) => [one.name, one.status]),
             );
         const wanted = { tcp: "passing", http: "passing", lost: "critical", closed: "critical" };
-        await eventually("the checks have run", async () => {
+        await until("the checks have run", async () => {
             const seen = await statuses();
-            return JSON.stringify(seen) === JSON.stringify(wanted) ? true : undefined;
+            return JSON.stringify(seen) === JSON.stringify(wanted);
         });
         const { checks } = await api.machine("life", machine.id);
         assert.match(checks.find((one) => one.name === "http")?.output ?? "", /fine/);

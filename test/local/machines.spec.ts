@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import type { MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
+import { until } from "../support/until.ts";
 
 describe("local Fly: machines", function () {
     this.timeout(60_000);
@@ -309,8 +310,9 @@ describe("local Fly: machines", function () {
         });
         assert.match(made.nonce ?? "", /^[0-9a-f]+$/);
         assert.equal((await api.call("POST", `${path}/${made.id}/cordon`)).status, 409);
-        await eventually("the lease is over", async () =>
-            (await api.call("POST", `${path}/${made.id}/cordon`)).status === 200 ? true : undefined,
+        await until(
+            "the lease is over",
+            async () => (await api.call("POST", `${path}/${made.id}/cordon`)).status === 200,
         );
         await api.destroy("box", made.id);
     });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 import { hasDocument, OpenApi } from "./support/openapi.ts";
+import { until } from "../support/until.ts";
 
 describe("local Fly against Fly's OpenAPI document", function () {
     this.timeout(60_000);
@@ -92,9 +93,9 @@ async function everything(fly: LocalFly, api: Api): Promise<void> {
     await call("PUT", volume, { snapshot_retention: 7 });
     await call("PUT", `${volume}/extend`, { size_gb: 2 });
     await call("POST", `${volume}/snapshots`);
-    await eventually("the snapshot is done", async () => {
+    await until("the snapshot is done", async () => {
         const list = await api.ok<{ status: string }[]>("GET", `${volume}/snapshots`);
-        return list.every((one) => one.status === "created") ? true : undefined;
+        return list.every((one) => one.status === "created");
     });
 
     const machines = "/apps/doc/machines";
@@ -120,9 +121,9 @@ async function everything(fly: LocalFly, api: Api): Promise<void> {
     };
     const machine = await api.start("doc", config, { name: "doc", lease_ttl: 1 });
     const one = `${machines}/${machine.id}`;
-    await eventually("a check has run", async () => {
+    await until("a check has run", async () => {
         const { checks } = await api.machine("doc", machine.id);
-        return checks.some((check) => check.status === "critical") ? true : undefined;
+        return checks.some((check) => check.status === "critical");
     });
     await call("POST", machines, { name: "doc", config: { image } });
     await call("POST", machines, { config: { image, guest: { cpus: 3 } } });
@@ -137,8 +138,9 @@ async function everything(fly: LocalFly, api: Api): Promise<void> {
     await call("DELETE", `${one}/metadata/a`);
     await call("POST", `${one}/exec`, { command: ["/bin/true"] });
     await call("POST", `${one}/exec`, {});
-    await eventually("the lease is over", async () =>
-        (await call("GET", `${one}/lease`)).status === 404 ? true : undefined,
+    await until(
+        "the lease is over",
+        async () => (await call("GET", `${one}/lease`)).status === 404,
     );
     await call("POST", `${one}/signal`, { signal: "SIGUSR1" });
     const lease = await call("POST", `${one}/lease?ttl=30`);

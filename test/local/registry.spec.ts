@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
 import { registryFront } from "../../local/runtime/registry-front.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
+import { until } from "../support/until.ts";
 
 describe("local Fly: the registry", function () {
     this.timeout(60_000);
@@ -98,8 +99,8 @@ describe("local Fly: the registry's front", () => {
             // Asked to close it, the registry may do so before the front has written all of it.
             assert.deepEqual(asked, ["keep-alive", "keep-alive"]);
             assert.equal(sockets.size, 2);
-            await eventually("both are closed", () =>
-                Promise.resolve([...sockets].every((one) => one.destroyed) ? true : undefined),
+            await until("both are closed", () =>
+                Promise.resolve([...sockets].every((one) => one.destroyed)),
             );
         } finally {
             front.close();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../local/index.ts";
 import type { LocalFly } from "../../local/index.ts";
-import { Api, eventually } from "./support/api.ts";
+import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
+import { until } from "../support/until.ts";
 
 interface Volume {
     id: string;
@@ -72,9 +73,9 @@ describe("local Fly: volumes", function () {
         const elsewhere = await api.shell("vols", first.id, "test -e /elsewhere || echo reset");
         assert.equal(elsewhere, "reset", "everything but the volume is new at each boot");
         await api.destroy("vols", first.id);
-        await eventually("the volume is released", async () => {
+        await until("the volume is released", async () => {
             const seen = await api.ok<Volume>("GET", `${path}/${volume.id}`);
-            return seen.attached_machine_id === null ? true : undefined;
+            return seen.attached_machine_id === null;
         });
         const second = await api.start("vols", mounted(volume));
         assert.equal(await api.shell("vols", second.id, "cat /data/file"), "kept");
@@ -105,8 +106,9 @@ describe("local Fly: volumes", function () {
         await api.refused(412, bound, "DELETE", `${path}/${volume.id}`);
         await api.destroy("vols", machine.id);
         await api.refused(412, bound, "DELETE", `${path}/${volume.id}`);
-        await eventually("the volume can be deleted", async () =>
-            (await api.call("DELETE", `${path}/${volume.id}`)).status === 200 ? true : undefined,
+        await until(
+            "the volume can be deleted",
+            async () => (await api.call("DELETE", `${path}/${volume.id}`)).status === 200,
         );
     });
 
@@ -200,9 +202,9 @@ describe("local Fly: volumes", function () {
         const snapshots = `${path}/${volume.id}/snapshots`;
         const taken = await api.ok<{ id: string; status: string }>("POST", snapshots, {});
         assert.notEqual(taken.status, "created");
-        await eventually("the snapshot is taken", async () => {
+        await until("the snapshot is taken", async () => {
             const [one] = await api.ok<{ status: string }[]>("GET", snapshots);
-            return one?.status === "created" ? true : undefined;
+            return one?.status === "created";
         });
         await api.shell("vols", machine.id, "echo after > /data/file");
         await api.destroy("vols", machine.id);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { delegateText } from "../../providers/delegates.ts";
 import type { MachineInputs } from "../../providers/fly/machine.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
 import { DynamicHost, type Failure } from "./support/dynamicHost.ts";
 import { brokerLike, FlyFixture } from "./support/flyFixture.ts";
@@ -53,12 +53,12 @@ describe("Ctrl-C", function () {
             () => assert.fail("was not cancelled"),
             (error: Failure) => error,
         );
-        await eventually("it waits", async () => {
+        await until("it waits", async () => {
             const { entries } = await fixture.api.ok<{ entries: { path: string }[] }>(
                 "GET",
                 "/_local/journal",
             );
-            return entries.some(({ path }) => path.includes("/wait")) ? true : undefined;
+            return entries.some(({ path }) => path.includes("/wait"));
         });
         await host.cancel();
         return await failure;
@@ -97,9 +97,7 @@ describe("Ctrl-C", function () {
             () => assert.fail("was not cancelled"),
             (error: Failure) => error,
         );
-        await eventually("it is made", async () =>
-            (await machines()).length > 0 ? true : undefined,
-        );
+        await until("it is made", async () => (await machines()).length > 0);
         await host.cancel();
         const { id } = await creation;
         assert.deepEqual(

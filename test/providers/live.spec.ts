@@ -3,7 +3,7 @@ import { Machine, Secrets } from "../../providers/entry.ts";
 import type { MachineInputs } from "../../providers/fly/machine.ts";
 import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets.ts";
 import type { PartialFailure } from "../../providers/provider.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
 import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart } from "../support/liveMachine.ts";
 import {
@@ -267,10 +267,10 @@ describe("fly secrets of a running machine", function () {
         await update(inputs("second passwords"));
         await fixture.api.ok("POST", `/apps/${app}/machines/${machineId}/restart`);
         const { instance_id } = await fixture.api.machine(app, machineId);
-        await eventually("the machine has restarted", async () => {
+        await until("the machine has restarted", async () => {
             const { state, events } = await fixture.api.machine(app, machineId);
             const starts = (events ?? []).filter(({ type }) => type === "start").length;
-            return state === "started" && starts > 1 ? true : undefined;
+            return state === "started" && starts > 1;
         });
         assert.equal(await now(), "passwd second passwords\nserver.crt first certificate");
         assert.equal(instance_id, machine.instanceId);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Machine, Volume } from "../../providers/entry.ts";
 import type { WireSnapshot, WireVolume } from "../../providers/fly/types.ts";
 import type { VolumeInputs } from "../../providers/fly/volume.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
 import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
@@ -144,7 +144,7 @@ describe("a volume's data", function () {
     it("is out of its clients' reach while it moves, and newer than a snapshot that is named", async () => {
         const { old, machine } = await withMachine();
         await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
-        const snapshotId = await eventually("a snapshot", async () => {
+        const snapshotId = await until("a snapshot", async () => {
             const [only] = await snapshots(old.id);
             return only?.status === "created" ? only.id : undefined;
         });
@@ -169,7 +169,7 @@ describe("a volume's data", function () {
     it("comes from a snapshot that is named", async () => {
         const { old } = await withMachine();
         await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
-        const snapshotId = await eventually("a snapshot", async () => {
+        const snapshotId = await until("a snapshot", async () => {
             const [only] = await snapshots(old.id);
             return only?.status === "created" ? only.id : undefined;
         });

@@ -1,7 +1,7 @@
 import { aclFile } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
-import { eventually } from "../local/support/api.ts";
+import { until } from "./until.ts";
 import {
     BrokerContainer,
     buildBroker,
@@ -124,7 +124,7 @@ export async function applyFiles(
     const applied = await broker.exec("sh", "-c", "broker-files apply </run/given");
     if (applied !== "applied\n") throw new Error(applied);
     // The broker turns to the signal between packets.
-    await eventually("it is taken", async () =>
-        /Reloading config/.test((await broker.log()).slice(before)) ? true : undefined,
+    await until("it is taken", async () =>
+        /Reloading config/.test((await broker.log()).slice(before)),
     );
 }

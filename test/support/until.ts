@@ -1,10 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Waits until it is so; throws after a minute. */
-export async function until(holds: () => Promise<boolean> | boolean, everyMs = 200): Promise<void> {
-    const deadline = Date.now() + 60_000;
-    while (!(await holds())) {
-        if (Date.now() > deadline) throw new Error(`not within a minute: ${String(holds)}`);
-        await sleep(everyMs);
+/**
+ * Looks until there is something to see: neither undefined nor false.
+ *
+ * @param what for the error
+ * @returns what was seen
+ * @throws Error when the time is over, or what `look` throws, at once
+ */
+export async function until<T>(
+    what: string,
+    look: () => Promise<T | false | undefined> | T | false | undefined,
+    { withinMs = 30_000, everyMs = 50 } = {},
+): Promise<T> {
+    for (const end = Date.now() + withinMs; ; await sleep(everyMs)) {
+        const seen = await look();
+        if (seen !== undefined && seen !== false) return seen;
+        if (Date.now() > end)
+            throw new Error(`did not happen within ${withinMs / 1000} s: ${what}`);
     }
 }

@@ -1,5 +1,4 @@
 /** A broker container that is watched by its monitor, and what the monitor says. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { aclFile } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
 import {
@@ -11,6 +10,7 @@ import {
 } from "./brokerContainer.ts";
 import { ADA, HOSTNAME } from "./brokerFixture.ts";
 import { issue, makeAuthority, type Authority } from "./certificates.ts";
+import { until } from "./until.ts";
 
 export const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
 
@@ -94,12 +94,4 @@ export function valuesIn(text: string): Map<string, number> {
 export async function pidsOf(broker: BrokerContainer, name: string): Promise<string[]> {
     const script = `grep -lx '${name}' /proc/[0-9]*/comm | cut -d/ -f3`;
     return (await broker.exec("sh", "-c", script)).trim().split("\n");
-}
-
-/** @throws Error when half a minute is over */
-export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-    for (const end = Date.now() + 30_000; Date.now() < end; await sleep(100)) {
-        if (await holds()) return;
-    }
-    throw new Error(`${what} did not come within 30 s`);
 }

@@ -4,11 +4,12 @@ import type { JournalEntry } from "../../../local/journal.ts";
 import { FAULTS, type Fault } from "../../matrix/support/faults.ts";
 import { runMatrix, type Case, type Phase, type Trial } from "../../matrix/support/matrix.ts";
 import type { CallName } from "../../matrix/support/proxy.ts";
-import { Api, eventually } from "../../local/support/api.ts";
+import { Api } from "../../local/support/api.ts";
 import { pushImage } from "../../local/support/image.ts";
 import { holdsOnly, isDeployed, isGone, keepsSecrets, saysClearly } from "./invariants.ts";
 import { meet } from "./meet.ts";
 import { SmallStack, type SmallRun } from "./smallStack.ts";
+import { until } from "../../support/until.ts";
 
 type PhaseName = "first up" | "update" | "destroy";
 
@@ -53,8 +54,9 @@ class Place {
         if (this.#stack) {
             const { app } = this.stack;
             await this.#api.call("DELETE", `/apps/${app}?force=true`);
-            await eventually(`${app} is gone`, async () =>
-                (await this.#api.call("GET", `/apps/${app}`)).status === 404 ? true : undefined,
+            await until(
+                `${app} is gone`,
+                async () => (await this.#api.call("GET", `/apps/${app}`)).status === 404,
             );
             this.stack.remove();
         }

@@ -1,10 +1,11 @@
 /** What can happen to a small stack, one step after another. */
 import fc from "fast-check";
-import { Api, eventually } from "../../local/support/api.ts";
+import { Api } from "../../local/support/api.ts";
 import { FAULTS } from "../../matrix/support/faults.ts";
 import { contents } from "./invariants.ts";
 import { meet, type MetRun } from "./meet.ts";
 import type { SmallRun, SmallSettings, SmallStack } from "./smallStack.ts";
+import { until } from "../../support/until.ts";
 
 /** From the `nth` request of this kind in a run on, they meet the fault of this name. */
 interface Met {
@@ -71,9 +72,9 @@ const DRIFTS = {
             ...found.volumes.map(({ id }) => `volumes/${id}`),
         ];
         for (const path of paths) {
-            await eventually(`${path} is destroyed`, async () => {
+            await until(`${path} is destroyed`, async () => {
                 const { status } = await api.call("DELETE", `/apps/${app}/${path}`);
-                return status === 200 || status === 404 ? true : undefined;
+                return status === 200 || status === 404;
             });
         }
     },
@@ -100,8 +101,9 @@ const DRIFTS = {
         api.call("POST", `/apps/${app}/${someone(found)}/lease`, { ttl: 3 }),
     "the app is deleted": async (api: Api, { app }: SmallStack) => {
         await api.call("DELETE", `/apps/${app}?force=true`);
-        await eventually(`app ${app} is gone`, async () =>
-            (await api.call("GET", `/apps/${app}`)).status === 404 ? true : undefined,
+        await until(
+            `app ${app} is gone`,
+            async () => (await api.call("GET", `/apps/${app}`)).status === 404,
         );
     },
 } satisfies Record<string, Doing>;

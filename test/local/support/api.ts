@@ -144,18 +144,3 @@ export class Api {
         return done.stdout.trim();
     }
 }
-
-/** Repeats `look` until it gives a value; fails with `what` when it never does. */
-export async function eventually<T>(
-    what: string,
-    look: () => Promise<T | undefined> | T | undefined,
-    timeoutMs = 20_000,
-): Promise<T> {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-        const value = await look();
-        if (value !== undefined) return value;
-        if (Date.now() > deadline) throw new Error(`did not happen: ${what}`);
-        await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-}

@@ -4,9 +4,10 @@ import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../loc
 import type { FaultRule } from "../../../local/faults.ts";
 import type { Owner } from "../../../providers/fly/ownership.ts";
 import type { MachineInputs } from "../../../providers/fly/machine.ts";
-import { Api, eventually } from "../../local/support/api.ts";
+import { Api } from "../../local/support/api.ts";
 import { LISTEN } from "../../support/liveMachine.ts";
 import { Wire } from "./wire.ts";
+import { until } from "../../support/until.ts";
 
 export const OWNER: Owner = { project: "appkata-mqtt", stack: "dev" };
 export const STRANGER: Owner = { project: "appkata-mqtt", stack: "prod" };
@@ -58,8 +59,9 @@ export class FlyFixture {
     /** Deletes an app by hand, to the end. */
     async deleteApp(app: string): Promise<void> {
         await this.api.ok("DELETE", `/apps/${app}`);
-        await eventually(`app ${app} is gone`, async () =>
-            (await this.api.call("GET", `/apps/${app}`)).status === 404 ? true : undefined,
+        await until(
+            `app ${app} is gone`,
+            async () => (await this.api.call("GET", `/apps/${app}`)).status === 404,
         );
     }
 
