@@ -1,5 +1,5 @@
 /** Whether an app that is there already is this stack's: apps carry no labels, their machines do. */
-import type { AppInputs } from "./app.ts";
+import type { AppInputs } from "./app-inputs.ts";
 import type { FlyClient } from "./client.ts";
 import { importCommand, listMachines, othersMachines } from "./ownership.ts";
 import type { WireApp, WireIp, WireMachine, WireSecret, WireVolume } from "./types.ts";

@@ -1,5 +1,5 @@
 /** Making an app, or taking the one that is there: to be imported, or an earlier run's. */
-import type { AppInputs } from "./app.ts";
+import type { AppInputs } from "./app-inputs.ts";
 import { adoptApp, refuseOtherOrganization } from "./app-adopt.ts";
 import type { FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous, isGone } from "./errors.ts";

@@ -6,54 +6,19 @@ import {
     isUnknown,
     toState,
     type DiffResult,
-    type PropertyRules,
     type Provider,
     type WithProvider,
 } from "../provider.ts";
 import { PERSONAL } from "./app-adopt.ts";
+import { APP_RULES, type AppInputs, type AppOutputs } from "./app-inputs.ts";
 import { ensureApp, getApp } from "./app-make.ts";
 import { flyClient, type FlyClient } from "./client.ts";
 import { isGone } from "./errors.ts";
-import { importProblem, listMachines, othersMachines, type Owner } from "./ownership.ts";
+import { importProblem, listMachines, othersMachines } from "./ownership.ts";
 import { appNameProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireApp, WireMachine } from "./types.ts";
 import { deadlineIn, poll, Progress } from "./wait.ts";
-
-export interface AppInputs {
-    /** Where the API is. A change is recorded: the same app must be there too. */
-    endpoint: string;
-    /** Unique across all of Fly. A change replaces the app and all that is in it. */
-    name: string;
-    /** Slug, or `personal`. Changed together with the name, which replaces the app: the API cannot move one. */
-    organization: string;
-    /** A change is recorded; nothing happens at Fly. */
-    owner: Owner;
-    /**
-     * Whether a change of name or organisation, which replaces the app with all its data, is meant.
-     * A change does nothing by itself. @default "refuse"
-     */
-    onReplace?: "refuse" | "discard";
-    /** Its own name: the app is there already and is taken with all it holds. A later change does nothing. */
-    importId?: string;
-}
-
-export interface AppOutputs extends AppInputs {
-    appId: string;
-    /** The real slug, where `organization` may be the alias `personal`. */
-    organizationSlug: string;
-    /** `NAME.fly.dev` */
-    hostname: string;
-}
-
-export const APP_RULES: PropertyRules<AppInputs> = {
-    endpoint: { effect: "update" },
-    name: { effect: "replace" },
-    organization: { effect: "replace" },
-    owner: { effect: "update" },
-    onReplace: { effect: "none", optional: true },
-    importId: { effect: "none", optional: true },
-};
 
 const GONE_WITHIN_S = 120;
 

@@ -1,36 +1,13 @@
-/** The Machines API over HTTP: deadlines, retries by the method's safety, errors that say all. */
-import { readFileSync } from "node:fs";
+/** The Machines API: paths, one rate limit, retries by the method's safety. */
 import pRetry from "p-retry";
+import { NEVER_SENT } from "./answers.ts";
 import { cancelled } from "./cancel.ts";
-import { errorText, NEVER_SENT, networkCause, parseJson, retryAfter } from "./answers.ts";
-import { FlyError, redact, shorten } from "./errors.ts";
+import { FlyError } from "./errors.ts";
 import { RateLimiter } from "./limits.ts";
-import { authorization, flyToken, normaliseToken } from "./token.ts";
+import { NEW_APP_RETRIES, NewApps } from "./new-apps.ts";
+import { send, type Method, type RequestOptions } from "./request.ts";
+import { flyToken, normaliseToken } from "./token.ts";
 import { REAL_CLOCK, type Clock } from "./wait.ts";
-
-export type Method = "GET" | "POST" | "PUT" | "DELETE";
-
-export interface RequestOptions {
-    readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-    readonly body?: unknown;
-    /** Sent with every change of a machine under lease. */
-    readonly nonce?: string | undefined;
-    /**
-     * Whether it may be sent twice though Fly may have carried it out: true for a POST that sets a
-     * state rather than adds something. @default all but POST
-     */
-    readonly safe?: boolean;
-    /** Until the whole answer is there. @default 30 s */
-    readonly deadlineMs?: number;
-    /** Answers that the caller wants to see at once, such as 408 from `wait`. */
-    readonly final?: readonly number[];
-    /** What an error text must not show, beside the token. */
-    readonly secrets?: readonly string[];
-    /** What tidies up is sent after Ctrl-C too; anything else is not, and a GET is cut short. */
-    readonly always?: boolean;
-    /** @default true */
-    readonly authenticate?: boolean;
-}
 
 export interface ClientOptions {
     /** Without /v1, such as https://api.machines.dev */
@@ -44,21 +21,20 @@ export interface ClientOptions {
     readonly clock?: Clock;
 }
 
-const DEADLINE_MS = 30_000;
 const MAX_PAUSE_MS = 8_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** A new app is not known everywhere at once: fly-go waits out 404 for up to a minute. */
-const NEW_APP_MS = 60_000;
-const NEW_APP_RETRIES = 12;
-
-/** What is asked of a whole app, as opposed to one machine or volume in it. */
-const APP_COLLECTION =
-    /^\/v1\/apps\/([^/]+)\/(?:machines|volumes|ip_assignments|secrets|certificates\/acme)$/;
-
-const { version } = JSON.parse(
-    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-) as { version: string };
+/** @param safe whether it may be sent twice */
+function mayBeRepeated(error: FlyError, safe: boolean): boolean {
+    if ((error.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) {
+        return false;
+    }
+    if (error.status === 429 || NEVER_SENT.has(error.code ?? "")) {
+        return true;
+    }
+    const transient = error.status === 0 || error.status === 408 || error.status >= 500;
+    return transient && error.status !== 501 && safe;
+}
 
 export class FlyClient {
     readonly #endpoint: string;
@@ -67,7 +43,7 @@ export class FlyClient {
     readonly #minPauseMs: number;
     readonly #limiter: RateLimiter;
     readonly #clock: Clock;
-    readonly #newApps = new Map<string, number>();
+    readonly #newApps = new NewApps();
     readonly #shared = new Map<string, Promise<unknown>>();
 
     constructor(options: ClientOptions) {
@@ -109,11 +85,11 @@ export class FlyClient {
 
     /** From now on, and for a minute, 404 for what is in this app means: not known yet. */
     appCreated(app: string): void {
-        this.#newApps.set(encodeURIComponent(app), performance.now() + NEW_APP_MS);
+        this.#newApps.created(app);
     }
 
     appDeleted(app: string): void {
-        this.#newApps.delete(encodeURIComponent(app));
+        this.#newApps.deleted(app);
     }
 
     #request(method: Method, segments: readonly string[], options: RequestOptions) {
@@ -139,6 +115,22 @@ export class FlyClient {
         });
     }
 
+    async #attempt(method: Method, path: string, options: RequestOptions): Promise<unknown> {
+        const action = `${method} ${path}`;
+        if (!(options.always && cancelled.aborted)) {
+            cancelled.throwIfAborted();
+            await this.#limiter.pass(action);
+        }
+        try {
+            return await send(this.#endpoint, this.#token, method, path, options);
+        } catch (error) {
+            if (error instanceof FlyError && error.status === 429) {
+                this.#limiter.refused(action);
+            }
+            throw error;
+        }
+    }
+
     #mayRetry(
         error: unknown,
         method: Method,
@@ -153,114 +145,10 @@ export class FlyClient {
         ) {
             return false;
         }
-        if (this.#isNotKnownYet(error, path)) {
-            return true;
-        }
-        if (retried >= this.#retries || (error.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) {
-            return false;
-        }
-        if (error.status === 429 || NEVER_SENT.has(error.code ?? "")) {
-            return true;
-        }
-        const transient = error.status === 0 || error.status === 408 || error.status >= 500;
-        return transient && error.status !== 501 && (options.safe ?? method !== "POST");
-    }
-
-    /** 404, 401 or a database's "no rows" about an app that was made a moment ago. */
-    #isNotKnownYet(error: FlyError, path: string): boolean {
-        const app = APP_COLLECTION.exec(path)?.[1];
-        const until = app === undefined ? undefined : this.#newApps.get(app);
         return (
-            until !== undefined &&
-            performance.now() < until &&
-            (error.status === 404 || error.status === 401 || /sql: no rows/.test(error.text))
+            this.#newApps.explain(error, path) ||
+            (retried < this.#retries && mayBeRepeated(error, options.safe ?? method !== "POST"))
         );
-    }
-
-    async #attempt(method: Method, path: string, options: RequestOptions): Promise<unknown> {
-        const action = `${method} ${path}`;
-        if (!(options.always && cancelled.aborted)) {
-            cancelled.throwIfAborted();
-            await this.#limiter.pass(action);
-        }
-        const secrets = [...(options.secrets ?? []), ...(this.#token?.split(",") ?? [])];
-        const fail = (
-            status: number,
-            text: string,
-            more: { ambiguous?: boolean; code?: string | undefined; cause?: unknown } = {},
-            answer?: { flyStatus: string | undefined; headers: Headers },
-        ) =>
-            new FlyError({
-                method,
-                path,
-                status,
-                text: shorten(redact(text, secrets)),
-                flyStatus: answer?.flyStatus,
-                requestId: answer?.headers.get("fly-request-id") ?? undefined,
-                retryAfterMs: retryAfter(answer?.headers.get("retry-after")),
-                ...more,
-            });
-
-        const url = new URL(this.#endpoint + path);
-        for (const [key, value] of Object.entries(options.query ?? {})) {
-            if (value !== undefined) {
-                url.searchParams.set(key, String(value));
-            }
-        }
-        const headers: Record<string, string> = {
-            accept: "application/json",
-            "user-agent": `appkata-mqtt/${version}`,
-        };
-        if (this.#token !== undefined && options.authenticate !== false) {
-            headers.authorization = authorization(this.#token);
-        }
-        if (options.nonce !== undefined) {
-            headers["fly-machine-lease-nonce"] = options.nonce;
-        }
-        if (options.body !== undefined) {
-            headers["content-type"] = "application/json";
-        }
-        const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-
-        let response: Response;
-        let body: string;
-        try {
-            response = await fetch(url, {
-                method,
-                headers,
-                body: options.body === undefined ? null : JSON.stringify(options.body),
-                signal: AbortSignal.any([
-                    AbortSignal.timeout(deadlineMs),
-                    ...(method === "GET" ? [cancelled] : []),
-                ]),
-                redirect: "error",
-            });
-            body = await response.text();
-        } catch (cause) {
-            if (method === "GET") {
-                cancelled.throwIfAborted();
-            }
-            const { code, text } = networkCause(cause, deadlineMs);
-            const ambiguous = method !== "GET" && !NEVER_SENT.has(code ?? "");
-            throw fail(0, `${text} (${url.origin})`, { ambiguous, code });
-        }
-
-        const json = parseJson(body);
-        if (response.ok) {
-            if (json === undefined && body.trim() !== "" && !/^ok$/i.test(body.trim())) {
-                throw fail(0, `an answer ${response.status} that is not JSON: ${body}`, {
-                    ambiguous: method !== "GET",
-                    code: "EBADANSWER",
-                });
-            }
-            return json;
-        }
-        if (response.status === 429) {
-            this.#limiter.refused(action);
-        }
-        const { text, flyStatus } = errorText(json, body || response.statusText);
-        const ambiguous = method !== "GET" && (response.status === 408 || response.status >= 500);
-        throw fail(response.status, text, { ambiguous }, { flyStatus, headers: response.headers });
     }
 }
 

@@ -4,7 +4,9 @@
  */
 import type { FlyClient } from "./client.ts";
 import { redact, shorten } from "./errors.ts";
-import { MachineNotReady, waitUntilHealthy, type MachineRef } from "./health.ts";
+import { waitUntilHealthy } from "./health.ts";
+import { MachineNotReady } from "./machine-failure.ts";
+import type { MachineRef } from "./machine-wait.ts";
 import { authorization, flyToken } from "./token.ts";
 import type { MachineConfig, WireMachine } from "./types.ts";
 import type { Deadline } from "./wait.ts";

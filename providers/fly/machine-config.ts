@@ -10,6 +10,14 @@ export interface MachineWish {
     readonly newestSecretsVersion?: number;
 }
 
+export interface MachineTarget extends MachineWish {
+    readonly app: string;
+    readonly name: string;
+    readonly region: string;
+    readonly logsEndpoint?: string;
+    readonly importId?: string;
+}
+
 /** The secrets' version that the machine was given; the API does not tell it otherwise. */
 const SECRETS_VERSION = "appkata_secrets_version";
 
@@ -27,6 +35,9 @@ export function effectiveConfig({ owner, config, secretsVersion }: MachineWish):
         },
     };
 }
+
+/** Fly may pull the image before it answers. */
+export const LAUNCH_DEADLINE_MS = 90_000;
 
 /** For the request that starts a machine: Fly waits until the machine's host has these secrets. */
 export function leastSecrets(wish: MachineWish): { min_secrets_version?: number } {
@@ -56,6 +67,18 @@ export function changesNeeded(
         metadata: paths.filter((path) => path.startsWith("metadata") && path !== secrets),
         secrets: paths.includes(secrets) || paths.includes("metadata"),
     };
+}
+
+/** Whether it is as `wanted`, and runs or is about to. */
+export function isAsWanted(wanted: MachineConfig, machine: WireMachine): boolean {
+    const needed = machine.config ? changesNeeded(wanted, machine.config) : undefined;
+    return (
+        needed !== undefined &&
+        needed.config.length + needed.metadata.length === 0 &&
+        !needed.secrets &&
+        !machine.cordoned &&
+        (machine.state === "started" || machine.state === "starting")
+    );
 }
 
 /** What makes the machine another than `wish` says, though `wish` was read from it: paths. */

@@ -1,8 +1,13 @@
 /** Making a machine, or finding the one that an earlier run made. */
 import type { FlyClient } from "./client.ts";
 import { FlyError, isAmbiguous } from "./errors.ts";
-import { effectiveConfig, leastSecrets } from "./machine-config.ts";
-import { convergeMachine, LAUNCH_DEADLINE_MS, type MachineTarget } from "./machine-converge.ts";
+import {
+    effectiveConfig,
+    LAUNCH_DEADLINE_MS,
+    leastSecrets,
+    type MachineTarget,
+} from "./machine-config.ts";
+import { convergeMachine } from "./machine-converge.ts";
 import { waitUntilHealthyOrTell } from "./logs.ts";
 import { getMachine } from "./machine-power.ts";
 import { describeOwner, IMPORTED_BEFORE, importCommand, isOwnedBy } from "./ownership.ts";

@@ -1,8 +1,9 @@
 /** Starting, restarting and removing a machine. */
 import type { FlyClient } from "./client.ts";
 import { FlyError, isGone, isLeaseHeld } from "./errors.ts";
-import { waitForState, waitUntilHealthy } from "./health.ts";
+import { waitUntilHealthy } from "./health.ts";
 import { withLease } from "./lease.ts";
+import { waitForState } from "./machine-wait.ts";
 import type { Owner } from "./ownership.ts";
 import type { WireMachine } from "./types.ts";
 import { deadlineIn, poll, Progress, type Deadline } from "./wait.ts";

@@ -1,7 +1,7 @@
 /** What the state has of secrets: of each value a keyed hash, by which a change is seen. */
 import { createHmac, randomBytes } from "node:crypto";
 import { isUnknown, sameValue, toState, type WithProvider } from "../provider.ts";
-import type { SecretsInputs, SecretsOutputs } from "./secrets.ts";
+import type { SecretsInputs, SecretsOutputs } from "./secrets-inputs.ts";
 import type { WireSecret } from "./types.ts";
 
 export interface WireSecrets {

@@ -3,7 +3,7 @@ import type { FlyClient } from "./client.ts";
 import { isGone } from "./errors.ts";
 import { importCommand, isOwnedBy, listMachines, othersMachines } from "./ownership.ts";
 import type { WireMachine, WireVolume } from "./types.ts";
-import type { VolumeInputs } from "./volume.ts";
+import type { VolumeInputs } from "./volume-inputs.ts";
 
 /** States of a volume on its way out: a GET still finds it for a day. */
 const OUTGOING = new Set([

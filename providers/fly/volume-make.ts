@@ -3,7 +3,7 @@ import { toState } from "../provider.ts";
 import type { FlyClient } from "./client.ts";
 import { askAgainAt, isAmbiguous, type FlyError } from "./errors.ts";
 import type { WireVolume } from "./types.ts";
-import type { VolumeInputs } from "./volume.ts";
+import type { VolumeInputs } from "./volume-inputs.ts";
 import { findLeftover, getVolume, namesakes } from "./volume-find.ts";
 import { dataSource, withSnapshotOf } from "./volume-restore.ts";
 import { IMPORTED_BEFORE } from "./ownership.ts";

@@ -3,12 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../provider.ts";
 import type { FlyClient } from "./client.ts";
 import { FlyError } from "./errors.ts";
-import { waitForState } from "./health.ts";
+import { waitForState } from "./machine-wait.ts";
 import { withLease } from "./lease.ts";
 import { isOwnedBy } from "./ownership.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { WireMachine, WireVolume } from "./types.ts";
-import type { VolumeInputs } from "./volume.ts";
+import type { VolumeInputs } from "./volume-inputs.ts";
 import { holderOf } from "./volume-find.ts";
 import { deadlineIn } from "./wait.ts";
 

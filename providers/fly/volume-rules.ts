@@ -1,6 +1,6 @@
 /** What a volume cannot become, for `check`. */
 import { isUnknown } from "../provider.ts";
-import type { VolumeInputs } from "./volume.ts";
+import type { VolumeInputs } from "./volume-inputs.ts";
 
 export function shrinkProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string | undefined {
     const [was, wanted] = [olds.sizeGb, news.sizeGb];

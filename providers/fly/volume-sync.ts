@@ -4,7 +4,7 @@ import type { FlyClient } from "./client.ts";
 import { isAmbiguous, type FlyError } from "./errors.ts";
 import { restartMachine } from "./machine-power.ts";
 import type { WireVolume } from "./types.ts";
-import type { VolumeInputs } from "./volume.ts";
+import type { VolumeInputs } from "./volume-inputs.ts";
 import { deadlineIn, poll, Progress } from "./wait.ts";
 
 /** One that is made from a snapshot is restored first. */

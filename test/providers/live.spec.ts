@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Machine, Secrets } from "../../providers/entry.ts";
-import type { MachineInputs } from "../../providers/fly/machine.ts";
-import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets.ts";
+import type { MachineInputs } from "../../providers/fly/machine-inputs.ts";
+import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets-inputs.ts";
 import type { PartialFailure } from "../../providers/provider.ts";
 import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";

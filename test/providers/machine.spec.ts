@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Machine } from "../../providers/entry.ts";
-import type { MachineInputs, MachineOutputs } from "../../providers/fly/machine.ts";
+import type { MachineInputs, MachineOutputs } from "../../providers/fly/machine-inputs.ts";
 import type { MachineConfig } from "../../providers/fly/types.ts";
 import { PartialFailure } from "../../providers/provider.ts";
 import { pushImage } from "../local/support/image.ts";

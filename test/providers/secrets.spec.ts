@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Secrets } from "../../providers/entry.ts";
-import type { SecretsInputs } from "../../providers/fly/secrets.ts";
+import type { SecretsInputs } from "../../providers/fly/secrets-inputs.ts";
 import { failureOf, FlyFixture, outsOf } from "./support/flyFixture.ts";
 
 const VALUES = { KEY: "first value", CERT: "second\nvalue" };
