@@ -48,7 +48,7 @@ for (const series of SERIES) {
                 command: [...JUMPING, ...BROKER],
                 programs: {
                     [JUMPING_DATE]: DATE,
-                    "/usr/local/bin/broker-clock": clock.replace("date +%s", `${JUMPING_DATE} +%s`),
+                    "/usr/local/lib/broker-clock": clock.replace("date +%s", `${JUMPING_DATE} +%s`),
                 },
                 host: { RestartPolicy: { Name: "always" } },
                 files: {
