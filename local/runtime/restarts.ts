@@ -32,3 +32,25 @@ export function afterExit(
     const allowed = config.restart?.max_retries ?? DEFAULT_RESTART.max_retries;
     return failed && recent < allowed ? { action: "restart", delayMs } : stop;
 }
+
+/** The restarts to come, one a machine. */
+export class Restarts {
+    readonly #timers = new Map<string, NodeJS.Timeout>();
+
+    plan(id: string, delayMs: number, restart: () => void): void {
+        const timer = setTimeout(() => {
+            this.#timers.delete(id);
+            restart();
+        }, delayMs);
+        this.#timers.set(id, timer);
+    }
+
+    cancel(id: string): void {
+        clearTimeout(this.#timers.get(id));
+        this.#timers.delete(id);
+    }
+
+    close(): void {
+        for (const id of [...this.#timers.keys()]) this.cancel(id);
+    }
+}

@@ -1,0 +1,73 @@
+import { rfc3339 } from "../errors.ts";
+import { ulid } from "../ids.ts";
+import type { MachineConfig } from "../model/config.ts";
+import type { ImageRef, MachineRecord } from "../model/records.ts";
+import type { Settings } from "../settings.ts";
+import type { Store } from "../state.ts";
+
+/** How many destroyed machines an app's records keep. */
+const KEPT_DESTROYED = 50;
+const KEPT_VERSIONS = 50;
+
+/** What is on record of machines, and of what goes with them. */
+export class MachineRecords {
+    readonly #store: Store;
+    readonly #settings: Settings;
+    readonly #changed: (machine: MachineRecord) => void;
+
+    /** @param changed called after every change of a machine's state */
+    constructor(store: Store, settings: Settings, changed: (machine: MachineRecord) => void) {
+        this.#store = store;
+        this.#settings = settings;
+        this.#changed = changed;
+    }
+
+    /** Tells those who wait, too. */
+    set(machine: MachineRecord, state: string): void {
+        machine.state = state;
+        machine.changedAt = Date.now();
+        machine.updatedAt = rfc3339(machine.changedAt);
+        void this.#store.save();
+        this.#changed(machine);
+    }
+
+    /** A new version of it, with this configuration. */
+    renew(machine: MachineRecord, config: MachineConfig, image: ImageRef): void {
+        machine.config = config;
+        machine.image = image;
+        machine.instanceId = ulid();
+        machine.versions = [
+            { version: machine.instanceId, user_config: config },
+            ...machine.versions,
+        ].slice(0, KEPT_VERSIONS);
+        machine.restarts = [];
+        delete machine.pinnedSecrets;
+    }
+
+    /** The app's secrets that the machine starts with: name → value. */
+    secrets(machine: MachineRecord): Record<string, string> {
+        const app = this.#store.data.apps[machine.app];
+        const values = Object.fromEntries(
+            Object.entries(app?.secrets ?? {}).map(([name, secret]) => [name, secret.value]),
+        );
+        if (this.#settings.secretsOnRestart === "fresh") return values;
+        machine.pinnedSecrets ??= values;
+        return machine.pinnedSecrets;
+    }
+
+    /** The volume counts as bound for a while after its machine is gone. */
+    releaseVolume(machine: MachineRecord): void {
+        const until = Date.now() + this.#settings.volumeReleaseMs;
+        for (const volume of Object.values(this.#store.data.volumes)) {
+            if (volume.machine === machine.id) volume.boundUntil = until;
+        }
+    }
+
+    /** Destroyed machines answer for a while, not for ever. */
+    forgetOldest(app: string): void {
+        const gone = Object.values(this.#store.data.machines)
+            .filter((one) => one.app === app && one.state === "destroyed")
+            .sort((a, b) => b.changedAt - a.changedAt);
+        for (const one of gone.slice(KEPT_DESTROYED)) delete this.#store.data.machines[one.id];
+    }
+}
