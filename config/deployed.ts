@@ -13,8 +13,18 @@ export interface Deployed {
     server: Date | undefined;
     /** Generation of the CA that signed it; undefined before the first `up`. */
     issuer: number | undefined;
+    /**
+     * Generations that the outputs have told clients of. An `up` that was ended before its outputs may
+     * have made others. None before the first that came to its end.
+     */
+    told: Set<number>;
     /** By user: when the certificate ends that it logs in with. */
     clients: Map<string, Date>;
+    /**
+     * By user: generations of the CAs by whose certificates it may log in: that of the one that is
+     * there, and of the one that the outputs told, which is older after an `up` that was ended before.
+     */
+    clientIssuers: Map<string, Set<number>>;
     /** These certificates, in PEM. */
     clientPems: Record<string, string>;
     /** Whether there is a revocation list. */
@@ -25,6 +35,12 @@ export interface Deployed {
 export interface Expiry {
     server: string;
     ca: Record<string, string>;
+}
+
+/** What else is read of the stack's outputs; the certificates are secret. */
+interface StackOutputs {
+    expiry?: Expiry;
+    clientCertificates?: Record<string, { certificatePem: string }>;
 }
 
 /** Outputs of a stack's resources by URN, as the engine gives them. */
@@ -50,14 +66,19 @@ export function deployedFrom(state: State, now: Date): Deployed {
         authorities: new Map(),
         server: undefined,
         issuer: undefined,
+        told: new Set(),
         clients: new Map(),
+        clientIssuers: new Map(),
         clientPems: {},
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
     };
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
-    const before = (stack?.outputs.expiry as Expiry | undefined)?.ca ?? {};
+    const { expiry, clientCertificates = {} } = (stack?.outputs ?? {}) as StackOutputs;
+    const before = expiry?.ca ?? {};
+    deployed.told = new Set(Object.keys(before).map(Number));
     const subjects = new Map<string, number>();
-    let issuer: string | undefined;
+    const issuerOf = (pem: string) => subjects.get(new X509Certificate(pem).issuer);
+    let serverPem: string | undefined;
     for (const [urn, { type, outputs }] of Object.entries(state)) {
         const [, component, name] = RESOURCE.exec(urn) ?? [];
         if (name === undefined) continue;
@@ -77,9 +98,19 @@ export function deployedFrom(state: State, now: Date): Deployed {
             subjects.set(new X509Certificate(String(outputs.certPem)).subject, generation);
         } else if (type === SIGNED && name === "server") {
             deployed.server = end;
-            ({ issuer } = new X509Certificate(String(outputs.certPem)));
+            serverPem = String(outputs.certPem);
         }
     }
-    deployed.issuer = subjects.get(issuer ?? "");
+    deployed.issuer = serverPem === undefined ? undefined : issuerOf(serverPem);
+    const told = Object.entries(clientCertificates).map(([name, one]) => [
+        name,
+        one.certificatePem,
+    ]);
+    for (const [name, pem] of [...Object.entries(deployed.clientPems), ...told]) {
+        const issuer = issuerOf(pem!);
+        if (issuer === undefined) continue;
+        const issuers = deployed.clientIssuers.get(name!) ?? new Set();
+        deployed.clientIssuers.set(name!, issuers.add(issuer));
+    }
     return deployed;
 }

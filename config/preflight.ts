@@ -20,8 +20,9 @@ export async function preflight(
     stack: string,
 ): Promise<Deployed> {
     const deployed = readDeployed();
+    const devices = settings.users.filter(({ certificate }) => certificate).map(({ name }) => name);
     const problems = await Promise.all([
-        deployed.then((before) => authoritiesProblem(before, settings.authorities)),
+        deployed.then((before) => authoritiesProblem(before, settings.authorities, devices)),
         flyPreflight({
             endpoint: settings.endpoint,
             token,

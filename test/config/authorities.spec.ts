@@ -3,17 +3,28 @@ import { authoritiesProblem } from "../../config/authorities.ts";
 
 const END = new Date("2036-06-01T12:00:00Z");
 
+type Before = Parameters<typeof authoritiesProblem>[0];
+
 /** `[1, 2]/1`: CAs 1 and 2 are trusted, and CA 1 signs. */
 function parse(text: string): { trusted: number[]; issuer: number } {
     const [list, issuer] = text.split("/");
     return { trusted: JSON.parse(list!) as number[], issuer: Number(issuer) };
 }
 
-function step(from: string | undefined, to: string): string | undefined {
+/** A stack whose last `up` came to its end; `but` is what is otherwise where it did not. */
+function before(from: string | undefined, but: Partial<Before> = {}): Before {
     const { trusted, issuer } = parse(from ?? "[]/0");
-    const authorities = new Map(trusted.map((at) => [at, { end: END, held: END }]));
-    const before = { authorities, issuer: from === undefined ? undefined : issuer };
-    return authoritiesProblem(before, parse(to));
+    return {
+        authorities: new Map(trusted.map((at) => [at, { end: END, held: END }])),
+        issuer: from === undefined ? undefined : issuer,
+        told: new Set(trusted),
+        clientIssuers: new Map(),
+        ...but,
+    };
+}
+
+function step(from: string | undefined, to: string): string | undefined {
+    return authoritiesProblem(before(from), parse(to), []);
 }
 
 describe("a change of the trusted CAs", () => {
@@ -88,9 +99,70 @@ describe("a change of the trusted CAs", () => {
     }
 
     it("goes by what clients trust where nothing says who signed", () => {
-        const authorities = new Map([1, 2].map((at) => [at, { end: END, held: END }]));
-        const before = { authorities, issuer: undefined };
-        assert.equal(authoritiesProblem(before, { trusted: [2], issuer: 2 }), undefined);
-        assert.match(authoritiesProblem(before, { trusted: [3], issuer: 3 })!, /would be left/);
+        const deployed = before("[1, 2]/1", { issuer: undefined });
+        assert.equal(authoritiesProblem(deployed, { trusted: [2], issuer: 2 }, []), undefined);
+        assert.match(authoritiesProblem(deployed, { trusted: [3], issuer: 3 }, [])!, /be left/);
+    });
+});
+
+describe("a change of the trusted CAs after an up that was ended half way", () => {
+    const issuers = (by: Record<string, number[]>) =>
+        new Map(Object.entries(by).map(([name, all]) => [name, new Set(all)]));
+
+    for (const [left, clientIssuers, named] of [
+        ["has no new certificate yet", issuers({ pump: [1], lamp: [2] }), "pump"],
+        ["was not told of its new one", issuers({ pump: [2, 1], lamp: [2] }), "pump"],
+        ["is one of several", issuers({ pump: [1], lamp: [1] }), "lamp, pump"],
+    ] as const) {
+        it(`does not drop the CA of a device's certificate where it ${left}`, () => {
+            const deployed = before("[1, 2]/2", { clientIssuers });
+            const devices = ["lamp", "pump"];
+            assert.equal(
+                authoritiesProblem(deployed, parse("[2]/2"), devices),
+                `caTrusted: CA 1 signed the certificates of ${named}, who would be shut out at once: the ` +
+                    "`up` that was to give them others did not come to its end; first caTrusted: [1, 2] " +
+                    "with caIssuer: 2 and an `up` that does, and when they have what the output " +
+                    "clientCertificates has then, drop CA 1; it is [2]",
+            );
+            assert.equal(authoritiesProblem(deployed, parse("[1, 2]/2"), devices), undefined);
+            assert.match(authoritiesProblem(deployed, parse("[2, 3]/3"), devices)!, /CA 1 signed/);
+        });
+    }
+
+    it("drops it when all have new ones, and for a device that is none any more", () => {
+        const deployed = before("[1, 2]/2", { clientIssuers: issuers({ pump: [1], lamp: [2] }) });
+        assert.equal(authoritiesProblem(deployed, parse("[2]/2"), ["lamp"]), undefined);
+        assert.equal(authoritiesProblem(deployed, parse("[2]/2"), []), undefined);
+    });
+
+    it("names five devices, and says how many more there are", () => {
+        const devices = ["a", "b", "c", "d", "e", "f", "g"];
+        const clientIssuers = issuers(Object.fromEntries(devices.map((name) => [name, [1]])));
+        const deployed = before("[1, 2]/2", { clientIssuers });
+        const problem = authoritiesProblem(deployed, parse("[2]/2"), devices)!;
+        assert.match(problem, / of a, b, c, d, e and 2 more, who would be shut out/);
+    });
+
+    it("goes back to the old CA only when no device may have one of the new", () => {
+        const deployed = before("[1, 2]/1", { clientIssuers: issuers({ pump: [1, 2] }) });
+        const problem = authoritiesProblem(deployed, parse("[1]/1"), ["pump"]);
+        assert.match(
+            problem!,
+            /^caTrusted: CA 2 signed .*; first caTrusted: \[1, 2\] with caIssuer: 1 /,
+        );
+    });
+
+    it("keeps a CA that clients were told of, since of the one that was made they were not", () => {
+        const deployed = before("[1, 2]/2", { told: new Set([1]) });
+        assert.match(
+            authoritiesProblem(deployed, parse("[2]/2"), [])!,
+            /^caTrusted: no CA that clients trust now \(1\) would be left, .*; trust \[1, 2\] first, /,
+        );
+        assert.equal(authoritiesProblem(deployed, parse("[1, 2]/2"), []), undefined);
+    });
+
+    it("goes by what there is where no up has come to its end yet", () => {
+        const deployed = before("[1, 2]/2", { told: new Set() });
+        assert.equal(authoritiesProblem(deployed, parse("[2]/2"), []), undefined);
     });
 });

@@ -19,6 +19,8 @@ before(async () => {
     const [first, second] = [await makeAuthority("test CA"), await makeAuthority("test CA 2")];
     Object.assign(pems, { ca: first.pem, "ca-2": second.pem });
     pems.server = (await issue(second, ["broker.test"])).chain;
+    pems.pump = (await issue(second, ["pump"], { client: true })).chain;
+    pems["pump before"] = (await issue(first, ["pump"], { client: true })).chain;
 });
 
 /** A stack's state with these certificates. */
@@ -47,7 +49,8 @@ describe("certificates of a stack's state", () => {
     it("are none before the first up", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
-            ...{ clients: new Map(), clientPems: {}, revocation: false },
+            ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
+            ...{ clientPems: {}, revocation: false },
         });
     });
 
@@ -60,7 +63,9 @@ describe("certificates of a stack's state", () => {
             ]),
             server: inDays(100),
             issuer: 2,
+            told: new Set(),
             clients: new Map(),
+            clientIssuers: new Map(),
             clientPems: {},
             revocation: false,
         });
@@ -72,18 +77,34 @@ describe("certificates of a stack's state", () => {
         assert.equal(deployedFrom({ [urn]: { type, outputs: {} } }, NOW).revocation, true);
     });
 
-    it("are those of clients, without the verification's", () => {
+    /** With CAs 1 and 2, and a certificate of pump's by CA 2. */
+    function stateWithClients(outputs: Record<string, unknown> = {}) {
+        const state = stateOf(inDays(100), { ca: end, "ca-2": end }, { 1: end.toISOString() });
+        const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack")!;
         const type = "tls:index/locallySignedCert:LocallySignedCert";
         const component = "urn:pulumi:dev::p::appkata-mqtt:index:ClientCertificates";
-        const state = Object.fromEntries(
-            ["pump", "appkata-verification"].map((name) => [
-                `${component}$${type}::${name}`,
-                { type, outputs: { validityEndTime: end.toISOString(), certPem: `of ${name}` } },
-            ]),
-        );
-        const { clients, clientPems } = deployedFrom(state, NOW);
+        const clients = ["pump", "appkata-verification"].map((name) => [
+            `${component}$${type}::${name}`,
+            { type, outputs: { validityEndTime: end.toISOString(), certPem: pems.pump } },
+        ]);
+        Object.assign(stack.outputs, outputs);
+        return { ...state, ...Object.fromEntries(clients) } as typeof state;
+    }
+
+    it("are those of clients, without the verification's", () => {
+        const { clients, clientPems, clientIssuers } = deployedFrom(stateWithClients(), NOW);
         assert.deepEqual(clients, new Map([["pump", end]]));
-        assert.deepEqual(clientPems, { pump: "of pump" });
+        assert.deepEqual(clientPems, { pump: pems.pump });
+        assert.deepEqual(clientIssuers, new Map([["pump", new Set([2])]]));
+    });
+
+    it("are those of clients too that the outputs have, and the CAs that they tell of", () => {
+        const one = { certificatePem: pems["pump before"], privateKeyPem: "" };
+        const state = stateWithClients({ clientCertificates: { pump: one } });
+        const { clientPems, clientIssuers, told } = deployedFrom(state, NOW);
+        assert.deepEqual(clientPems, { pump: pems.pump });
+        assert.deepEqual(clientIssuers, new Map([["pump", new Set([2, 1])]]));
+        assert.deepEqual(told, new Set([1]));
     });
 
     it("remember the one that clients had before a renewal, until it ends", () => {

@@ -140,6 +140,25 @@ describe("a deployed broker's clients with certificates", function () {
         assert.equal(await instanceId(), before);
     });
 
+    it("are not shut out where the up ended half way that was to give them new ones", async () => {
+        await upWith({ caTrusted: [1, 2] });
+        // The certificates are made, and neither the machine nor the outputs have them.
+        const action = { type: "status", status: 422, body: { error: "not today" } };
+        const rules = [{ method: "POST", path: "/v1/apps/*/secrets", times: 0, action }];
+        await project.admin("POST", "faults", { rules });
+        project.configure({ caIssuer: 2 });
+        const up = await project.up();
+        assert.notEqual(up.code, 0, up.output);
+        assert.match(up.output, /not today/);
+        await project.admin("DELETE", "faults");
+        const told = await project.outputs();
+        assert.equal(told.clientCertificates!["pump"]!.certificatePem, pairOf("pump").cert);
+        project.configure({ caTrusted: [2] });
+        const refused = await project.up();
+        assert.notEqual(refused.code, 0, refused.output);
+        assert.match(refused.output, /nothing was changed:\s+- caTrusted: CA 1 signed .* of pump,/);
+    });
+
     it("go on with the old CA's while a new one takes over", async () => {
         const old = pairOf("pump");
         const before = await instanceId();
