@@ -21,6 +21,11 @@ export function webSocketsPortOf({
     return webSocketsPort ?? (webSockets === "broker" ? 8443 : 443);
 }
 
+/** Whether clients see the broker's own certificate at any of its ports. */
+export function endsInBroker({ tls, webSockets }: Pick<AccessSettings, "tls" | "webSockets">) {
+    return tls === "broker" || webSockets === "broker";
+}
+
 /** One line a mistake. */
 export function accessProblems(data: AccessSettings): string[] {
     const problems: string[] = [];

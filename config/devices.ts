@@ -15,6 +15,15 @@ type DeviceSettings = Pick<
     | "webSocketsPort"
 >;
 
+/** External port of those with certificates, unless the setting says another. */
+const CERTIFICATE_PORT = 10001;
+
+export function certificatePortOf({
+    clientCertificatePort,
+}: Pick<DeviceSettings, "clientCertificatePort">): number {
+    return clientCertificatePort ?? CERTIFICATE_PORT;
+}
+
 /** Devices are users, and whoever is to connect can. */
 export function deviceProblems(data: DeviceSettings): string[] {
     const { clientCertificates: mode, devices } = data;
@@ -45,15 +54,19 @@ export function deviceProblems(data: DeviceSettings): string[] {
             "webSockets: must be off with clientCertificates: required, since they log in with passwords",
         );
     }
-    if (mode === "optional" && data.clientCertificatePort === data.port) {
+    if (mode !== "optional" && data.clientCertificatePort !== undefined) {
+        const at = mode === "required" ? "required: all log in at port" : "off";
+        problems.push(
+            `clientCertificatePort: is for clientCertificates: optional, which is ${at}; it is ` +
+                `${data.clientCertificatePort}`,
+        );
+    }
+    const port = certificatePortOf(data);
+    if (mode === "optional" && port === data.port) {
         problems.push(`clientCertificatePort: must not be the port of the others (${data.port})`);
     }
     const webSockets = webSocketsPortOf(data);
-    if (
-        mode === "optional" &&
-        data.webSockets !== "off" &&
-        data.clientCertificatePort === webSockets
-    ) {
+    if (mode === "optional" && data.webSockets !== "off" && port === webSockets) {
         problems.push(`clientCertificatePort: must not be that of WebSockets (${webSockets})`);
     }
     return problems;

@@ -92,6 +92,13 @@ const RULES = [
             .filter((type) => data.import[type] !== undefined && !data[`ip${type}`])
             .map((type) => `import.${type}: is for an address, but ip${type} is false`),
     ),
+    over(["import", "volumeSnapshot"], ({ import: { volume }, volumeSnapshot }) => {
+        if (volume === undefined || volumeSnapshot === undefined) return [];
+        return [
+            `volumeSnapshot: is for a volume that is made, but import.volume (${volume}) takes one that is ` +
+                `there; it is "${volumeSnapshot}"`,
+        ];
+    }),
     over(["certificateRenewDays", "certificateValidDays"], (data) => {
         if (data.certificateRenewDays < data.certificateValidDays) return [];
         return [

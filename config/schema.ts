@@ -141,7 +141,7 @@ export const schema = z.object({
         .enum(["off", "optional", "required"], { error: "must be off, optional or required" })
         .default("off"),
     devices: json(z.array(z.string()).superRefine(unique), "a list of user names").default([]),
-    clientCertificatePort: integer(1, 65535).default(10001),
+    clientCertificatePort: integer(1, 65535).optional(),
     caTrusted: json(
         z
             .array(generation, {

@@ -7,10 +7,12 @@ import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
 import { webSocketsPortOf } from "./access.ts";
 import { FLY_LOGS, FLY_MACHINES } from "./defaults.ts";
+import { certificatePortOf } from "./devices.ts";
 import { checkAccess } from "./grants.ts";
 import { parsePasswords } from "./passwords.ts";
 import { acrossSettings, limitsIn } from "./rules.ts";
 import { SAYS_ALL, schema } from "./schema.ts";
+import { withoutEffect } from "./withoutEffect.ts";
 
 export interface Settings {
     /** Fly app name; undefined: one is made from project and stack and kept in the state. */
@@ -178,7 +180,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
         clientCertificates: {
             mode: parsed.data.clientCertificates,
-            port: parsed.data.clientCertificatePort,
+            port: certificatePortOf(parsed.data),
         },
         baseImage: parsed.data.baseImage,
         metrics: parsed.data.metrics,
@@ -192,7 +194,10 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,
-        warnings: access?.warnings ?? [],
+        warnings: [
+            ...(access?.warnings ?? []),
+            ...withoutEffect(parsed.data, new Set(Object.keys(raw))),
+        ],
     };
 }
 

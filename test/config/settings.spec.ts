@@ -224,6 +224,13 @@ describe("settings", () => {
         [{ tls: "edge", connectBy: "address" }, /^connectBy: must be hostname with tls: edge/],
         [{ tls: "off" }, /^tls: must be broker or edge; it is "off"$/],
         [{ webSockets: "on" }, /^webSockets: must be off, edge or broker; it is "on"$/],
+        [
+            {
+                volumeSnapshot: "vs_1",
+                import: JSON.stringify({ volume: "vol_1" }),
+            },
+            /^volumeSnapshot: is for a volume that is made, but import\.volume \(vol_1\) .*; it is "vs_1"$/,
+        ],
         [{ webSocketsPort: "443" }, /^webSocketsPort: is for webSockets, which is off; it is 443$/],
         [
             { webSockets: "broker", port: "8443", baseImage: OF_2_0 },
@@ -272,6 +279,26 @@ describe("settings", () => {
                 clientCertificatePort: "10000",
             },
             /^clientCertificatePort: must not be the port of the others \(10000\)$/,
+        ],
+        [
+            { clientCertificatePort: "10001" },
+            /^clientCertificatePort: is for clientCertificates: optional, which is off; it is 10001$/,
+        ],
+        [
+            {
+                clientCertificates: "required",
+                devices: JSON.stringify(["tester"]),
+                clientCertificatePort: "8883",
+            },
+            /^clientCertificatePort: is for .*, which is required: all log in at port; it is 8883$/,
+        ],
+        [
+            {
+                clientCertificates: "optional",
+                devices: JSON.stringify(["tester"]),
+                port: "10001",
+            },
+            /^clientCertificatePort: must not be the port of the others \(10001\)$/,
         ],
         [
             {
