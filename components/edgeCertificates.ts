@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { Certificate } from "../providers/index.ts";
 import type { DnsRequirements } from "../providers/fly/certificate.ts";
@@ -5,7 +6,7 @@ import type { FlyApp } from "./flyApp.ts";
 
 export interface EdgeCertificatesArgs {
     endpoint: string;
-    /** Its addresses are what DNS has to say, so it comes first with them. */
+    /** Its addresses are what DNS has to say. */
     app: FlyApp;
     hostnames: string[];
 }
@@ -34,9 +35,9 @@ export class EdgeCertificates extends pulumi.ComponentResource {
             const asked = { endpoint, app: app.appName, hostname };
             const { status, dnsRequirements } = new Certificate(hostname, asked, options);
             return pulumi
-                .all([status, dnsRequirements])
-                .apply(async ([status, requirements]): Promise<[string, EdgeHostname]> => {
-                    const records = recordsOf(hostname, requirements);
+                .all([status, dnsRequirements, pulumi.all(app.allAddresses)])
+                .apply(async ([status, dns, addresses]): Promise<[string, EdgeHostname]> => {
+                    const records = recordsOf(hostname, addresses, dns);
                     if (status !== "active") await pulumi.log.warn(waiting(hostname, status));
                     return [hostname, { status, records }];
                 });
@@ -53,12 +54,20 @@ function waiting(hostname: string, status: string): string {
     );
 }
 
-/** The addresses for clients and for Fly's check; the others let Fly have it before those lead there. */
-export function recordsOf(hostname: string, dns: DnsRequirements): string[] {
-    const { acmeChallenge, ownership } = dns;
+/**
+ * The addresses for clients and for Fly's check; the others let Fly have it before those lead there. Fly
+ * lists addresses too, but a certificate is looked at when it is made and when it is refreshed, and one
+ * that an `up` releases is there until its very end.
+ */
+export function recordsOf(
+    hostname: string,
+    addresses: string[],
+    { acmeChallenge, ownership }: Pick<DnsRequirements, "acmeChallenge" | "ownership">,
+): string[] {
+    const [v6, v4] = [addresses.filter(isIPv6), addresses.filter((one) => !isIPv6(one))];
     const records = [
-        ...dns.a.map((address) => [hostname, "A", address]),
-        ...dns.aaaa.map((address) => [hostname, "AAAA", address]),
+        ...v4.map((address) => [hostname, "A", address]),
+        ...v6.map((address) => [hostname, "AAAA", address]),
         [acmeChallenge.name, "CNAME", acmeChallenge.target],
         [ownership.name, "TXT", ownership.appValue],
     ];

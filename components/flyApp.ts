@@ -10,6 +10,8 @@ export class FlyApp extends pulumi.ComponentResource {
     readonly hostname: pulumi.Output<string>;
     /** As Fly assigned them; a dedicated IPv4 first, where there is one. */
     readonly addresses: pulumi.Output<string>[];
+    /** All of them, the shared one too: what DNS is to say of a name that leads here. */
+    readonly allAddresses: pulumi.Output<string>[];
     /** Where the broker is reached: an address of its own, else the shared one. */
     readonly address: pulumi.Output<string>;
 
@@ -50,6 +52,7 @@ export class FlyApp extends pulumi.ComponentResource {
         const shared = settings.addresses.sharedIpv4
             ? new IpAddress("shared_v4", { endpoint, app: app.name, type: "shared_v4" }, parent)
             : undefined;
+        this.allAddresses = [...this.addresses, ...(shared ? [shared.address] : [])];
         // Whoever verifies has an IPv4 sooner than an IPv6.
         const byIpv4 = settings.addresses.ipv4 || settings.broker.tls !== "edge";
         this.address = (byIpv4 ? this.addresses[0] : shared?.address) ?? this.addresses[0]!;

@@ -130,6 +130,21 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         assert.equal(outputs.edgeHostnames!["mqtt.example.com"]!.status, "active");
     });
 
+    it("say what DNS needs now when an address came, and when it went", async () => {
+        const [first, ...others] = outputs.edgeHostnames!["mqtt.example.com"]!.records;
+        for (const ipv6 of [true, false]) {
+            project.configure({ ipv6 });
+            const up = await project.up();
+            assert.equal(up.code, 0, up.output);
+            const { records } = (await project.outputs()).edgeHostnames!["mqtt.example.com"]!;
+            const { addresses } = (await project.status()).apps[0]!;
+            const v6 = addresses.filter(({ type }) => type === "v6").map(({ ip }) => ip);
+            assert.equal(v6.length, ipv6 ? 1 : 0);
+            const came = v6.map((ip) => `mqtt.example.com AAAA ${ip}`);
+            assert.deepEqual(records, [first, ...came, ...others]);
+        }
+    });
+
     it("let a client in that knows public CAs, by MQTT and by WebSockets", async () => {
         const ca = await publicCa();
         const tcp = await client(ca, { protocol: "mqtts", port: 10000, ALPNProtocols: ["mqtt"] });
