@@ -29,7 +29,8 @@ export async function alternate(
 
 export function figuresOf(values: number[]): Figures {
     const seconds = values.toSorted((a, b) => a - b);
-    const median = seconds[Math.floor(seconds.length / 2)]!;
+    const middle = (seconds.length - 1) / 2;
+    const median = (seconds[Math.floor(middle)]! + seconds[Math.ceil(middle)]!) / 2;
     return { seconds, median, min: seconds[0]!, max: seconds.at(-1)! };
 }
 

@@ -16,7 +16,7 @@ export interface Shape {
 const UNDER_WAY = 900;
 const BATCH = 90;
 const WARM_UP_MS = 1000;
-const MEASURED_MS = 4000;
+const MEASURED_MS = 6000;
 /** Without a delivery for so long, what was under way counts as dropped, and the load goes on. */
 const STALLED_MS = 3000;
 const PADDING = "x".repeat(60);
