@@ -42,6 +42,8 @@ const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
             "kept",
             "machineDiff",
             "preflight",
+            "rateLimiter",
+            "retries",
             "rules",
             "token",
         ],

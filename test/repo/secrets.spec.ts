@@ -13,7 +13,7 @@ const ALLOWED: [file: string, text: string][] = [
     ["test/broker/image.spec.ts", ["$7", "100", "c2FsdHNhbHRzYWx0", "aGFzaA=="].join("$")],
     ["test/providers/delegates.spec.ts", ["fo1", "what-must-not-get-into-the-state"].join("_")],
     ["test/providers/engine.spec.ts", ["fo1", "what-must-not-get-into-the-state"].join("_")],
-    ["test/providers/client.spec.ts", ["fo1", "not-a-token-of-anyone"].join("_")],
+    ["test/providers/support/scriptedClient.ts", ["fo1", "not-a-token-of-anyone"].join("_")],
 ];
 
 /** Kinds of secrets by how they are written; the match is what is reported. */

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { Machine } from "../../providers/entry.ts";
+import type { MachineOutputs } from "../../providers/fly/machine-inputs.ts";
+import { PartialFailure } from "../../providers/provider.ts";
+import { DEAF, failureOf, outsOf } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
+
+describe("fly machine: update", function () {
+    this.timeout(90_000);
+    const on = new MachineFixture();
+
+    it("leases, fences, waits for the new instance, and lets go", async () => {
+        const { id, outs } = await on.make();
+        const news = on.withConfig({ env: { NEW: "1" } });
+        assert.equal(await on.changes(id, outs, news), true);
+        let updated: MachineOutputs | undefined;
+        const requests = await on.fly.requestsOf(async () => {
+            updated = outsOf(await Machine.update(id, outs, news));
+        });
+        const one = `/v1/apps/${on.app}/machines/${id}`;
+        assert.deepEqual(requests.slice(0, 5), [
+            `GET ${one} 200`,
+            `POST ${one}/lease 201`,
+            `GET ${one} 200`,
+            `POST ${one} 200`,
+            `GET ${one}/wait 200`,
+        ]);
+        assert.equal(requests.at(-1), `DELETE ${one}/lease 200`);
+        assert.notEqual(updated?.instanceId, outs.instanceId);
+        assert.equal(await on.fly.api.shell(on.app, id, "echo $NEW"), "1");
+        assert.equal(updated && (await on.changes(id, updated, news)), false);
+    });
+
+    it("is not misled by a read that lags behind, nor is a create", async () => {
+        const path = "/v1/apps/*/machines/*";
+        await on.fly.fault({ method: "GET", path, action: { type: "stale" } });
+        const { id, outs } = await on.make();
+        // The first two are of before the change.
+        await on.fly.fault({ method: "GET", path, nth: 3, action: { type: "stale" } });
+        const news = on.withConfig({ env: { NEW: "1" } });
+        const updated = outsOf(await Machine.update(id, outs, news));
+        const seen = await on.fly.api.machine(on.app, id);
+        assert.equal(updated.instanceId, seen.instance_id);
+    });
+
+    it("gives the machine new secrets", async () => {
+        const { version } = await on.fly.api.ok<{ version: number }>(
+            "POST",
+            `/apps/${on.app}/secrets`,
+            { values: { WORD: "old" } },
+        );
+        const { id, outs } = await on.make(on.inputs({ secretsVersion: version }));
+        const { version: newer } = await on.fly.api.ok<{ version: number }>(
+            "POST",
+            `/apps/${on.app}/secrets`,
+            { values: { WORD: "new" } },
+        );
+        const news = on.inputs({ secretsVersion: newer });
+        const updated = outsOf(await Machine.update(id, outs, news));
+        assert.equal(await on.fly.api.shell(on.app, id, "echo $WORD"), "new");
+        assert.notEqual(updated.instanceId, outs.instanceId);
+        assert.equal(await on.changes(id, updated, news), false);
+    });
+
+    it("leaves alone a machine that has newer secrets than it must, as another writer's", async () => {
+        const values = (WORD: string) => ({ values: { WORD } });
+        const set = (word: string) =>
+            on.fly.api.ok<{ version: number }>("POST", `/apps/${on.app}/secrets`, values(word));
+        const { version } = await set("same");
+        const { id, outs } = await on.make(on.inputs({ secretsVersion: version }));
+        const { version: newer } = await set("same");
+        const theirs = on.inputs({ secretsVersion: newer });
+        const { instanceId } = outsOf(await Machine.update(id, outs, theirs));
+        const { props: seen } = await Machine.read(id, outs);
+        assert.ok(seen);
+        assert.equal(seen.secretsVersion, version);
+        assert.equal(await on.changes(id, seen, on.inputs({ secretsVersion: version })), false);
+        const mine = on.inputs({ secretsVersion: version });
+        assert.equal(outsOf(await Machine.update(id, seen, mine)).instanceId, instanceId);
+    });
+
+    it("changes metadata without a restart", async () => {
+        const { id, outs } = await on.make(on.withConfig({ metadata: { a: "1", b: "2" } }));
+        const news = {
+            ...on.withConfig({ metadata: { a: "3" } }),
+            owner: { project: "appkata-mqtt", stack: "renamed" },
+        };
+        const updated = outsOf(await Machine.update(id, outs, news));
+        assert.equal(updated.instanceId, outs.instanceId);
+        const { config } = await on.fly.api.machine(on.app, id);
+        assert.equal(config.metadata?.a, "3");
+        assert.equal(config.metadata?.b, undefined);
+        assert.equal(config.metadata?.pulumi_stack, "renamed");
+    });
+
+    it("starts a machine that someone stopped", async () => {
+        const { id, outs } = await on.make();
+        await on.fly.api.stop(on.app, await on.fly.api.machine(on.app, id));
+        const { props: seen } = await Machine.read(id, outs);
+        assert.equal(seen?.state, "stopped");
+        assert.ok(seen);
+        assert.equal(await on.changes(id, seen, on.inputs()), true);
+        const updated = outsOf(await Machine.update(id, seen, on.inputs()));
+        assert.equal(updated.state, "started");
+        assert.equal(updated.instanceId, outs.instanceId);
+    });
+
+    it("run again after it was done changes nothing", async () => {
+        const { id, outs } = await on.make();
+        const news = on.withConfig({ env: { NEW: "1" } });
+        await Machine.update(id, outs, news);
+        const requests = await on.fly.requestsOf(() => Machine.update(id, outs, news));
+        assert.ok(
+            requests.every((line) => line.startsWith("GET ")),
+            requests.join("\n"),
+        );
+    });
+
+    for (const type of ["drop-before", "drop-after", "cut"] as const) {
+        it(`is done once when the answer is lost (${type})`, async () => {
+            const { id, outs } = await on.make();
+            const path = `/v1/apps/${on.app}/machines/${id}`;
+            await on.fly.fault({ method: "POST", path, action: { type } });
+            const updated = outsOf(
+                await Machine.update(id, outs, on.withConfig({ env: { NEW: "1" } })),
+            );
+            const seen = await on.fly.api.machine(on.app, id);
+            assert.equal(seen.instance_id, updated.instanceId);
+            const versions = await on.fly.api.ok<unknown[]>(
+                "GET",
+                `/apps/${on.app}/machines/${id}/versions`,
+            );
+            assert.equal(versions.length, 2);
+        });
+    }
+
+    it("waits for a lease that someone holds", async () => {
+        const { id, outs } = await on.make();
+        await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 2 });
+        const requests = await on.fly.requestsOf(() =>
+            Machine.update(id, outs, on.withConfig({ env: { NEW: "1" } })),
+        );
+        const lease = `POST /v1/apps/${on.app}/machines/${id}/lease`;
+        assert.ok(requests.includes(`${lease} 409`));
+        assert.ok(requests.includes(`${lease} 201`));
+    });
+
+    it("says who holds the lease when it lasts too long", async () => {
+        const { id, outs } = await on.make();
+        await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 60 });
+        const news = { ...on.withConfig({ env: { NEW: "1" } }), timeouts: { update: 1 } };
+        const error = await failureOf(Machine.update(id, outs, news));
+        assert.match(
+            error.message,
+            /leased by someone else for all of 1 s: .*lease currently held by/,
+        );
+    });
+
+    it("restores the previous configuration when the new instance is not healthy", async () => {
+        const { id, outs } = await on.make();
+        const bad = {
+            ...on.withConfig({ init: { cmd: DEAF }, env: { BAD: "1" } }),
+            timeouts: { update: 4 },
+            __provider: "code",
+        };
+        const error = await failureOf(Machine.update(id, outs, bad));
+        assert.ok(error instanceof PartialFailure);
+        assert.match(error.reasons[0] ?? "", /is not healthy after 4 s: .*health check mqtt/);
+        assert.match(error.reasons[0] ?? "", /previous configuration is restored and healthy/);
+        const seen = await on.fly.api.machine(on.app, id);
+        assert.equal(seen.state, "started");
+        assert.equal(seen.checks[0]?.status, "passing");
+        assert.equal(JSON.stringify(seen.config).includes("BAD"), false);
+        // The state tells what runs, and so the next `up` tries again.
+        const state = error.properties as MachineOutputs & { __provider: string };
+        assert.equal(state.__provider, "code");
+        assert.equal(state.instanceId, seen.instance_id);
+        assert.equal(await on.changes(id, state, bad), true);
+        assert.equal(await on.changes(id, state, on.inputs()), false);
+    });
+
+    it("of a machine that is gone says so", async () => {
+        const { id, outs } = await on.make();
+        await on.fly.api.destroy(on.app, id);
+        const error = await failureOf(Machine.update(id, outs, on.inputs()));
+        assert.match(error.message, /is not at http.*\n.*pulumi up --refresh/);
+    });
+});
