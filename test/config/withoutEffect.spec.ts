@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseSettings } from "../../config/settings.ts";
+import { users } from "./support/problems.ts";
 
-const users = JSON.stringify([{ name: "tester", everything: true }]);
 const OF_2_0 = "eclipse-mosquitto:2.0.22";
 
 describe("settings without effect", () => {

@@ -1,0 +1,86 @@
+import { refuses } from "./support/problems.ts";
+
+const OF_2_0 = "eclipse-mosquitto:2.0.22";
+
+describe("settings of clients' certificates", () => {
+    refuses([
+        [{ clientCertificates: "yes" }, /^clientCertificates: must be off, optional or required/],
+        [{ clientCertificates: "optional" }, /^devices: must name at least one user, as client/],
+        [{ devices: JSON.stringify(["tester"]) }, /^devices: .* but clientCertificates is off$/],
+        [
+            { clientCertificates: "optional", devices: JSON.stringify(["tester", "pump"]) },
+            /^devices: pump is not in users, which says what it may do$/,
+        ],
+        [
+            {
+                users: JSON.stringify([
+                    { name: "tester", everything: true },
+                    { name: "pump", read: ["a"] },
+                ]),
+                clientCertificates: "required",
+                devices: JSON.stringify(["pump"]),
+            },
+            /^devices: must name all users, .*; not in it: tester$/,
+        ],
+        [
+            {
+                clientCertificates: "optional",
+                devices: JSON.stringify(["tester"]),
+                clientCertificatePort: "10000",
+            },
+            /^clientCertificatePort: must not be the port of the others \(10000\)$/,
+        ],
+        [
+            { clientCertificatePort: "10001" },
+            /^clientCertificatePort: is for clientCertificates: optional, which is off; it is 10001$/,
+        ],
+        [
+            {
+                clientCertificates: "required",
+                devices: JSON.stringify(["tester"]),
+                clientCertificatePort: "8883",
+            },
+            /^clientCertificatePort: is for .*, which is required: all log in at port; it is 8883$/,
+        ],
+        [
+            {
+                clientCertificates: "optional",
+                devices: JSON.stringify(["tester"]),
+                port: "10001",
+            },
+            /^clientCertificatePort: must not be the port of the others \(10001\)$/,
+        ],
+        [
+            {
+                ...{ clientCertificates: "optional", devices: JSON.stringify(["tester"]) },
+                ...{ clientCertificatePort: "8443", webSockets: "broker", baseImage: OF_2_0 },
+            },
+            /^clientCertificatePort: must not be that of WebSockets \(8443\)$/,
+        ],
+        [
+            {
+                clientCertificates: "required",
+                devices: JSON.stringify(["tester"]),
+                passwords: JSON.stringify({ tester: "long enough" }),
+            },
+            /^passwords\.tester: is for a user that logs in with a certificate$/,
+        ],
+        [
+            {
+                clientCertificates: "optional",
+                devices: JSON.stringify(["tester"]),
+                tls: "edge",
+            },
+            /^clientCertificates: is optional, which needs tls: broker; Fly's edge asks for none$/,
+        ],
+        [
+            {
+                clientCertificates: "required",
+                devices: JSON.stringify(["tester"]),
+                webSockets: "broker",
+                baseImage: OF_2_0,
+            },
+            /^webSockets: must be off with clientCertificates: required/,
+        ],
+    ]);
+});
