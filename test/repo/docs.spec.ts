@@ -1,0 +1,48 @@
+/** What the pages say and can be held against the tree: where their links lead, and which settings there are. */
+import assert from "node:assert/strict";
+import { globSync, readFileSync, statSync } from "node:fs";
+import path from "node:path";
+import { schema } from "../../config/schema.ts";
+import { ROOT } from "../../toolchain/paths.ts";
+
+const PAGES = ["README.md", "CHANGELOG.md", "docs/*.md", "local/*.md", "bench/*.md"].flatMap(
+    (pattern) => globSync(pattern, { cwd: ROOT }),
+);
+
+const read = (page: string) => readFileSync(path.join(ROOT, page), "utf8");
+
+/** The headings as links name them. */
+function anchors(page: string): string[] {
+    return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+        heading!
+            .toLowerCase()
+            .replace(/[^\p{L}\p{N}_ -]/gu, "")
+            .replaceAll(" ", "-"),
+    );
+}
+
+describe("the pages", () => {
+    for (const page of PAGES) {
+        it(`${page}: each link leads somewhere`, () => {
+            const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
+            for (const link of links.filter((one) => !/^https?:/.test(one))) {
+                const [file, anchor] = link.split("#") as [string, string?];
+                const target = file === "" ? page : path.join(path.dirname(page), file);
+                assert.ok(
+                    statSync(path.join(ROOT, target), { throwIfNoEntry: false }),
+                    `${link}: no such file`,
+                );
+                if (anchor === undefined) continue;
+                assert.ok(anchors(target).includes(anchor), `${link}: no such heading`);
+            }
+        });
+    }
+
+    it("docs/settings.md: has each setting once, and no other", () => {
+        const rows = [...read("docs/settings.md").matchAll(/^\| (`[^|]+) \|/gm)];
+        const told = rows.flatMap(([, keys]) => keys!.match(/\w+/g)!);
+        // Passwords are secret and read by themselves.
+        const keys = ["passwords", ...Object.keys(schema.shape)];
+        assert.deepEqual(told.toSorted(), keys.toSorted());
+    });
+});
