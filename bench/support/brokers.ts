@@ -2,12 +2,8 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { ITERATIONS } from "../../components/credentials.ts";
 import { capture } from "../../toolchain/process.ts";
-import {
-    BASE_IMAGES,
-    BrokerContainer,
-    buildBroker,
-    givenConf,
-} from "../../test/support/brokerContainer.ts";
+import { givenConf } from "../../test/support/brokerConf.ts";
+import { BASE_IMAGES, BrokerContainer, buildBroker } from "../../test/support/brokerContainer.ts";
 import { issue, makeAuthority } from "../../test/support/certificates.ts";
 import { makeSeedBroker } from "../../test/support/seedBroker.ts";
 import { hashPassword } from "../../providers/kept/password.ts";

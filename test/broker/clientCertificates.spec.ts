@@ -4,13 +4,8 @@ import mqtt from "mqtt";
 import { aclFile, type Access } from "../../broker/acl.ts";
 import { SERIES } from "../../broker/conf.ts";
 import { nextList, type RevocationListOutputs } from "../../providers/kept/revocationList.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    CONF,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
+import { CONF, givenConf, passwordLine } from "../support/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
 import {
     certificatesIn,

@@ -2,12 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { SERIES } from "../../broker/conf.ts";
 import { collect, logInTo } from "../support/brokerClient.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
+import { givenConf, passwordLine } from "../support/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
 import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";

@@ -4,12 +4,8 @@ import { aclFile, type Access } from "../../broker/acl.ts";
 import { SERIES } from "../../broker/conf.ts";
 import { until } from "../support/until.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    givenConf,
-    passwordLine,
-} from "../support/brokerContainer.ts";
+import { givenConf, passwordLine } from "../support/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
 import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
 

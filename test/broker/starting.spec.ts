@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { SERIES } from "../../broker/conf.ts";
 import { collect, logInTo, openTo } from "../support/brokerClient.ts";
-import { type BrokerContainer, passwordLine } from "../support/brokerContainer.ts";
+import { passwordLine } from "../support/brokerConf.ts";
+import { type BrokerContainer } from "../support/brokerContainer.ts";
 import { ADA, BrokerFixture, TROUBLE } from "../support/brokerFixture.ts";
 
 for (const series of SERIES) {

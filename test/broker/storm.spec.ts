@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
-import { BrokerContainer, buildBroker, CONF, passwordLine } from "../support/brokerContainer.ts";
+import { CONF, passwordLine } from "../support/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
 import { ADA, filesForAda, HOSTNAME } from "../support/brokerFixture.ts";
 import { makeAuthority, type Authority } from "../support/certificates.ts";
 

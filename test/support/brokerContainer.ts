@@ -1,10 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { createHash, pbkdf2Sync, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
-import { confFiles, MONITOR_PORT, type BrokerConf, type Series } from "../../broker/conf.ts";
-import { limitsOf } from "../../broker/limits.ts";
+import { MONITOR_PORT, type Series } from "../../broker/conf.ts";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
 
@@ -14,32 +13,6 @@ export const BASE_IMAGES: Record<Series, string> = {
     "2.1": "eclipse-mosquitto:2.1.2-alpine",
     "2.0": "eclipse-mosquitto:2.0.22",
 };
-
-/** The broker's configuration where a test needs nothing special. */
-export const CONF: BrokerConf = {
-    retained: true,
-    tls: "broker",
-    webSockets: "off",
-    limits: limitsOf(256),
-    clientCertificates: "off",
-};
-
-/** The configuration as it is put into a container: path → content. */
-export function givenConf(conf: BrokerConf = CONF): Record<string, string> {
-    return Object.fromEntries(
-        confFiles(conf).map(({ guest_path, raw_value }) => [
-            guest_path,
-            Buffer.from(raw_value, "base64").toString(),
-        ]),
-    );
-}
-
-/** A user's line of a Mosquitto password file, with few iterations. */
-export function passwordLine(user: string, password: string, iterations = 100): string {
-    const salt = randomBytes(12);
-    const hash = pbkdf2Sync(password, salt, iterations, 64, "sha512");
-    return `${user}:$7$${iterations}$${salt.toString("base64")}$${hash.toString("base64")}\n`;
-}
 
 /** What goes into the broker's image. */
 export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker");

@@ -2,12 +2,11 @@ import { aclFile } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
 import { until } from "./until.ts";
+import { givenConf, passwordLine } from "./brokerConf.ts";
 import {
     BrokerContainer,
     buildBroker,
-    givenConf,
     makeVolume,
-    passwordLine,
     removeVolume,
     type BrokerOptions,
 } from "./brokerContainer.ts";

@@ -1,13 +1,8 @@
 /** A broker container that is watched by its monitor, and what the monitor says. */
 import { aclFile } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    getFrom,
-    givenConf,
-    passwordLine,
-} from "./brokerContainer.ts";
+import { givenConf, passwordLine } from "./brokerConf.ts";
+import { BrokerContainer, buildBroker, getFrom } from "./brokerContainer.ts";
 import { ADA, HOSTNAME } from "./brokerFixture.ts";
 import { issue, makeAuthority, type Authority } from "./certificates.ts";
 import { until } from "./until.ts";

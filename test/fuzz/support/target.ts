@@ -5,12 +5,8 @@ import type { MqttClient } from "mqtt";
 import type { BrokerConf, Series } from "../../../broker/conf.ts";
 import { say } from "../../../toolchain/process.ts";
 import { logInTo } from "../../support/brokerClient.ts";
-import {
-    BrokerContainer,
-    buildBroker,
-    givenConf,
-    passwordLine,
-} from "../../support/brokerContainer.ts";
+import { givenConf, passwordLine } from "../../support/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../support/brokerContainer.ts";
 import { issue, makeAuthority, type Authority } from "../../support/certificates.ts";
 
 export const HOSTNAME = "appkata-fuzz.fly.dev";
