@@ -1,6 +1,7 @@
 /**
  * `npm test`: everything that proves the project; `npm run test:fast`: what needs neither Docker nor
- * Pulumi. Each check and each mocha test counts once; the last line is their sum.
+ * Pulumi. With names (`… -- broker`) those checks and suites alone. Each check and each mocha test
+ * counts once; the last line is their sum.
  */
 import { spawn } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -8,6 +9,7 @@ import path from "node:path";
 import { ensureTestTools } from "../toolchain/testTools.ts";
 import { BIN, LOGS, PLUGIN_BIN, ROOT } from "../toolchain/paths.ts";
 import { onPath, say } from "../toolchain/process.ts";
+import { needTools, SUITES } from "./suites.ts";
 
 interface Count {
     passed: number;
@@ -20,44 +22,6 @@ const LINGER_MS = 30_000;
 
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const started = Date.now();
-
-/**
- * In the order of the rooms they depend on; `fast` are the specs that need nothing on the machine, and
- * `mocha` its options for the suite.
- */
-const SUITES: { name: string; fast?: string[]; mocha?: string[] }[] = [
-    { name: "repo", fast: ["*"] },
-    { name: "config", fast: ["*"] },
-    { name: "backup", fast: ["*"] },
-    { name: "toolchain" },
-    { name: "components" },
-    { name: "local" },
-    {
-        name: "providers",
-        fast: [
-            "client",
-            "configDiff",
-            "delegates",
-            "diff",
-            "kept",
-            "machineDiff",
-            "preflight",
-            "rateLimiter",
-            "retries",
-            "rules",
-            "token",
-        ],
-    },
-    { name: "broker", fast: ["acl", "conf"] },
-    { name: "monitoring" },
-    { name: "fuzz" },
-    { name: "verification" },
-    { name: "e2e" },
-    { name: "conformance" },
-    // Mostly waiting, each phase on a Fly of its own.
-    { name: "crash", mocha: ["--parallel", "--jobs", "2"] },
-    { name: "faults" },
-];
 
 /** Suites of stacks that only the toolchain's own plugins make. */
 const REPLACEMENTS = ["toolchain", "components"];
@@ -101,13 +65,18 @@ process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 async function main(): Promise<void> {
     mkdirSync(LOGS, { recursive: true });
     const wanted = (name: string) => only.length === 0 || only.includes(name);
-    for (const check of CHECKS) if (wanted(check.name)) await runCheck(check);
-    if (!fast && only.length !== 1) {
-        say(`In use: ${await ensureTestTools()}.`);
-        // With official plugins there may be no Go, and there is no need of it.
-        if ((await onPath("go")) === undefined) skip("go vet", "go test", "workflows");
-        else for (const check of [...GO_CHECKS, WORKFLOWS]) await runCheck(check);
+    const all = [...CHECKS, ...GO_CHECKS, WORKFLOWS, ...SUITES].map(({ name }) => name);
+    const unknown = only.filter((name) => !all.includes(name));
+    if (unknown.length > 0) {
+        throw new Error(`There is no ${unknown.join(", ")}: there are ${all.join(", ")}.`);
     }
+    for (const check of CHECKS) if (wanted(check.name)) await runCheck(check);
+    if (needTools(only, fast)) say(`In use: ${await ensureTestTools()}.`);
+    const inGo = fast ? [] : [...GO_CHECKS, WORKFLOWS].filter(({ name }) => wanted(name));
+    // With official plugins there may be no Go, and there is no need of it.
+    if (inGo.length > 0 && (await onPath("go")) === undefined) {
+        skip(...inGo.map(({ name }) => name));
+    } else for (const check of inGo) await runCheck(check);
     for (const suite of SUITES) {
         if (!wanted(suite.name)) continue;
         if (
@@ -143,7 +112,11 @@ async function runCheck(check: { name: string; command: string[]; cwd?: string }
     say(`${code === 0 ? "ok    " : "FAILED"} ${check.name} (${seconds} s)`);
 }
 
-async function runSuite(name: string, specs: string[], more: string[] = []): Promise<void> {
+async function runSuite(
+    name: string,
+    specs: readonly string[],
+    more: readonly string[] = [],
+): Promise<void> {
     if (specs.length === 0) return;
     const patterns = specs.map((spec) => `test/${name}/${spec}.spec.ts`);
     const files = globSync(patterns, { cwd: ROOT }).toSorted();
