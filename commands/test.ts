@@ -9,18 +9,13 @@ import path from "node:path";
 import { ensureTestTools } from "../toolchain/testTools.ts";
 import { BIN, LOGS, PLUGIN_BIN, ROOT } from "../toolchain/paths.ts";
 import { onPath, say } from "../toolchain/process.ts";
+import type { Report } from "../test/support/reporter.ts";
 import { needTools, SUITES } from "./suites.ts";
-
-interface Count {
-    passed: number;
-    failed: number;
-    skipped: number;
-}
 
 /** What a suite may take to end by itself once its last test has: more means that it left something. */
 const LINGER_MS = 30_000;
 
-const total: Count = { passed: 0, failed: 0, skipped: 0 };
+const total: Report = { passed: 0, failed: 0, skipped: 0, failures: [] };
 const started = Date.now();
 
 /** Suites of stacks that only the toolchain's own plugins make. */
@@ -54,9 +49,10 @@ const only = process.argv.slice(fast ? 3 : 2);
 try {
     await main();
 } catch (error) {
-    say((error as Error).message);
-    total.failed++;
+    fail((error as Error).message);
 }
+// Once more: what failed may be thousands of lines above.
+if (total.failures.length > 0) say(["\n== Failed", ...total.failures].join("\n\n"));
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 say(`\nTook ${Math.round((Date.now() - started) / 1000)} s.`);
 console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
@@ -94,6 +90,7 @@ async function main(): Promise<void> {
 function fail(what: string): void {
     say(`FAILED ${what}`);
     total.failed++;
+    total.failures.push(what);
 }
 
 function skip(...names: string[]): void {
@@ -106,10 +103,10 @@ function skip(...names: string[]): void {
 async function runCheck(check: { name: string; command: string[]; cwd?: string }): Promise<void> {
     const begun = Date.now();
     const code = await run(check.command, check.cwd);
-    if (code === 0) total.passed++;
-    else total.failed++;
-    const seconds = ((Date.now() - begun) / 1000).toFixed(1);
-    say(`${code === 0 ? "ok    " : "FAILED"} ${check.name} (${seconds} s)`);
+    const what = `${check.name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`;
+    if (code !== 0) return fail(what);
+    total.passed++;
+    say(`ok     ${what}`);
 }
 
 async function runSuite(
@@ -138,10 +135,11 @@ async function runSuite(
         fail(`test/${name}: mocha ended with ${code} before its end`);
         return;
     }
-    const count = JSON.parse(readFileSync(report, "utf8")) as Count;
+    const count = JSON.parse(readFileSync(report, "utf8")) as Report;
     total.passed += count.passed;
     total.failed += count.failed;
     total.skipped += count.skipped;
+    total.failures.push(...count.failures.map((failure) => `test/${name}: ${failure}`));
     // A suite may also fail outside its tests, as by a process that it left running.
     if (code !== 0 && count.failed === 0) {
         fail(`test/${name}: mocha ended with ${code}`);

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
 import { limitsOf, type Limits } from "../../broker/limits.ts";
+import { CONF, givenConf } from "../support/brokerConf.ts";
 import { logInTo, openTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,
     buildBroker,
-    CONF,
-    givenConf,
     makeVolume,
     removeVolume,
 } from "../support/brokerContainer.ts";
