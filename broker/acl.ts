@@ -22,7 +22,7 @@ export interface AclArgs {
     everyone: Grants;
     /** Whom `everyone` does not mean: the project's own. */
     internal: Access[];
-    /** Names of who may still be connected with a revoked certificate: they may do nothing. */
+    /** Names of whose certificates are revoked: until they are cut off they may do nothing. */
     removed?: string[];
 }
 

@@ -43,6 +43,8 @@ export const CERTIFICATE_PORT = 1885;
 export const MONITOR_PORT = 9883;
 /** How the monitor comes in: its folder is only the broker's user's. */
 const MONITOR_SOCKET = "/run/broker/socket";
+/** Empty, but for what the plugin itself writes; in the same folder. */
+const CUTOFF_FILE = "/run/broker/cutoff.json";
 
 /** Two, and what is left of them after the monitor was started anew. */
 const MONITOR_CONNECTIONS = 10;
@@ -56,12 +58,13 @@ export function renderConf(series: Series, conf: BrokerConf): string {
         limits(series, conf),
         log(),
         users(series),
+        cutsOff(series, conf),
         mqttListener(series, conf),
         conf.clientCertificates === "optional"
             ? certificateListener(series, CERTIFICATE_PORT, conf)
             : [],
         webSocketsListener(series, conf),
-        monitorListener(series),
+        monitorListener(series, conf),
     ];
     return blocks
         .filter((block) => block.length > 0)
@@ -156,6 +159,20 @@ function users(series: Series): Block {
 }
 
 /**
+ * By which `broker-files` ends the connections of whose certificates are revoked: SIGHUP looks at passwords
+ * only. The plugin ends those of a user that it is told to delete; for one that it does not know, which is
+ * everybody, it leaves login and ACL to the others. 2.1 asks it at the monitor's listener alone.
+ */
+function cutsOff(series: Series, { clientCertificates }: BrokerConf): Block {
+    if (clientCertificates === "off") return [];
+    const plugin = "/usr/lib/mosquitto_dynamic_security.so";
+    return [
+        series === "2.1" ? `plugin_load cutoff ${plugin}` : `plugin ${plugin}`,
+        `plugin_opt_config_file ${CUTOFF_FILE}`,
+    ];
+}
+
+/**
  * What a listener for clients has: so many of them, and nobody who is not a user. 2.1 counts them over all
  * listeners too; 2.0 cannot, so there each has its part of what the machine takes.
  */
@@ -221,11 +238,12 @@ function certificateListener(series: Series, port: number, conf: BrokerConf): Bl
     ];
 }
 
-/** For the monitor, a user as any other. */
-function monitorListener(series: Series): Block {
+/** For the monitor, a user as any other; whoever comes in here may cut off others. */
+function monitorListener(series: Series, { clientCertificates }: BrokerConf): Block {
     return [
         `listener 0 ${MONITOR_SOCKET}`,
         `max_connections ${MONITOR_CONNECTIONS}`,
         ...(series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : []),
+        ...(series === "2.1" && clientCertificates !== "off" ? ["plugin_use cutoff"] : []),
     ];
 }

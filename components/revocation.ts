@@ -38,10 +38,24 @@ export class Revocation extends pulumi.ComponentResource {
                     { parent: this },
                 ),
         );
-        this.listsPem = pulumi.all(lists.map(({ crlPem }) => crlPem)).apply((all) => all.join(""));
+        this.listsPem = pulumi
+            .all(lists.map(({ revoked, crlPem }) => pulumi.all([revoked, crlPem])))
+            .apply((all) => all.map(([revoked, pem]) => listFile(revoked, pem)).join(""));
         this.names = pulumi
             .all(lists.map(({ revoked }) => revoked))
             .apply((all) => [...new Set(all.flat().map(({ name }) => name))]);
         this.registerOutputs({});
     }
+}
+
+/**
+ * The list with a line above it for each certificate on it: by them the machine finds whom to cut off,
+ * and all else that reads PEM passes them over.
+ */
+export function listFile(
+    revoked: readonly { serial: string; name: string }[],
+    crlPem: string,
+): string {
+    const lines = revoked.map(({ serial, name }) => `Revoked: ${serial} ${JSON.stringify(name)}\n`);
+    return lines.join("") + crlPem;
 }

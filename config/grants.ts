@@ -204,6 +204,9 @@ function vain({ place, topics, access }: Rule): string | undefined {
     if (access.length > 0 && /^\$appkata(\/|$)/.test(topics)) {
         return "is where the machine's own monitor sends its messages; name another topic";
     }
+    if (access.length > 0 && /^\$CONTROL(\/|$)/.test(topics)) {
+        return "is where Mosquitto itself is commanded, by the machine alone; take it out";
+    }
     // Only bridges write there: whether they are up.
     const status = "$SYS/broker/connection/+/state";
     if (access.includes("write") && topics.startsWith("$SYS") && !covers(status, topics)) {

@@ -19,6 +19,12 @@ tls_version tlsv1.2
 ciphers ECDHE+AESGCM:ECDHE+CHACHA20
 `;
 
+const CUTOFF = {
+    "2.1": "\nplugin_load cutoff /usr/lib/mosquitto_dynamic_security.so\nplugin_opt_config_file /run/broker/cutoff.json\n",
+    "2.0": "\nplugin /usr/lib/mosquitto_dynamic_security.so\nplugin_opt_config_file /run/broker/cutoff.json\n",
+};
+const USED = "\nplugin_use cutoff\n";
+
 describe("mosquitto.conf", () => {
     it("of 2.1 has plugins, and users at the listener", () => {
         assert.equal(
@@ -73,12 +79,14 @@ use_identity_as_username true
             const usual = renderConf(series, CONF);
             const own = `\nlistener 1885\n${ofTwo[series]}${ofClients}`;
             assert.ok(optional.includes(own), optional);
-            assert.equal(optional.replace(own, "").replace(half, all), usual);
+            const withoutOwn = optional.replace(own, "").replace(half, all);
+            assert.equal(withoutOwn.replace(CUTOFF[series], "").replace(USED, "\n"), usual);
             const required = renderConf(series, { ...CONF, clientCertificates: "required" });
             assert.ok(required.includes(`\nlistener 1883\n${single[series]}${ofClients}`));
             // Of passwords there is the monitor's only.
             const monitor = required.indexOf("listener 0 ");
-            assert.ok(!required.slice(required.indexOf("listener "), monitor).includes("password"));
+            const forClients = required.slice(required.indexOf("listener "), monitor);
+            assert.ok(!forClients.includes("password") && !forClients.includes("cutoff"));
             assert.equal(required.split("\nlistener ").length, usual.split("\nlistener ").length);
         }
     });

@@ -127,6 +127,10 @@ describe("users and what they may do", () => {
                 [ada({ write: ["$SYS/a"] }), /^users\.0\.write\.0: .* nobody write to \$SYS; take/],
                 [ada({ readWrite: ["$SYS/#"] }), /^users\.0\.readWrite\.0: .* move it to read$/],
                 [
+                    ada({ write: ["$CONTROL/#"] }),
+                    /^users\.0\.write\.0: "\$CONTROL\/#" is where Mosquitto itself is commanded/,
+                ],
+                [
                     ada({ readWrite: ["a/b", "c"], deny: ["a/#"] }),
                     /^users\.0\.readWrite\.0: "a\/b" can never match: users\.0\.deny\.0 \("a\/#"\) denies/,
                 ],

@@ -99,7 +99,7 @@ describe("a deployed broker's clients with certificates", function () {
         assert.match(verify.stdout, /foreign certificate - refused a certificate by another CA/);
     });
 
-    it("are shut out once they are removed, and nobody else notices", async () => {
+    it("are cut off and shut out once they are removed, and nobody else notices", async () => {
         const lamp = pairOf("lamp");
         const clients = await Promise.all(
             (["lamp", "pump"] as const).map((name) =>
@@ -113,11 +113,7 @@ describe("a deployed broker's clients with certificates", function () {
         const [removed, other] = clients as [mqtt.MqttClient, mqtt.MqttClient];
         let lost = 0;
         other.on("close", () => lost++);
-        const heard: string[] = [];
-        removed.on("error", () => undefined).on("message", (topic) => heard.push(topic));
-        await removed.subscribeAsync("#", { qos: 1 });
-        await removed.publishAsync("client/lamp", "", { qos: 1 });
-        await until("its message", () => heard.length > 0);
+        removed.on("error", () => undefined);
 
         const before = await instanceId();
         project.configure({ users: usersNamed("tester", "pump"), devices: ["pump"] });
@@ -126,11 +122,11 @@ describe("a deployed broker's clients with certificates", function () {
         assert.doesNotMatch(preview.output, /fly:Machine\s/);
         await upWith({});
         assert.equal(await instanceId(), before);
-        await removed.publishAsync("client/lamp", "", { qos: 1 });
+        await until("it is cut off", () => !removed.connected);
         await other.publishAsync("tests", "", { qos: 1 });
         assert.equal(await logIn(CERTIFICATE_PORT, pairOf("pump")), "in");
         assert.notEqual(await logIn(CERTIFICATE_PORT, lamp), "in");
-        assert.deepEqual([heard.length, lost], [1, 0]);
+        assert.equal(lost, 0);
         for (const client of clients) await client.endAsync(true);
 
         await upWith({ users: usersNamed("tester", "pump", "lamp"), devices: ["pump", "lamp"] });
