@@ -12,10 +12,11 @@ export interface PutAsideArgs {
 }
 
 /**
- * The report with a line for each file of data that the broker could not read. They are warnings of the
- * `up` too; a preview asks nothing.
+ * The report as it is, once each file of data that the broker could not read has been warned of. The
+ * warnings are no part of it: an output that only an `up` can know differs at each preview, which asks
+ * nothing.
  */
-export function withPutAside(args: PutAsideArgs): pulumi.Output<string> {
+export function tellingPutAside(args: PutAsideArgs): pulumi.Output<string> {
     const { endpoint, token, app, machineId, report } = args;
     return pulumi.all([app, machineId, report]).apply(async ([app, machineId, report]) => {
         if (pulumi.runtime.isDryRun()) return report;
@@ -24,6 +25,6 @@ export function withPutAside(args: PutAsideArgs): pulumi.Output<string> {
             `data - whether any was put aside is not known: ${error.message}`,
         ]);
         for (const line of lines) await pulumi.log.warn(line);
-        return [report, ...lines.map((line) => `WARNING           ${line}`)].join("\n");
+        return report;
     });
 }
