@@ -17,7 +17,10 @@ export interface Limits {
     connections: number;
     /** Bytes of the largest MQTT packet; who sends a larger one is cut off. */
     packetBytes: number;
-    /** QoS 1 and 2 messages, and their bytes, that wait for one client; more are dropped. */
+    /**
+     * QoS 1 and 2 messages, and their bytes, that wait for one client; more are dropped. When 2.1 starts with
+     * lower ones, those that wait already are too.
+     */
     queuedMessages: number;
     queuedBytes: number;
     /** QoS 1 and 2 messages on their way to one client at once. */

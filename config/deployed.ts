@@ -1,10 +1,11 @@
 /**
- * What the last `up` left of certificates in the stack's state. A preview that renews one knows
+ * What the last `up` left in the stack's state, of certificates above all. A preview that renews one knows
  * nothing of its end any more, and no resource tells what was trusted before.
  */
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { VERIFIER } from "../verification/verifier.ts";
+import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
     /** By generation: when the CA's certificate ends, and when the one ends that clients may have. */
@@ -29,6 +30,8 @@ export interface Deployed {
     clientPems: Record<string, string>;
     /** Whether there is a revocation list. */
     revocation: boolean;
+    /** How much may wait for a client on the machine that there is. */
+    queues: QueueLimits | undefined;
 }
 
 /** The stack's output `expiry`: dates in ISO 8601, those of the CA by generation. */
@@ -49,6 +52,8 @@ type State = Readonly<Record<string, { type: string; outputs: Readonly<Record<st
 const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
 
 const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
+
+const MACHINE = "pulumi-nodejs:dynamic/fly:Machine";
 
 /** URN of a certificate: in which component, and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
@@ -71,6 +76,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         clientIssuers: new Map(),
         clientPems: {},
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
+        queues: undefined,
     };
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
     const { expiry, clientCertificates = {} } = (stack?.outputs ?? {}) as StackOutputs;
@@ -80,6 +86,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const issuerOf = (pem: string) => subjects.get(new X509Certificate(pem).issuer);
     let serverPem: string | undefined;
     for (const [urn, { type, outputs }] of Object.entries(state)) {
+        if (type === MACHINE) deployed.queues = queueLimitsIn(outputs.config ?? {});
         const [, component, name] = RESOURCE.exec(urn) ?? [];
         if (name === undefined) continue;
         const end = new Date(String(outputs.validityEndTime));

@@ -3,18 +3,19 @@ import { chooseToken } from "../providers/fly/token.ts";
 import type { Deployed } from "./deployed.ts";
 import { expiryWarnings } from "./expiry.ts";
 import { preflight } from "./preflight.ts";
+import { queueWarnings } from "./queues.ts";
 import { parseSettings, SettingsError, type Settings } from "./settings.ts";
 
 export interface Read {
     settings: Settings;
     token: string | undefined;
-    /** What certificates the stack has from before. */
+    /** What the stack has from before. */
     deployed: Deployed;
 }
 
 /**
  * The selected stack's settings and Fly's token, checked both by rule and by asking. Warns of
- * certificates that are about to end.
+ * certificates that are about to end, and of messages that would be dropped.
  *
  * @throws pulumi.RunError listing every mistake; nothing has been declared by then
  */
@@ -30,7 +31,9 @@ export async function readSettings(): Promise<Read> {
         const settings = parseSettings(raw, pulumi.getStack());
         const deployed = await preflight(settings, token, pulumi.getStack());
         const expiry = expiryWarnings(deployed, settings, new Date());
-        for (const line of [...settings.warnings, ...expiry]) await pulumi.log.warn(line);
+        const queues = queueWarnings(deployed, settings);
+        for (const line of [...settings.warnings, ...queues, ...expiry])
+            await pulumi.log.warn(line);
         return { settings, token, deployed };
     } catch (error) {
         if (error instanceof SettingsError) throw usersMistake(error.message);

@@ -11,7 +11,7 @@ import { registryProblem } from "./registry.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
 /**
- * @returns what certificates the stack has
+ * @returns what the stack has
  * @throws SettingsError with all problems
  */
 export async function preflight(

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { limitProblems, limitsOf, volumeNeedMb, type Limits } from "../broker/limits.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { accessProblems } from "./access.ts";
+import { isOf20 } from "./baseImage.ts";
 import { deviceProblems } from "./devices.ts";
 import type { schema } from "./schema.ts";
 
@@ -40,9 +41,6 @@ export function limitsIn(data: LimitSettings): Limits {
     return limits;
 }
 
-/** Images of Mosquitto 2.0, as far as a tag tells: one without the number, as `openssl`, can move on. */
-const OF_2_0 = /:2\.0([.-][^:/]*)?$/;
-
 const GUEST = ["cpuKind", "cpus", "memoryMb"] as const;
 
 const RULES = [
@@ -56,7 +54,7 @@ const RULES = [
     ),
     // 2.1's own WebSockets write beyond the heap for anybody; 2.0 has libwebsockets (docs/malformed.md).
     over(["webSockets", "baseImage"], ({ webSockets, baseImage }) => {
-        if (webSockets === "off" || OF_2_0.test(baseImage.replace(/@.*/, ""))) return [];
+        if (webSockets === "off" || isOf20(baseImage)) return [];
         return [
             "webSockets: must be off unless baseImage is by its tag of Mosquitto 2.0, which is not affected, as " +
                 "eclipse-mosquitto:2.0.22: in 2.1.2 one frame from anybody, before login, writes beyond the " +

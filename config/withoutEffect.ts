@@ -1,12 +1,10 @@
 /** What is set and does not do what it seems to, because of another setting. It is told, not refused. */
 import type { z } from "zod";
 import { endsInBroker } from "./access.ts";
+import { isOf20, isOfficial } from "./baseImage.ts";
 import type { schema } from "./schema.ts";
 
 type Data = z.output<typeof schema>;
-
-/** Official images of Mosquitto 2.0, by their tag. */
-const OFFICIAL_2_0 = /^((docker\.io\/)?library\/)?eclipse-mosquitto:2\.0([.-][^:/@]*)?(@.*)?$/;
 
 /**
  * @param set the settings' names that the stack's file has: of defaults nothing is said
@@ -27,7 +25,7 @@ export function withoutEffect(data: Data, set: ReadonlySet<string>): string[] {
                 `TLS (tls: edge); it is ${data[key]}`,
         );
     }
-    if (set.has("memoryLimitMb") && OFFICIAL_2_0.test(data.baseImage)) {
+    if (set.has("memoryLimitMb") && isOfficial(data.baseImage) && isOf20(data.baseImage)) {
         warnings.push(
             `memoryLimitMb: is not kept to by the official image of Mosquitto 2.0 (baseImage is ` +
                 `${data.baseImage}); only \`up\` counts with it, for memory and volume; it is ${data.memoryLimitMb}`,

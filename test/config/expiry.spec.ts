@@ -50,7 +50,7 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
             ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
-            ...{ clientPems: {}, revocation: false },
+            ...{ clientPems: {}, revocation: false, queues: undefined },
         });
     });
 
@@ -68,6 +68,7 @@ describe("certificates of a stack's state", () => {
             clientIssuers: new Map(),
             clientPems: {},
             revocation: false,
+            queues: undefined,
         });
     });
 

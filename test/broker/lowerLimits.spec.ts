@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { SERIES, type Series } from "../../broker/conf.ts";
+import { limitsOf, type Limits } from "../../broker/limits.ts";
+import { logInTo, openTo } from "../support/brokerClient.ts";
+import { CONF, givenConf } from "../support/brokerConf.ts";
+import {
+    BrokerContainer,
+    buildBroker,
+    makeVolume,
+    removeVolume,
+} from "../support/brokerContainer.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
+import { until } from "../support/until.ts";
+
+const AWAY = { clientId: "away", clean: false };
+const SENT = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(1000, "."));
+
+/** What the settings' warning of lower limits says. */
+describe("messages that wait beyond limits that are lowered", function () {
+    this.timeout(60_000);
+    const images = {} as Record<Series, string>;
+    let authority: Authority;
+    let volume: string;
+    let broker: BrokerContainer;
+
+    before(async () => {
+        for (const series of SERIES) images[series] = await buildBroker(series);
+        authority = await makeAuthority();
+    });
+    beforeEach(async () => {
+        volume = await makeVolume();
+    });
+    afterEach(async () => {
+        await broker.remove();
+        await removeVolume(volume);
+    });
+
+    async function start(series: Series, lower: Partial<Limits> = {}): Promise<void> {
+        const limits = { ...limitsOf(256), ...lower };
+        const files = await filesForAda(authority, givenConf({ ...CONF, limits }));
+        broker = await BrokerContainer.create({ image: images[series], volume, files });
+        await broker.start();
+    }
+
+    async function leave(): Promise<void> {
+        const away = await logInTo(broker, authority, { ...ADA, ...AWAY });
+        await away.subscribeAsync("queue", { qos: 1 });
+        await away.endAsync();
+        const client = await logInTo(broker, authority, ADA);
+        for (const text of SENT) await client.publishAsync("queue", text, { qos: 1 });
+        await client.endAsync();
+    }
+
+    async function startAnew(series: Series, lower?: Partial<Limits>): Promise<void> {
+        assert.equal(await broker.stop(), 0);
+        await broker.remove();
+        await start(series, lower);
+    }
+
+    /** What comes to the session when it is back: at least so many, and all that there are. */
+    async function found(atLeast: number): Promise<string[]> {
+        const came: string[] = [];
+        const back = await openTo(broker, authority, { ...ADA, ...AWAY });
+        back.on("message", (_, payload) => void came.push(payload.toString()));
+        await new Promise((resolve) => void back.once("connect", resolve));
+        await until("they come", () => Promise.resolve(came.length >= atLeast));
+        // The broker delivers in order, so all else has come before.
+        await back.subscribeAsync("end", { qos: 1 });
+        await back.publishAsync("end", "end", { qos: 1 });
+        await until("the end comes", () => Promise.resolve(came.includes("end")));
+        await back.endAsync();
+        return came.filter((text) => text !== "end");
+    }
+
+    for (const [what, lower] of [
+        ["number", { queuedMessages: 5 }],
+        // The one that goes beyond is still taken.
+        ["size", { queuedBytes: 4500 }],
+    ] as const) {
+        it(`by ${what} are dropped by 2.1 for good, the newest ones`, async () => {
+            await start("2.1");
+            await leave();
+            await startAnew("2.1", lower);
+            assert.match(await broker.log(), /messages are being dropped for client away/);
+            await startAnew("2.1");
+            assert.deepEqual(await found(5), SENT.slice(0, 5));
+        });
+    }
+
+    for (const after of SERIES) {
+        it(`are kept by ${after} where the data are of 2.0`, async () => {
+            await start("2.0");
+            await leave();
+            await startAnew(after, { queuedMessages: 5, queuedBytes: 4500 });
+            assert.deepEqual(await found(SENT.length), SENT);
+        });
+    }
+});

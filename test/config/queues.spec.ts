@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { confFiles } from "../../broker/conf.ts";
+import { deployedFrom } from "../../config/deployed.ts";
+import { queueWarnings } from "../../config/queues.ts";
+import { parseSettings } from "../../config/settings.ts";
+
+const users = JSON.stringify([{ name: "tester", everything: true }]);
+const TYPE = "pulumi-nodejs:dynamic/fly:Machine";
+
+/** What the state has of a machine with these settings. */
+function deployedWith(raw: Record<string, string>, files?: object[]) {
+    const { broker } = parseSettings({ users, ...raw }, "test");
+    const secret = { guest_path: "/run/appkata/passwd", secret_name: "MOSQUITTO_PASSWORD_FILE" };
+    const config = { files: files ?? [secret, ...confFiles(broker)] };
+    const urn = `urn:pulumi:dev::p::appkata-mqtt:index:Broker$${TYPE}::mosquitto`;
+    return deployedFrom({ [urn]: { type: TYPE, outputs: { config } } }, new Date());
+}
+
+function warnings(from: Record<string, string>, to: Record<string, string>, files?: object[]) {
+    return queueWarnings(deployedWith(from, files), parseSettings({ users, ...to }, "test"));
+}
+
+describe("lower limits of what waits for a client", () => {
+    it("are warned of, each with what it is and was", () => {
+        assert.deepEqual(warnings({ maxQueuedMessages: "1000" }, { maxQueuedMessages: "10" }), [
+            "maxQueuedMessages: is 10 and was 1000: at the restart for it Mosquitto 2.1 drops what waits for a " +
+                "client beyond that, the newest messages first; let the clients fetch theirs before, or keep " +
+                "the limit",
+        ]);
+        const lower = { maxQueuedMessages: "10", maxQueuedBytes: "5000000" };
+        assert.equal(warnings({}, lower).length, 2);
+    });
+
+    it("are warned of where they are so by a smaller machine", () => {
+        const [line, ...more] = warnings({ memoryMb: "512" }, { memoryMb: "256" });
+        assert.match(
+            line!,
+            /^maxQueuedBytes: is 8388608 \(unless it is set, 1\/32 of memoryMb\) and was 16777216: /,
+        );
+        assert.deepEqual(more, []);
+    });
+
+    it("are nothing to Mosquitto 2.0, nor are limits that stay or grow", () => {
+        const lower = { maxQueuedMessages: "10" };
+        assert.deepEqual(warnings({}, { ...lower, baseImage: "eclipse-mosquitto:2.0.22" }), []);
+        assert.deepEqual(warnings(lower, lower), []);
+        assert.deepEqual(warnings(lower, {}), []);
+    });
+
+    it("are not known of where there is no machine yet, or one without them", () => {
+        const settings = parseSettings({ users, maxQueuedMessages: "10" }, "test");
+        assert.deepEqual(queueWarnings(deployedFrom({}, new Date()), settings), []);
+        const raw_value = Buffer.from("max_queued_messages 5").toString("base64");
+        for (const files of [[], [{ guest_path: "/run/appkata/mosquitto-2.1.conf", raw_value }]]) {
+            assert.deepEqual(warnings({}, { maxQueuedMessages: "1" }, files), []);
+        }
+    });
+});
