@@ -8,7 +8,7 @@ import { EdgeCertificates } from "./components/edgeCertificates.ts";
 import { FlyApp } from "./components/flyApp.ts";
 import { Image } from "./components/image.ts";
 import { Revocation } from "./components/revocation.ts";
-import { tellingPutAside } from "./components/putAside.ts";
+import { tellingOfData } from "./components/dataWarnings.ts";
 import { Verification } from "./components/verification.ts";
 import { readSettings } from "./config/index.ts";
 
@@ -140,7 +140,7 @@ export default {
     }),
     subscribeCommand: clients.subscribeCommand,
     publishCommand: clients.publishCommand,
-    verification: tellingPutAside({
+    verification: tellingOfData({
         endpoint: settings.endpoint,
         token,
         app: appName,

@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
-import { putAside } from "../verification/putAside.ts";
+import { dataWarnings } from "../verification/dataWarnings.ts";
 import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
 import { stackOnFly } from "./stackOnFly.ts";
 
@@ -63,7 +63,8 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
 if (status === 0) {
     try {
         const { client, app, machineId } = await stackOnFly(values.stack);
-        for (const line of await putAside(client, app, machineId)) say(`WARNING           ${line}`);
+        for (const line of await dataWarnings(client, app, machineId))
+            say(`WARNING           ${line}`);
     } catch (error) {
         say(`Whether data was put aside is not known: ${(error as Error).message}`);
     }

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { FlyClient } from "../providers/fly/client.ts";
-import { putAside } from "../verification/putAside.ts";
+import { dataWarnings } from "../verification/dataWarnings.ts";
 
-export interface PutAsideArgs {
+export interface DataWarningsArgs {
     endpoint: string;
     token: string | undefined;
     app: pulumi.Input<string>;
@@ -12,16 +12,16 @@ export interface PutAsideArgs {
 }
 
 /**
- * The report as it is, once each file of data that the broker could not read has been warned of. The
+ * The report as it is, once what the broker's last start found of its data has been warned of. The
  * warnings are no part of it: an output that only an `up` can know differs at each preview, which asks
  * nothing.
  */
-export function tellingPutAside(args: PutAsideArgs): pulumi.Output<string> {
+export function tellingOfData(args: DataWarningsArgs): pulumi.Output<string> {
     const { endpoint, token, app, machineId, report } = args;
     return pulumi.all([app, machineId, report]).apply(async ([app, machineId, report]) => {
         if (pulumi.runtime.isDryRun()) return report;
         const client = new FlyClient({ endpoint, token });
-        const lines = await putAside(client, app, machineId).catch((error: Error) => [
+        const lines = await dataWarnings(client, app, machineId).catch((error: Error) => [
             `data - whether any was put aside is not known: ${error.message}`,
         ]);
         for (const line of lines) await pulumi.log.warn(line);

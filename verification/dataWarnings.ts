@@ -1,6 +1,7 @@
 /**
- * What starts of the broker have put aside on the volume since they could not read it (broker-data in the
- * image). No client sees that, so the machine is asked, through the Machines API.
+ * What the broker's last start found of its data (broker-data in the image): files that it has put aside since
+ * they could not be read, more than `memoryLimitMb` holds. No client sees that, so the machine is asked, through
+ * the Machines API.
  */
 import type { FlyClient } from "../providers/fly/client.ts";
 
@@ -10,6 +11,15 @@ const DATA = "/mosquitto/data";
 const PUT_ASIDE =
     /^(mosquitto\.(?:sqlite3|db))\.unreadable-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
+/** The data's folder, a name a line, and the memory's limit: with what it was set to above, if it was raised. */
+export const DATA_COMMAND = [
+    "sh",
+    "-c",
+    `ls ${DATA} && grep memory_limit /etc/mosquitto/mosquitto.conf`,
+];
+
+const RAISED = /^# memory_limit (\d+)\nmemory_limit (\d+)$/m;
+
 interface Listed {
     exit_code?: number;
     stdout?: string;
@@ -17,24 +27,41 @@ interface Listed {
 }
 
 /**
- * A warning for each file, until it is removed. Changes nothing in the machine.
+ * A warning for each file, until it is removed, and for a limit that was raised. Changes nothing in the machine.
  * @throws when the machine cannot be asked
  */
-export async function putAside(
+export async function dataWarnings(
     client: FlyClient,
     app: string,
     machineId: string,
 ): Promise<string[]> {
     const listed = await client.post<Listed>(["apps", app, "machines", machineId, "exec"], {
-        body: { command: ["ls", DATA], timeout: 10 },
+        body: { command: DATA_COMMAND, timeout: 10 },
         safe: true,
     });
-    if ((listed.exit_code ?? 0) !== 0) throw new Error(listed.stderr?.trim() || "ls has failed");
+    if ((listed.exit_code ?? 0) !== 0)
+        throw new Error(listed.stderr?.trim() || "its data cannot be listed");
     return warningsOf(listed.stdout ?? "");
 }
 
-/** @param listing the folder's names, a line each */
+/** @param listing what DATA_COMMAND has printed */
 export function warningsOf(listing: string): string[] {
+    return [...putAside(listing), ...overLimit(listing)];
+}
+
+function overLimit(listing: string): string[] {
+    const [set, raised] =
+        RAISED.exec(listing)
+            ?.slice(1)
+            .map((bytes) => Number(bytes) / 2 ** 20) ?? [];
+    if (set === undefined || raised === undefined) return [];
+    return [
+        `data - needs more memory than memoryLimitMb, which is ${set}; the limit is ${Math.ceil(raised)} MB ` +
+            "until that is set to as much, or the broker starts with less data",
+    ];
+}
+
+function putAside(listing: string): string[] {
     return listing.split("\n").flatMap((name) => {
         const found = PUT_ASIDE.exec(name.trim());
         if (!found) return [];

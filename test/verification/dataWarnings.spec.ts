@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { warningsOf } from "../../verification/putAside.ts";
+import { warningsOf } from "../../verification/dataWarnings.ts";
 
-describe("warnings of data that was put aside", () => {
-    it("name each file once, when it was put aside, and where it is", () => {
+describe("warnings of the broker's data", () => {
+    it("name each file that was put aside once, when it was put aside, and where it is", () => {
         const listing = [
             "mosquitto.db.unreadable-20251231T235959Z",
             "mosquitto.sqlite3",
@@ -22,7 +22,15 @@ describe("warnings of data that was put aside", () => {
         assert.deepEqual(others, []);
     });
 
-    it("are none where nothing was", () => {
-        assert.deepEqual(warningsOf("mosquitto.sqlite3\nmosquitto.sqlite3-wal\n"), []);
+    it("name the limit of memory that it does not keep to", () => {
+        const listing = "mosquitto.db\n# memory_limit 8388608\nmemory_limit 17000000\n";
+        const [line, ...others] = warningsOf(listing);
+        assert.match(line!, /^data - needs more .* memoryLimitMb, which is 8; the limit is 17 MB/);
+        assert.deepEqual(others, []);
+    });
+
+    it("are none where all is well", () => {
+        const listing = "mosquitto.sqlite3\nmosquitto.sqlite3-wal\nmemory_limit 8388608\n";
+        assert.deepEqual(warningsOf(listing), []);
     });
 });

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { SERIES, type Series } from "../../broker/conf.ts";
+import { DATA_COMMAND, warningsOf } from "../../verification/dataWarnings.ts";
+import { logInTo, openTo, retained } from "../support/brokerClient.ts";
+import { CONF, givenConf } from "../support/brokerConf.ts";
+import {
+    BrokerContainer,
+    buildBroker,
+    makeVolume,
+    removeVolume,
+} from "../support/brokerContainer.ts";
+import { ADA, filesForAda } from "../support/brokerFixture.ts";
+import { makeAuthority, type Authority } from "../support/certificates.ts";
+import { until } from "../support/until.ts";
+
+const AWAY = { clientId: "away", clean: false };
+/** 15 MB, half of them retained and half queued. */
+const COUNT = 150;
+const BODY = "x".repeat(50_000);
+
+interface Machine {
+    memoryLimitMb: number;
+    memoryMb?: number;
+}
+
+/** Without a mend 2.1 would begin with a part of it and drop the rest, and 2.0 end at each start. */
+for (const series of SERIES) {
+    describe(`data that needs more memory than it is to have from now on, Mosquitto ${series}`, function () {
+        this.timeout(60_000);
+        const images = {} as Record<Series, string>;
+        let authority: Authority;
+        let volume: string;
+        let broker: BrokerContainer;
+
+        before(async () => {
+            images[series] = await buildBroker(series);
+            authority = await makeAuthority();
+        });
+        beforeEach(async () => {
+            volume = await makeVolume();
+            await start({ memoryLimitMb: 32 });
+            const away = await logInTo(broker, authority, { ...ADA, ...AWAY });
+            await away.subscribeAsync("queue", { qos: 1 });
+            await away.endAsync();
+            const client = await logInTo(broker, authority, ADA);
+            for (let at = 0; at < COUNT; at++) {
+                await client.publishAsync(`kept/${at}`, BODY, { qos: 1, retain: true });
+                await client.publishAsync("queue", `${at} ${BODY}`, { qos: 1 });
+            }
+            await client.endAsync();
+        });
+        afterEach(async () => {
+            await broker.remove();
+            await removeVolume(volume);
+        });
+
+        async function start({ memoryLimitMb, memoryMb = 256 }: Machine): Promise<void> {
+            const limits = { ...CONF.limits, memoryMb: memoryLimitMb };
+            const files = await filesForAda(authority, givenConf({ ...CONF, limits }));
+            broker = await BrokerContainer.create({
+                ...{ image: images[series], volume, files, memoryMb },
+            });
+            await broker.start();
+        }
+
+        async function startAnew(machine: Machine): Promise<void> {
+            const { State } = await broker.container.inspect();
+            if (State.Running) assert.equal(await broker.stop(), 0);
+            await broker.remove();
+            await start(machine);
+        }
+
+        async function allIsThere(): Promise<void> {
+            const kept = await retained(broker, authority, ADA, "kept");
+            assert.equal([...kept.values()].filter((body) => body === BODY).length, COUNT);
+            const came: string[] = [];
+            const back = await openTo(broker, authority, { ...ADA, ...AWAY });
+            back.on("message", (_, payload) => void came.push(payload.toString()));
+            await until("all that waits comes", () => came.length === COUNT);
+            assert.deepEqual(
+                came,
+                Array.from({ length: COUNT }, (_, at) => `${at} ${BODY}`),
+            );
+            await back.endAsync();
+        }
+
+        it("has it by memoryLimitMb nevertheless, and says so", async () => {
+            await startAnew({ memoryLimitMb: 8 });
+            assert.match(
+                await broker.log(),
+                /Warning: the data needs more memory than memoryLimitMb, which is 8: until it is set to 1\d or more/,
+            );
+            await broker.kill();
+            await broker.start();
+            const [warning] = warningsOf(await broker.exec(...DATA_COMMAND));
+            assert.match(warning!, /memoryLimitMb, which is 8; the limit is 1\d MB until/);
+            // To read all of it at once takes more.
+            await startAnew({ memoryLimitMb: 32 });
+            await allIsThere();
+        });
+
+        it("has no more than memoryLimitMb again once there is less", async () => {
+            await startAnew({ memoryLimitMb: 10 });
+            assert.match(await broker.log(), /Warning: the data needs more/);
+            const client = await logInTo(broker, authority, ADA);
+            for (let at = 0; at < COUNT; at++) {
+                await client.publishAsync(`kept/${at}`, "", { qos: 1, retain: true });
+            }
+            await client.endAsync();
+            await broker.stop();
+            const before = (await broker.log()).length;
+            await broker.start();
+            assert.doesNotMatch((await broker.log()).slice(before), /Warning/);
+            const found = await broker.exec(...DATA_COMMAND);
+            assert.match(found, /^memory_limit 10485760$/m);
+            assert.deepEqual(warningsOf(found), []);
+        });
+
+        it("stays as it is on a machine that has no room for it, which is told", async () => {
+            await startAnew({ memoryLimitMb: 8, memoryMb: 14 });
+            assert.match(
+                await broker.log(),
+                /the data needs more memory than the machine has, and stays as it is: set memoryMb higher/,
+            );
+            assert.equal(await broker.exitCode(), 78);
+            await startAnew({ memoryLimitMb: 32 });
+            await allIsThere();
+        });
+    });
+}
