@@ -1,5 +1,6 @@
 /** `broker-backup` in the running machine, called through the Machines API's exec. */
 import { gunzipSync, gzipSync } from "node:zlib";
+import { cancelled } from "../providers/fly/cancel.ts";
 import type { FlyClient } from "../providers/fly/client.ts";
 import { FlyError } from "../providers/fly/errors.ts";
 import type { BackupFile, Header } from "./format.ts";
@@ -76,8 +77,9 @@ export class BrokerData {
         return JSON.parse(await this.#run(["export"], { safe: false })) as Export;
     }
 
+    /** Also after all else was cancelled. */
     async end(): Promise<void> {
-        await this.#run(["end"]);
+        await this.#run(["end"], { always: true });
     }
 
     /**
@@ -155,9 +157,9 @@ export class BrokerData {
         }
     }
 
-    async #run(args: string[], more: { stdin?: string; safe?: boolean } = {}): Promise<string> {
+    async #run(args: string[], more: More = {}): Promise<string> {
         const { client, app, machineId } = this.#machine;
-        const { stdin, safe = true } = more;
+        const { stdin, safe = true, always } = more;
         const answer = await client.post<Answer>(["apps", app, "machines", machineId, "exec"], {
             body: {
                 command: [PROGRAM, ...args],
@@ -166,6 +168,7 @@ export class BrokerData {
             },
             nonce: this.#nonce,
             safe,
+            ...(always && { always }),
             deadlineMs: (TIMEOUT_S + 30) * 1000,
         });
         const code = answer.exit_code ?? 0;
@@ -183,6 +186,12 @@ export class BrokerData {
     }
 }
 
+interface More {
+    stdin?: string;
+    safe?: boolean;
+    always?: boolean;
+}
+
 interface Answer {
     exit_code?: number;
     stdout?: string;
@@ -194,5 +203,6 @@ const DAMAGED = 5;
 
 /** Asking for less does not help: the token, the lease, the machine are not what they must be. */
 function isFinal(error: unknown): boolean {
+    if (cancelled.aborted) return true;
     return error instanceof FlyError && [401, 403, 404, 409, 412].includes(error.status);
 }

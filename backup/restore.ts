@@ -1,6 +1,7 @@
 /** A backup's data into a running machine, whose broker then starts with it. */
 import { open } from "node:fs/promises";
 import path from "node:path";
+import { cancelled } from "../providers/fly/cancel.ts";
 import { withLease } from "../providers/fly/lease.ts";
 import { restartMachine } from "../providers/fly/machine-power.ts";
 import { deadlineIn } from "../providers/fly/wait.ts";
@@ -34,18 +35,20 @@ export function notInForce(said: string): string | undefined {
  * broker does not run on it, the old data comes back.
  *
  * @param dir holds the header's files
+ * @param accepted called before the restart: until then, to cancel changes nothing
  * @throws when it was refused or did not work; the old data is in force then, or the error says
  */
 export async function restoreBackup(
     destination: Destination,
     header: Header,
     dir: string,
+    accepted: () => void,
 ): Promise<void> {
     const owner = { project: destination.project, stack: destination.stack };
     await leased(destination, async (data) => {
         const info = await data.info();
         refuseOtherSeries(destination, header, info);
-        await sendCopy(data, header, dir);
+        await sendCopy(data, header, dir, accepted);
     });
     let problem: string | undefined;
     try {
@@ -71,13 +74,20 @@ function refuseOtherSeries(destination: Destination, header: Header, info: Info)
     );
 }
 
-async function sendCopy(data: BrokerData, header: Header, dir: string): Promise<void> {
+async function sendCopy(
+    data: BrokerData,
+    header: Header,
+    dir: string,
+    accepted: () => void,
+): Promise<void> {
     const { series, files } = header;
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
     await data.begin(series, total);
     try {
         const transfer = new Transfer("sent", files);
         for (const file of files) await sendFile(data, file, dir, transfer);
+        cancelled.throwIfAborted();
+        accepted();
         await data.accept(files);
     } catch (error) {
         await data.end().catch(() => undefined);

@@ -2,6 +2,7 @@
 import { mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { cancelled } from "../providers/fly/cancel.ts";
 import { withLease } from "../providers/fly/lease.ts";
 import { deadlineIn } from "../providers/fly/wait.ts";
 import { BrokerData, type MachineOnFly } from "./brokerData.ts";
@@ -51,6 +52,7 @@ export async function takeBackup(source: Source, file: string): Promise<Taken> {
             },
         );
         const content = await describeBackup(partial);
+        cancelled.throwIfAborted();
         await rename(partial, file);
         return { ...taken, content };
     } finally {

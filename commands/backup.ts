@@ -10,6 +10,7 @@ import { takeBackup } from "../backup/take.ts";
 import { takeSnapshot } from "../providers/fly/snapshot.ts";
 import { ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
+import { endOnSignals } from "./signals.ts";
 import { stackOnFly, type StackOnFly } from "./stackOnFly.ts";
 
 try {
@@ -27,6 +28,7 @@ try {
         throw new Error(`${values.file} is there already: name another file, or remove it.`);
     }
     const stack = await stackOnFly(values.stack);
+    endOnSignals("Cancelled: there is no backup, and nothing of it is left.");
     await (values.snapshot ? snapshot(stack) : backup(stack, values.file));
 } catch (error) {
     say((error as Error).message);

@@ -6,7 +6,9 @@ import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { restoreBackup } from "../backup/restore.ts";
 import { withUnpacked } from "../backup/take.ts";
+import { cancelled } from "../providers/fly/cancel.ts";
 import { say } from "../toolchain/process.ts";
+import { endOnSignals } from "./signals.ts";
 import { stackOnFly } from "./stackOnFly.ts";
 
 try {
@@ -19,6 +21,7 @@ try {
     });
     const { file } = values;
     if (file === undefined) throw new Error("Which one? --file FILE");
+    const isPast = endOnSignals("Cancelled: the broker's data is as it was.");
     await withUnpacked(file, async (dir, header, content) => {
         say(`${file}: ${header.app} (stack ${header.stack}) at ${header.time},`);
         say(`  Mosquitto ${header.mosquitto}: ${content}.`);
@@ -27,7 +30,9 @@ try {
             throw new Error("Nothing was changed.");
         }
         say(`Restoring it into ${stack.app} (machine ${stack.machineId}) …`);
-        await restoreBackup(stack, header, dir);
+        await restoreBackup(stack, header, dir, () => {
+            isPast("The machine restarts with the backup's data; this ends by itself.");
+        });
         say(`The broker of ${stack.app} runs with the backup's data.`);
     });
 } catch (error) {
@@ -42,7 +47,11 @@ async function agreed(app: string): Promise<boolean> {
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     try {
         const text = `Replace all that the broker of ${app} holds, and restart it? [y/N] `;
-        return /^y(es)?$/i.test((await lines.question(text)).trim());
+        lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+        return /^y(es)?$/i.test((await lines.question(text, { signal: cancelled })).trim());
+    } catch (error) {
+        cancelled.throwIfAborted();
+        throw error;
     } finally {
         lines.close();
     }

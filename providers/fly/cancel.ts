@@ -7,8 +7,8 @@ import { setMaxListeners } from "node:events";
 
 /** What a wait or a request that was cut short ends with. */
 export class Cancelled extends Error {
-    constructor() {
-        super("Cancelled. Run the same command again: it goes on from here.");
+    constructor(message = "Cancelled. Run the same command again: it goes on from here.") {
+        super(message);
         this.name = "Cancelled";
     }
 }
@@ -29,3 +29,8 @@ subscribe("http2.server.stream.start", (message) => {
         controller.abort(new Cancelled());
     }
 });
+
+/** For commands, which no engine tells. @param message what all that is under way ends with */
+export function cancel(message?: string): void {
+    controller.abort(new Cancelled(message));
+}

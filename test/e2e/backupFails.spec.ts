@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { capture } from "../../toolchain/process.ts";
 import { badBackups, writeWithoutTopics } from "../support/badBackups.ts";
 import { collect, connect } from "../support/mqtt.ts";
+import { inContainer, runUntil, WAITS, waitsAt } from "../support/heldCommand.ts";
 import { killTree } from "../support/processTree.ts";
 import { Project, type Outputs } from "../support/project.ts";
-import { until } from "../support/until.ts";
 
 /** What fails or is killed leaves the broker its old data, or the new, and nothing in the way of the next. */
 describe("a backup or restore that fails", function () {
@@ -46,11 +44,7 @@ describe("a backup or restore that fails", function () {
         await client.endAsync();
     }
 
-    async function inMachine(script: string): Promise<string> {
-        const ended = await capture(["docker", "exec", container, "sh", "-c", script]);
-        assert.equal(ended.code, 0, ended.stderr);
-        return ended.stdout;
-    }
+    const inMachine = (script: string) => inContainer(container, script);
 
     async function nothingBeside(): Promise<void> {
         const listed = (await inMachine("ls -A /mosquitto/data")).trim().split("\n");
@@ -91,39 +85,14 @@ describe("a backup or restore that fails", function () {
         // Which of them sees it first is of no matter: the start that tries the data, or the machine.
         assert.match(run.output, /the broker cannot read it|does not run on it/);
         await holds("second");
-        await inMachine("rm -f /mosquitto/data/*.unreadable-*");
+        // Nothing of the broker's own was put aside.
+        await nothingBeside();
     });
-
-    /** Has a program in the machine wait, where a condition holds, until it is told to go on. */
-    async function waitsAt(program: string, condition: string): Promise<() => Promise<void>> {
-        const wait = ": >/run/waits; while [ -e /run/waits ]; do sleep 0.1; done";
-        const first = `[ -z "\${waited:-}" ] && ${condition}`;
-        const text = `${program}() { if ${first}; then waited=1; ${wait}; fi; command ${program} "$@"; }`;
-        const library = "/usr/local/lib/broker-data";
-        await inMachine(`cp ${library} /run/library && echo '${text}' >>${library}`);
-        return async () => {
-            await inMachine(`cat /run/library >${library}; rm /run/waits`);
-        };
-    }
 
     /** Runs a command of the project's until the machine is that far, and kills all of it. */
     async function killedAt(command: string, args: string[], test: string[]): Promise<void> {
-        const run = spawn("npm", ["run", "--silent", command, "--", ...args], {
-            cwd: project.dir,
-            // What it has unpacked there goes with the project.
-            env: { ...process.env, TMPDIR: project.dir },
-            stdio: "ignore",
-        });
-        const ended = new Promise<void>((resolve) => run.on("exit", () => resolve()));
-        try {
-            const look = ["docker", "exec", container, ...test];
-            await until(`${command} is that far`, async () => (await capture(look)).code === 0, {
-                withinMs: 60_000,
-                everyMs: 20,
-            });
-        } finally {
-            killTree(run.pid!);
-        }
+        const { run, ended } = await runUntil(project.dir, container, command, args, test);
+        killTree(run.pid!);
         await ended;
         assert.equal(run.signalCode, "SIGKILL");
     }
@@ -153,12 +122,11 @@ describe("a backup or restore that fails", function () {
         assert.equal(answer.status, 200);
     }
 
-    const WAITS = ["test", "-e", "/run/waits"];
     const sendsArgs = () => ["--file", file(), "--yes"];
 
     it("as a backup that is killed while the broker stands still costs no connection and no file", async () => {
         const client = await connect(outputs);
-        const goOn = await waitsAt("cp", "true");
+        const goOn = await waitsAt(container, "cp", "true");
         const made = `${file()}.killed`;
         await killedAt("backup", ["--file", made], WAITS);
         let acknowledged = false;
@@ -180,7 +148,7 @@ describe("a backup or restore that fails", function () {
     });
 
     it("as a restore that is killed while it sends leaves the old data, and the next one works", async () => {
-        const goOn = await waitsAt("base64", "true");
+        const goOn = await waitsAt(container, "base64", "true");
         await killedAt("restore", sendsArgs(), WAITS);
         await goOn();
         await endLease();
@@ -193,7 +161,7 @@ describe("a backup or restore that fails", function () {
 
     it("as a restore that is killed before the restart is taken back by the next one", async () => {
         await say("third");
-        const goOn = await waitsAt("sync", "[ -d /mosquitto/data/.restore ]");
+        const goOn = await waitsAt(container, "sync", "[ -d /mosquitto/data/.restore ]");
         await killedAt("restore", sendsArgs(), WAITS);
         await goOn();
         await endLease();
@@ -227,4 +195,27 @@ describe("a backup or restore that fails", function () {
         await holds("first");
         await nothingBeside();
     });
+
+    for (const [command, program, word] of [
+        ["backup", "cp", /Cancelled: there is no backup, and nothing of it is left\./],
+        ["restore", "base64", /Cancelled: the broker's data is as it was\./],
+    ] as const) {
+        it(`as a ${command} that is ended by Ctrl-C leaves nothing, here nor there`, async () => {
+            const goOn = await waitsAt(container, program, "true");
+            const made = `${file()}.cancelled`;
+            const args = command === "backup" ? ["--file", made] : sendsArgs();
+            const before = readdirSync(project.dir);
+            const held = await runUntil(project.dir, container, command, args, WAITS);
+            process.kill(-held.run.pid!, "SIGINT");
+            await goOn();
+            await held.ended;
+            assert.notEqual(held.run.exitCode, 0);
+            assert.match(held.output(), word);
+            assert.deepEqual(readdirSync(project.dir), before);
+            await nothingBeside();
+            const lease = await project.fly("GET", leaseRoute());
+            assert.equal(lease.status, 404);
+            await holds("first");
+        });
+    }
 });
