@@ -29,7 +29,7 @@ const certificates = new Certificates("certificates", {
     deployed,
 });
 
-const { tls, webSockets } = settings.broker;
+const { tls, webSockets, clientIds } = settings.broker;
 const { endpoint, hostnames } = settings;
 const atEdge = hostnames.length > 0 && (tls === "edge" || webSockets === "edge");
 const edge = atEdge ? new EdgeCertificates("edge", { endpoint, app, hostnames }) : undefined;
@@ -97,7 +97,8 @@ const proof = new Verification("verification", {
     webSockets,
     webSocketsPort,
     verifier: credentials.verifier,
-    passwords: credentials.passwords,
+    // A login as a user would put out the client that has its name for an ID, and forget its session.
+    passwords: clientIds === "user" ? {} : credentials.passwords,
     certificates: proofs,
     proves: [broker.instanceId, broker.secretsVersion, image.digest, ...app.addresses, port],
 });
@@ -133,6 +134,7 @@ export default {
     volumeId: broker.volumeId,
     imageDigest: image.digest,
     users: credentials.passwords,
+    clientIds,
     verifier: credentials.verifier,
     ...(clientCerts && {
         clientCertificates: clientCerts.certificates,

@@ -21,6 +21,8 @@ export interface BrokerConf {
     /** MQTT over WebSockets: none, or who ends its TLS. */
     webSockets: "off" | "edge" | "broker";
     limits: Limits;
+    /** Whose a client's ID is: its own choice, or its user's name, whatever it says. */
+    clientIds: "any" | "user";
     /** Whether clients log in with certificates; optional: at a listener of their own. */
     clientCertificates: "off" | "optional" | "required";
 }
@@ -184,6 +186,7 @@ function forClients(series: Series, conf: BrokerConf, by = "password"): Block {
         `max_connections ${series === "2.1" ? conf.limits.connections : part}`,
         ...(series === "2.1" ? ["listener_allow_anonymous false"] : []),
         ...(series === "2.1" && by === "password" ? ["plugin_use password"] : []),
+        ...(conf.clientIds === "user" ? ["use_username_as_clientid true"] : []),
     ];
 }
 

@@ -15,6 +15,7 @@ interface Outputs {
     hostname: string;
     caCertificatePem: string;
     users: Record<string, string>;
+    clientIds?: "any" | "user";
     tls: "broker" | "edge";
     webSockets: "off" | "broker" | "edge";
     webSocketUrl?: string;
@@ -54,7 +55,8 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         MQTT_WEBSOCKETS_PORT: String(webSocketsPort),
         MQTT_USERNAME: outputs.verifier.username,
         MQTT_PASSWORD: outputs.verifier.password,
-        MQTT_USERS: JSON.stringify(outputs.users),
+        // As index.ts has it.
+        MQTT_USERS: JSON.stringify(outputs.clientIds === "user" ? {} : outputs.users),
         ...(outputs.verificationCertificates && {
             MQTT_CERTIFICATES: JSON.stringify(outputs.verificationCertificates),
         }),

@@ -189,6 +189,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             tls: parsed.data.tls,
             webSockets: parsed.data.webSockets,
             limits: limitsIn(parsed.data),
+            clientIds: parsed.data.clientIds,
             clientCertificates: parsed.data.clientCertificates,
         },
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),

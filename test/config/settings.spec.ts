@@ -48,6 +48,7 @@ describe("settings", () => {
                 retained: true,
                 tls: "broker",
                 webSockets: "off",
+                clientIds: "any",
                 clientCertificates: "off",
                 limits: limitsOf(256),
             },

@@ -139,4 +139,23 @@ describe("users of a deployed broker", function () {
         const again = await project.up();
         assert.equal(again.code, 0, again.output);
     });
+
+    it("are put out by nobody with clientIds: user, by the verification neither", async () => {
+        project.configure({ clientIds: "user" });
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+        outputs = await project.outputs();
+        const [reader, writer] = await Promise.all(
+            ["reader", "writer"].map((name) => connect(name, { clientId: "the same" })),
+        );
+        assert.equal(await arrives(writer!, reader!, "data/writer/a"), true);
+        const verify = await project.npm("verify");
+        assert.equal(verify.code, 0, verify.output);
+        // Otherwise each user with a password.
+        assert.doesNotMatch(verify.output, / login /);
+        for (const client of [reader!, writer!]) {
+            assert.ok(client.connected);
+            await client.endAsync();
+        }
+    });
 });

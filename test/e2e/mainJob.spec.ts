@@ -55,6 +55,7 @@ describe("npm run local", function () {
             "address",
             "appName",
             "caCertificatePem",
+            "clientIds",
             "expiry",
             "hostname",
             "imageDigest",

@@ -8,6 +8,7 @@ export const CONF: BrokerConf = {
     tls: "broker",
     webSockets: "off",
     limits: limitsOf(256),
+    clientIds: "any",
     clientCertificates: "off",
 };
 
