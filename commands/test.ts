@@ -1,178 +1,203 @@
 /**
- * `npm test`: everything that proves the project; `npm run test:fast`: what needs neither Docker nor
- * Pulumi. With names (`… -- broker`) those checks and suites alone. Each check and each mocha test
- * counts once; the last line is their sum.
+ * `npm test`: proves each part of the project in some minutes; `npm run test:all`: every spec there is;
+ * `npm run test:fast`: lint, types and the specs that need neither Docker nor Pulumi. Names choose
+ * checks, rooms or specs (`… -- types broker e2e/live`), each of them whole. Each check and each mocha
+ * test counts once; the last line is their sum.
  */
-import { spawn } from "node:child_process";
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ensureTestTools } from "../toolchain/testTools.ts";
-import { BIN, LOGS, PLUGIN_BIN, ROOT } from "../toolchain/paths.ts";
+import { BIN, LOGS, PLUGIN_BIN, ROOT, TOOLCHAIN } from "../toolchain/paths.ts";
 import { onPath, say } from "../toolchain/process.ts";
 import type { Report } from "../test/support/reporter.ts";
-import { needTools, SUITES } from "./suites.ts";
+import { runJobs, type Done, type Job } from "./scheduler.ts";
+import { allSpecs, chooseSpecs, type Scope, type Spec } from "./specs.ts";
 
-/** What a suite may take to end by itself once its last test has: more means that it left something. */
-const LINGER_MS = 30_000;
+const begun = Date.now();
+const total = { passed: 0, failed: 0, skipped: 0, failures: [] as string[] };
+const [scope, ...names] = process.argv.slice(2) as [Scope, ...string[]];
 
-const total: Report = { passed: 0, failed: 0, skipped: 0, failures: [] };
-const started = Date.now();
+/** Seconds that each spec took the last time. */
+const TIMES = path.join(LOGS, "times.json");
+const times = existsSync(TIMES)
+    ? (JSON.parse(readFileSync(TIMES, "utf8")) as Record<string, number>)
+    : {};
 
-/** Suites of stacks that only the toolchain's own plugins make. */
-const REPLACEMENTS = ["toolchain", "components"];
+const PATH = [path.join(ROOT, "node_modules", ".bin"), BIN, process.env.PATH].join(path.delimiter);
+/** The matrices of crashes and faults take few cases in the core, and a sample else. */
+const APPKATA_SCOPE = names.length === 0 ? scope : "all";
+const env = { PATH, APPKATA_SCOPE, TOOLCHAIN_BIN: PLUGIN_BIN, GOFLAGS: "-buildvcs=false" };
 
-const CHECKS: { name: string; command: string[]; cwd?: string }[] = [
-    { name: "format", command: ["prettier", "--check", "--log-level", "warn", "."] },
+const CHECKS: readonly Job[] = [
+    {
+        name: "types",
+        command: [
+            "tsc",
+            "--noEmit",
+            "--incremental",
+            "--tsBuildInfoFile",
+            cache("types"),
+            "-p",
+            ".",
+        ],
+    },
+    {
+        name: "format",
+        command: [
+            "prettier",
+            "--check",
+            "--cache",
+            "--cache-location",
+            cache("format"),
+            "--log-level",
+            "warn",
+            ".",
+        ],
+    },
     { name: "lint", command: ["eslint", "."] },
-    { name: "types", command: ["tsc", "--noEmit", "-p", "."] },
-];
+].map((check) => ({ ...check, env }));
 
-const GO_CHECKS = [
-    { name: "go vet", command: ["go", "vet", "./..."] },
-    { name: "go test", command: ["go", "test", "./..."] },
-].map((check) => ({ ...check, cwd: path.join(ROOT, "toolchain", "go") }));
+/** Keeps what a check found in files that stay as they are. */
+function cache(check: string): string {
+    return path.join(TOOLCHAIN, "cache", check);
+}
 
-/** Its own Go module, since it needs other versions than Pulumi's CLI. */
-const WORKFLOWS = {
-    name: "workflows",
-    command: ["go", "tool", "actionlint", ...workflows()],
-    cwd: path.join(ROOT, "toolchain", "lint"),
-};
+let goThere = false;
+const skip = () => (goThere ? undefined : "there is no Go, and no need of it");
+
+/** After the tools, whose build compiles most of what these compile. */
+const GO_CHECKS: readonly Job[] = [
+    {
+        name: "workflows",
+        command: ["go", "tool", "actionlint", ...workflows()],
+        // Its own Go module, since it needs other versions than Pulumi's CLI.
+        cwd: path.join(ROOT, "toolchain", "lint"),
+    },
+    ...["vet", "test"].map((what) => ({
+        name: `go ${what}`,
+        command: ["go", what, "./..."],
+        cwd: path.join(ROOT, "toolchain", "go"),
+    })),
+].map((check) => ({ ...check, env, needsTools: true, skip }));
 
 function workflows(): string[] {
     return globSync(path.join(ROOT, ".github", "workflows", "*.yaml"));
 }
 
-const fast = process.argv[2] === "fast";
-const only = process.argv.slice(fast ? 3 : 2);
+/** Rooms of stacks that only the toolchain's own plugins make. */
+const REPLACEMENTS = ["toolchain", "components"];
+
+/** Rooms whose specs take minutes: they start first where no times are known. */
+const LONG = ["crash", "faults", "e2e"];
 
 try {
     await main();
 } catch (error) {
     fail((error as Error).message);
 }
-// Once more: what failed may be thousands of lines above.
+// Once more: what failed may be far above.
 if (total.failures.length > 0) say(["\n== Failed", ...total.failures].join("\n\n"));
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
-say(`\nTook ${Math.round((Date.now() - started) / 1000)} s.`);
+say(`\nTook ${Math.round((Date.now() - begun) / 1000)} s; the output is in .toolchain/logs/.`);
 console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 
 async function main(): Promise<void> {
     mkdirSync(LOGS, { recursive: true });
-    const wanted = (name: string) => only.length === 0 || only.includes(name);
-    const all = [...CHECKS, ...GO_CHECKS, WORKFLOWS, ...SUITES].map(({ name }) => name);
-    const unknown = only.filter((name) => !all.includes(name));
+    const specs = allSpecs();
+    const checks = [...CHECKS, ...(scope === "fast" ? [] : GO_CHECKS)];
+    const known = [...checks, ...specs].flatMap((one) =>
+        "room" in one ? [one.room, one.name] : [one.name],
+    );
+    const unknown = names.filter((name) => !known.includes(name));
     if (unknown.length > 0) {
-        throw new Error(`There is no ${unknown.join(", ")}: there are ${all.join(", ")}.`);
+        const rooms = new Set(specs.map(({ room }) => room));
+        const there = [...checks.map(({ name }) => name), ...rooms].join(", ");
+        throw new Error(`There is no ${unknown.join(", ")}: there are ${there}, and single specs.`);
     }
-    for (const check of CHECKS) if (wanted(check.name)) await runCheck(check);
-    if (needTools(only, fast)) say(`In use: ${await ensureTestTools()}.`);
-    const inGo = fast ? [] : [...GO_CHECKS, WORKFLOWS].filter(({ name }) => wanted(name));
-    // With official plugins there may be no Go, and there is no need of it.
-    if (inGo.length > 0 && (await onPath("go")) === undefined) {
-        skip(...inGo.map(({ name }) => name));
-    } else for (const check of inGo) await runCheck(check);
-    for (const suite of SUITES) {
-        if (!wanted(suite.name)) continue;
-        if (
-            REPLACEMENTS.includes(suite.name) &&
-            !existsSync(path.join(PLUGIN_BIN, "pulumi-resource-tls"))
-        ) {
-            skip(`test/${suite.name} (the replacements are not in use)`);
-            continue;
-        }
-        const specs = fast ? (suite.fast ?? []) : ["*"];
-        await runSuite(suite.name, specs, suite.mocha);
-    }
+    const chosen = chooseSpecs(specs, scope, names);
+    const units = chosen.filter(({ unit }) => unit);
+    const others = chosen
+        .filter(({ unit }) => !unit)
+        .toSorted((one, other) => longFirst(other) - longFirst(one));
+    const jobs: Job[] = [
+        ...(units.length > 0 ? [mochaJob("units", units)] : []),
+        ...checks.filter(({ name }) => names.length === 0 || names.includes(name)),
+        ...others.map((spec) => mochaJob(spec.name, [spec])),
+    ];
+    say(`${jobs.length} jobs with ${chosen.length} of ${specs.length} specs.`);
+    const needed = jobs.some(({ needsTools }) => needsTools);
+    await runJobs(jobs, { ready: needed ? prepareTools() : Promise.resolve(), onDone: count });
+    writeFileSync(TIMES, JSON.stringify(times, undefined, 4));
 }
 
-function fail(what: string): void {
-    say(`FAILED ${what}`);
+async function prepareTools(): Promise<void> {
+    say(`In use: ${await ensureTestTools()}.`);
+    goThere = (await onPath("go")) !== undefined;
+}
+
+function longFirst({ name, room }: Spec): number {
+    return times[name] ?? (LONG.includes(room) ? 1000 : 500);
+}
+
+function mochaJob(name: string, specs: readonly Spec[]): Job {
+    const report = path.join(LOGS, `mocha-${name.replace("/", "-")}.json`);
+    rmSync(report, { force: true });
+    const reporter = ["--reporter", "test/support/reporter.ts", "--reporter-option"];
+    const expected = times[name];
+    const [first] = specs;
+    return {
+        name,
+        command: ["mocha", ...reporter, `file=${report}`, ...specs.map(({ file }) => file)],
+        env,
+        report,
+        needsTools: !first!.unit,
+        skip: () =>
+            !first!.unit && REPLACEMENTS.includes(first!.room) && !replacementsInUse()
+                ? "the replacements are not in use"
+                : undefined,
+        ...(expected !== undefined && { expectedS: expected }),
+    };
+}
+
+function replacementsInUse(): boolean {
+    return existsSync(path.join(PLUGIN_BIN, "pulumi-resource-tls"));
+}
+
+/** Adds a job to the sum and says how it ended. */
+function count({ job, code, seconds, output, skipped }: Done): void {
+    if (skipped !== undefined) {
+        say(`skipped ${job.name}: ${skipped}`);
+        total.skipped++;
+        return;
+    }
+    const took = `${seconds.toFixed(1)} s`;
+    if (job.report === undefined) {
+        if (code !== 0) return fail(`${job.name} (${took})`, output);
+        total.passed++;
+        return say(`ok      ${job.name} (${took})`);
+    }
+    if (!existsSync(job.report)) {
+        return fail(`${job.name}: mocha ended with ${code} before its end`, output);
+    }
+    const report = JSON.parse(readFileSync(job.report, "utf8")) as Report;
+    total.passed += report.passed;
+    total.failed += report.failed;
+    total.skipped += report.skipped;
+    if (report.failed > 0) {
+        const failures = report.failures.map((failure) => `${job.name}: ${failure}`);
+        say(`FAILED  ${job.name} (${report.failed} failed, ${took})\n\n${failures.join("\n\n")}\n`);
+        total.failures.push(...failures);
+        return;
+    }
+    // A job may also fail outside its tests, as by a process that it left running.
+    if (code !== 0) return fail(`${job.name}: mocha ended with ${code}`, output);
+    times[job.name] = Math.round(seconds);
+    say(`ok      ${job.name} (${report.passed} passed, ${took})`);
+}
+
+function fail(what: string, output = ""): void {
+    say(`${output}FAILED  ${what}`);
     total.failed++;
     total.failures.push(what);
-}
-
-function skip(...names: string[]): void {
-    for (const name of names) {
-        say(`skipped ${name}`);
-        total.skipped++;
-    }
-}
-
-async function runCheck(check: { name: string; command: string[]; cwd?: string }): Promise<void> {
-    const begun = Date.now();
-    const code = await run(check.command, check.cwd);
-    const what = `${check.name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`;
-    if (code !== 0) return fail(what);
-    total.passed++;
-    say(`ok     ${what}`);
-}
-
-async function runSuite(
-    name: string,
-    specs: readonly string[],
-    more: readonly string[] = [],
-): Promise<void> {
-    if (specs.length === 0) return;
-    const patterns = specs.map((spec) => `test/${name}/${spec}.spec.ts`);
-    const files = globSync(patterns, { cwd: ROOT }).toSorted();
-    if (files.length < specs.length) {
-        fail(`test/${name}: not all of ${specs.join(", ")} are there`);
-        return;
-    }
-    say(`\n== test/${name}`);
-    const report = path.join(LOGS, `mocha-${name}.json`);
-    rmSync(report, { force: true });
-    const options = [
-        "--reporter",
-        "test/support/reporter.ts",
-        "--reporter-option",
-        `file=${report}`,
-    ];
-    const code = await run(["mocha", ...options, ...more, ...files], ROOT, report);
-    if (!existsSync(report)) {
-        fail(`test/${name}: mocha ended with ${code} before its end`);
-        return;
-    }
-    const count = JSON.parse(readFileSync(report, "utf8")) as Report;
-    total.passed += count.passed;
-    total.failed += count.failed;
-    total.skipped += count.skipped;
-    total.failures.push(...count.failures.map((failure) => `test/${name}: ${failure}`));
-    // A suite may also fail outside its tests, as by a process that it left running.
-    if (code !== 0 && count.failed === 0) {
-        fail(`test/${name}: mocha ended with ${code}`);
-    }
-}
-
-/** @param done a file that is there when the command's work is done: it must end soon after */
-function run(command: string[], cwd = ROOT, done?: string): Promise<number> {
-    const PATH = [path.join(ROOT, "node_modules", ".bin"), BIN, process.env.PATH].join(
-        path.delimiter,
-    );
-    const [program, ...args] = command;
-    return new Promise((resolve) => {
-        const child = spawn(program!, args, {
-            cwd,
-            stdio: ["ignore", "inherit", "inherit"],
-            env: { ...process.env, PATH, TOOLCHAIN_BIN: PLUGIN_BIN, GOFLAGS: "-buildvcs=false" },
-        });
-        let doneAt: number | undefined;
-        const watch = setInterval(() => {
-            if (done === undefined || !existsSync(done)) return;
-            doneAt ??= Date.now();
-            if (Date.now() - doneAt > LINGER_MS) child.kill("SIGKILL");
-        }, 1000);
-        child.on("error", (error) => {
-            clearInterval(watch);
-            say(error.message);
-            resolve(1);
-        });
-        child.on("exit", (code, signal) => {
-            clearInterval(watch);
-            if (signal === "SIGKILL") say("It did not end after its last test: it left something.");
-            resolve(code ?? 1);
-        });
-    });
 }

@@ -16,7 +16,16 @@ function freshLists(): Promise<void> {
     return listsFresh;
 }
 
-const APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"];
+/** One at a time on the whole machine: apt-get waits for dpkg's lock, but not for that of the lists. */
+const APT = [
+    "flock",
+    "/tmp/appkata-apt.lock",
+    "apt-get",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "-o",
+    "Acquire::Retries=3",
+];
 
 // dpkg takes one installation at a time.
 let queue: Promise<unknown> = Promise.resolve();

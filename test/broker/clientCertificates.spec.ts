@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import type { IClientOptions, MqttClient } from "mqtt";
 import mqtt from "mqtt";

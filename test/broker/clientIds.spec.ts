@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { aclFile } from "../../broker/acl.ts";
 import { SERIES, type BrokerConf } from "../../broker/conf.ts";

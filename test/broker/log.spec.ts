@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SERIES } from "../../broker/conf.ts";

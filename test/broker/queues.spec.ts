@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
 import { limitsOf, type Limits } from "../../broker/limits.ts";

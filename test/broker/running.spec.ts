@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { connect as connectSecure } from "node:tls";
 import type { ConnectionOptions } from "node:tls";

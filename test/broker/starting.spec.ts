@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { SERIES } from "../../broker/conf.ts";
 import { collect, logInTo, openTo } from "../support/brokerClient.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
 import { CONF, passwordLine } from "../support/brokerConf.ts";

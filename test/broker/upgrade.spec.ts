@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { SERIES, type Series } from "../../broker/conf.ts";

@@ -1,3 +1,4 @@
+// core
 import { crashSuite } from "../matrix/support/phases.ts";
 
 crashSuite("update");

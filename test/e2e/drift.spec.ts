@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
 import { collect, connect } from "../support/mqtt.ts";

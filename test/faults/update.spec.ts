@@ -1,3 +1,4 @@
+// core
 import { faultSuite } from "./support/matrix.ts";
 
 faultSuite("update");

@@ -1,3 +1,4 @@
+// core
 /** Whatever comes over the wire, the broker goes on, others notice nothing, and it holds no more for it. */
 import assert from "node:assert/strict";
 import fc from "fast-check";

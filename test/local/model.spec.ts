@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { loopbackAddress, privateAddress } from "../../local/addresses.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { isIPv4 } from "node:net";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { App } from "../../providers/entry.ts";
 import type { AppInputs } from "../../providers/fly/app-inputs.ts";

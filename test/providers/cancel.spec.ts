@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { delegateText } from "../../providers/delegates.ts";
 import type { MachineInputs } from "../../providers/fly/machine-inputs.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { App, Certificate, IpAddress } from "../../providers/entry.ts";
 import type { CertificateInputs } from "../../providers/fly/certificate.ts";

@@ -1,3 +1,4 @@
+// core
 /** The delegates with the real engine: what gets into the state, and which code it reaches. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

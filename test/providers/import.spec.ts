@@ -1,3 +1,4 @@
+// core
 /** Taking over what somebody else made: nothing is made, and what cannot become as declared is refused. */
 import assert from "node:assert/strict";
 import { App, IpAddress, Machine, Volume } from "../../providers/entry.ts";

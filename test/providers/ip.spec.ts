@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { IpAddress } from "../../providers/entry.ts";
 import type { IpAddressInputs, IpType } from "../../providers/fly/ip.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { Machine, Secrets } from "../../providers/entry.ts";
 import type { MachineInputs } from "../../providers/fly/machine-inputs.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { Machine } from "../../providers/entry.ts";
 import { outsOf } from "./support/flyFixture.ts";

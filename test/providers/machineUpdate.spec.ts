@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { Machine } from "../../providers/entry.ts";
 import type { MachineOutputs } from "../../providers/fly/machine-inputs.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { App, Certificate, IpAddress, Machine, Secrets, Volume } from "../../providers/entry.ts";
 import { flyClient } from "../../providers/fly/client.ts";

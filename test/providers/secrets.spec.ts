@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { Secrets } from "../../providers/entry.ts";
 import type { SecretsInputs } from "../../providers/fly/secrets-inputs.ts";

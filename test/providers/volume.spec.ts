@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { Volume } from "../../providers/entry.ts";
 import type { WireVolume } from "../../providers/fly/types.ts";

@@ -1,3 +1,4 @@
+// core
 /** What becomes of a volume's data: moved with a replacement, put aside before another image. */
 import assert from "node:assert/strict";
 import { Machine, Volume } from "../../providers/entry.ts";

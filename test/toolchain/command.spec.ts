@@ -1,3 +1,4 @@
+// core
 /** The replacement for the plugin command, against what the official one does. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";

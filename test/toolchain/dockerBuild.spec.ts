@@ -1,3 +1,4 @@
+// core
 /** Build and push by the replacement for the plugin docker, against what the official one does. */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";

@@ -1,3 +1,4 @@
+// core
 /** Checks, changes and failures of the replacement for the plugin docker. */
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";

@@ -1,3 +1,4 @@
+// core
 /** The replacement for the Node language host, against what the official one does. */
 import assert from "node:assert/strict";
 import {

@@ -1,3 +1,4 @@
+// core
 /** The replacements' schemas against the official ones, for what the replacements implement. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";

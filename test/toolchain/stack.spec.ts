@@ -1,3 +1,4 @@
+// core
 /** The whole toolchain: a real `pulumi up` of a program with certificates, an image, a command and a
  *  dynamic resource. The image goes through the real daemon where one answers. */
 import assert from "node:assert/strict";

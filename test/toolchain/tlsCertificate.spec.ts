@@ -1,3 +1,4 @@
+// core
 /** Certificates of the replacement for the plugin tls, for node and for openssl. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

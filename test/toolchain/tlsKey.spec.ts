@@ -1,3 +1,4 @@
+// core
 /** Keys of the replacement for the plugin tls, against the official one (Terraform provider tls 4). */
 import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey } from "node:crypto";

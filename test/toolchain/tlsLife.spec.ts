@@ -1,3 +1,4 @@
+// core
 /** What changes a certificate, what replaces it, and when it is renewed. */
 import assert from "node:assert/strict";
 import { isSecret, type Properties, UNKNOWN } from "./support/provider.ts";

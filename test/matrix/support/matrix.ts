@@ -61,17 +61,27 @@ export async function crashMatrix(stage: Stage, phase: CrashPhase): Promise<void
     );
 }
 
-/** In `npm test` one in so many of those cases that are not risky, and of the slow ones. */
+/** In the sample one in so many of those cases that are not risky, and of the slow ones. */
 const SAMPLED = 9;
 const SLOW_SAMPLED = 40;
 
+/** `core` in `npm test`, which sets it; else a sample. */
+const SCOPE = process.env.APPKATA_SCOPE === "core" ? "core" : "sample";
+
 /**
- * All cases, or those that `APPKATA_CASES` asks for: `all`; `sample`: the risky, and some of the rest,
- * evenly; or one, as `POST /v1/apps #1 applied`.
+ * Chooses the cases that `APPKATA_CASES` asks for: `all`; `sample`: the risky, and some of the rest,
+ * evenly; `core`: one of each kind, at calls all over the run; or one, as `POST /v1/apps #1 applied`.
  */
 function chosen(all: readonly Case[]): Case[] {
-    const wanted = process.env.APPKATA_CASES ?? "sample";
+    const wanted = process.env.APPKATA_CASES ?? SCOPE;
     if (wanted === "all") return [...all];
+    if (wanted === "core") {
+        const kinds = [...new Set(all.map(({ what }) => what))];
+        return kinds.map((kind, at) => {
+            const of = all.filter(({ what }) => what === kind);
+            return of[Math.floor(((at + 0.5) / kinds.length) * of.length)]!;
+        });
+    }
     if (wanted !== "sample") return all.filter(({ call, what }) => `${call} ${what}` === wanted);
     const rest = all.filter(({ risky, slow }) => !risky && !slow);
     const slow = all.filter((one) => one.slow === true);

@@ -1,0 +1,181 @@
+/**
+ * Runs jobs side by side: at least as many as there are cores, and more while cores are idle, since most
+ * jobs spend their time waiting. Each job's output is kept apart and shown when the job fails.
+ */
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+import path from "node:path";
+import { LOGS, ROOT } from "../toolchain/paths.ts";
+import { say } from "../toolchain/process.ts";
+
+export interface Job {
+    readonly name: string;
+    readonly command: readonly string[];
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    /** Written when the job's work is done; the process has to end soon after. */
+    readonly report?: string;
+    /** Whether it waits for `ready`. */
+    readonly needsTools?: boolean;
+    /** Says, once it could start, why it is left out. */
+    readonly skip?: () => string | undefined;
+    /** How long it is expected to take; unknown counts as long. */
+    readonly expectedS?: number;
+}
+
+export interface Done {
+    readonly job: Job;
+    readonly code: number | null;
+    readonly seconds: number;
+    readonly output: string;
+    /** Why it was left out. */
+    readonly skipped?: string;
+}
+
+/** Longest time between a job's last test and its end: more means that it left something running. */
+const LINGER_MS = 30_000;
+const PROGRESS_EVERY_MS = 15_000;
+const TICK_MS = 500;
+/** A job that has just begun needs this long to show how much CPU it uses. */
+const SETTLE_MS = 2000;
+/** Above this share of the CPU no further job is started. */
+const BUSY = 0.7;
+
+const AT_LEAST = Math.max(2, availableParallelism());
+const AT_MOST = 4 * AT_LEAST;
+
+export interface Options {
+    /** Resolves when the tools are there. Its failure fails every job that needs them. */
+    readonly ready: Promise<unknown>;
+    readonly onDone: (done: Done) => void;
+}
+
+/** Runs all jobs, in their order as far as they are ready. */
+export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options): Promise<void> {
+    const begun = Date.now();
+    const waiting = [...jobs];
+    const running = new Map<Job, { since: number; end: Promise<void> }>();
+    let tools: "awaited" | "there" | Error = "awaited";
+    ready.then(
+        () => (tools = "there"),
+        (error: Error) => (tools = error),
+    );
+    const load = new Load();
+    let lastStart = 0;
+    let lastNews = Date.now();
+
+    const start = (job: Job): void => {
+        lastStart = Date.now();
+        const failure = job.needsTools && tools instanceof Error ? tools : undefined;
+        const end = (failure ? Promise.resolve(failed(job, failure)) : run(job)).then((done) => {
+            running.delete(job);
+            onDone(done);
+        });
+        running.set(job, { since: lastStart, end });
+    };
+
+    while (waiting.length > 0 || running.size > 0) {
+        const busy = load.measure();
+        const next = waiting.findIndex(({ needsTools }) => !needsTools || tools !== "awaited");
+        const settled = Date.now() - lastStart > SETTLE_MS;
+        const more = running.size < AT_MOST && settled && busy < BUSY;
+        if (next >= 0 && (running.size < AT_LEAST || more)) {
+            start(waiting.splice(next, 1)[0]!);
+            continue;
+        }
+        if (Date.now() - lastNews > PROGRESS_EVERY_MS) {
+            lastNews = Date.now();
+            const now = [...running].map(([job, { since }]) => `${job.name} ${seconds(since)} s`);
+            const done = jobs.length - waiting.length - running.size;
+            say(
+                `  … ${seconds(begun)} s: ${done} of ${jobs.length} done${left(waiting, running)}; ` +
+                    (now.length > 0 ? `running: ${now.join(", ")}` : "waiting for the tools"),
+            );
+        }
+        const ends = [...running.values()].map(({ end }) => end);
+        await Promise.race([...ends, new Promise((resolve) => setTimeout(resolve, TICK_MS))]);
+    }
+}
+
+/** An estimate of the time left, from what the jobs took the last time. */
+function left(waiting: readonly Job[], running: ReadonlyMap<Job, { since: number }>): string {
+    const all = [...waiting, ...running.keys()];
+    if (all.some(({ expectedS }) => expectedS === undefined)) return "";
+    const sum = all.reduce((total, job) => {
+        const since = running.get(job)?.since;
+        return total + Math.max(0, job.expectedS! - (since === undefined ? 0 : seconds(since)));
+    }, 0);
+    return `, about ${Math.ceil(sum / Math.max(AT_LEAST, running.size) / 60)} min left`;
+}
+
+function seconds(since: number): number {
+    return Math.round((Date.now() - since) / 1000);
+}
+
+function failed(job: Job, { message }: Error): Done {
+    return { job, code: null, seconds: 0, output: message };
+}
+
+function run(job: Job): Promise<Done> {
+    const skipped = job.skip?.();
+    if (skipped !== undefined) {
+        return Promise.resolve({ job, code: 0, seconds: 0, output: "", skipped });
+    }
+    const [program, ...args] = job.command;
+    const begun = Date.now();
+    mkdirSync(LOGS, { recursive: true });
+    const log = path.join(LOGS, `test-${job.name.replace(/[^A-Za-z0-9]+/g, "-")}.log`);
+    const file = openSync(log, "w");
+    const child = spawn(program!, args, {
+        cwd: job.cwd ?? ROOT,
+        stdio: ["ignore", file, file],
+        env: { ...process.env, ...job.env },
+    });
+    closeSync(file);
+    return new Promise((resolve) => {
+        let reportedAt: number | undefined;
+        const watch = setInterval(() => {
+            if (job.report === undefined || !existsSync(job.report)) return;
+            reportedAt ??= Date.now();
+            if (Date.now() - reportedAt > LINGER_MS) child.kill("SIGKILL");
+        }, 1000);
+        const end = (code: number | null, note = "") => {
+            clearInterval(watch);
+            const output = readFileSync(log, "utf8") + note;
+            resolve({ job, code, seconds: (Date.now() - begun) / 1000, output });
+        };
+        child.on("error", ({ message }) => end(null, `${message}\n`));
+        child.on("exit", (code, signal) =>
+            end(
+                code,
+                signal === "SIGKILL"
+                    ? "It did not end after its last test: it left something running.\n"
+                    : "",
+            ),
+        );
+    });
+}
+
+/** The share of this machine's CPU in use since the last look. */
+class Load {
+    #idle = 0;
+    #total = 0;
+    #busy = 1;
+
+    measure(): number {
+        const times = cpus().map((cpu) => cpu.times);
+        const idle = times.reduce((sum, one) => sum + one.idle, 0);
+        const total = times.reduce(
+            (sum, { user, nice, sys, irq, idle }) => sum + user + nice + sys + irq + idle,
+            0,
+        );
+        // Looks in quick succession have too little to go by.
+        if (total - this.#total > 300 * times.length) {
+            this.#busy = 1 - (idle - this.#idle) / (total - this.#total);
+            this.#idle = idle;
+            this.#total = total;
+        }
+        return this.#busy;
+    }
+}
