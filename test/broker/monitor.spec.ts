@@ -5,6 +5,7 @@ import { MONITOR_PORT, SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
+import { capture } from "../../toolchain/process.ts";
 import { ADA } from "../support/brokerFixture.ts";
 import { until } from "../support/until.ts";
 import { BOB, filesOf, healthy, pidsOf, startWatched } from "../support/watchedBroker.ts";
@@ -85,6 +86,20 @@ for (const series of SERIES) {
             assert.deepEqual(await scores(["mosquitto"]), ["0"]);
             const parts = await scores(["mosquitto_sub", "mosquitto_pub", "nc", "awk"]);
             assert.deepEqual([...new Set(parts)], ["900"]);
+        });
+
+        it("answers beside a container on the same host that has many processes of the same user", async () => {
+            const many = "i=0; while [ $((i += 1)) -lt 250 ]; do sleep 60 & done; wait";
+            const run = ["run", "--detach", "--rm", "--user", "mosquitto", "--entrypoint", "sh"];
+            const image = (await broker.container.inspect()).Image;
+            const { stdout } = await capture(["docker", ...run, image, "-c", many]);
+            try {
+                for (let at = 0; at < 5; at++) {
+                    assert.equal((await getFrom(broker, "/health")).status, 200);
+                }
+            } finally {
+                await capture(["docker", "rm", "--force", stdout.trim()]);
+            }
         });
 
         it("does not take the machine's room, however many ask and however slowly", async () => {
