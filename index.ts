@@ -12,10 +12,6 @@ import { tellingOfData } from "./components/dataWarnings.ts";
 import { Verification } from "./components/verification.ts";
 import { readSettings } from "./config/index.ts";
 
-// The SDK takes a stack trace for every resource, and its hook reads a source map for each file in it:
-// 0.2 s a preview. This code runs as it is written, so there is nothing to map.
-delete (Error as { prepareStackTrace?: unknown }).prepareStackTrace;
-
 const { settings, token, deployed } = await readSettings();
 
 const app = new FlyApp("fly", settings);

@@ -1,0 +1,41 @@
+/**
+ * Loads Pulumi's SDK faster. Node reads this before the program (`nodeargs` in Pulumi.yaml) and before
+ * the host for dynamic providers (toolchain/pulumi-resource-pulumi-nodejs), which both wait for the SDK.
+ */
+const Module = require("node:module");
+const path = require("node:path");
+
+// In the program's folder, not in /tmp, where another user could leave code for this one to run.
+Module.enableCompileCache?.(path.join(process.cwd(), "node_modules", ".cache", "compiled"));
+
+/** Packages that the SDK loads at once and uses late, if at all: to serialise programs and to trace. */
+const LATE = new Set([
+    "typescript",
+    "@npmcli/arborist",
+    "@opentelemetry/exporter-zipkin",
+    "@opentelemetry/instrumentation",
+    "@opentelemetry/instrumentation-grpc",
+    "@opentelemetry/resources",
+    "@opentelemetry/sdk-trace-base",
+    "@opentelemetry/sdk-trace-node",
+]);
+
+/** Reads a source map for each file in each resource's stack trace. Node runs this code as it is written. */
+const UNUSED = "source-map-support/register";
+
+const load = Module._load;
+
+Module._load = function (request, parent, isMain) {
+    if (request === UNUSED) return {};
+    if (!LATE.has(request)) return load.call(this, request, parent, isMain);
+    let loaded;
+    const real = () => (loaded ??= load.call(Module, request, parent, isMain));
+    // A function, so that a module which is a class can be called with `new`.
+    return new Proxy(function () {}, {
+        // Asked by compiled imports; all are plain CommonJS.
+        get: (_target, key) => (key === "__esModule" ? undefined : real()[key]),
+        has: (_target, key) => key in real(),
+        apply: (_target, self, args) => Reflect.apply(real(), self, args),
+        construct: (_target, args) => Reflect.construct(real(), args),
+    });
+};
