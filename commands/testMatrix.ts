@@ -1,5 +1,5 @@
 /**
- * `npm run test:crash`, `test:faults`, …: all cases of a matrix of which `npm test` runs a sample, two
+ * `npm run test:crash`, `test:faults`, …: all cases of a matrix of which `npm run test:all` runs a sample, two
  * phases at a time; with a case (`… -- update 'POST /v1/apps/:app/machines/:machine #1 applied'`) that one.
  */
 import { spawn } from "node:child_process";

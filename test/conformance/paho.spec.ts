@@ -1,4 +1,3 @@
-// core
 import assert from "node:assert/strict";
 import { onPath, say } from "../../toolchain/process.ts";
 import { mqtt3Cases, mqtt5Cases, type Cases } from "../support/conformance.ts";

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
+import { freePorts } from "../support/freePorts.ts";
 import { Project, usersNamed } from "../support/project.ts";
+
+const [closedPort] = await freePorts(1);
 
 /** Each mistake is told by name, key and value, and nothing is made for it: not even in the state. */
 describe("bad input", function () {
@@ -73,8 +76,8 @@ describe("bad input", function () {
         ],
         [
             "an unreachable endpoint",
-            { endpoint: "http://127.0.0.1:41999" },
-            /endpoint "http:\/\/127\.0\.0\.1:41999".*ECONNREFUSED/s,
+            { endpoint: `http://127.0.0.1:${closedPort}` },
+            /endpoint "http:\/\/127\.0\.0\.1:\d+".*ECONNREFUSED/s,
         ],
     ];
     for (const [name, config, expected] of settings) {

@@ -21,7 +21,7 @@ import { SEQUENCES, take, type Step } from "./support/steps.ts";
 /** Sequences that were once broken, as a failure prints them. */
 const KEPT: Step[][] = [];
 
-/** In `npm test` always the same ones; `npm run test:properties` takes others each time, or `-- SEED`. */
+/** In `npm run test:all` always the same ones; `npm run test:properties` takes others each time, or `-- SEED`. */
 const wanted = process.env.APPKATA_CASES ?? "sample";
 const RUNS = wanted === "sample" ? 4 : 40;
 const SEED = wanted === "sample" ? 4 : /^-?\d+$/.test(wanted) ? Number(wanted) : Date.now();

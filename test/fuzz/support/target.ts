@@ -12,7 +12,7 @@ import { issue, makeAuthority, type Authority } from "../../support/certificates
 export const HOSTNAME = "appkata-fuzz.fly.dev";
 export const USERS = { bystander: "the bystander's password", fuzz: "the fuzzer's password" };
 
-/** In `npm test` always the same cases; `npm run test:fuzz` takes others each time, or `-- wire SEED`. */
+/** In `npm test` and `test:all` always the same cases; `npm run test:fuzz` takes others each time, or `-- wire SEED`. */
 const wanted = process.env.APPKATA_CASES ?? "sample";
 export const SAMPLE = wanted === "sample";
 export const SEED = SAMPLE ? 5 : /^-?\d+$/.test(wanted) ? Number(wanted) : Date.now();
