@@ -11,6 +11,7 @@ import { instanceOf } from "./instance.ts";
 import { Journal } from "./journal.ts";
 import { RateLimits } from "./limits.ts";
 import type { LocalState } from "./model/records.ts";
+import { portHolder } from "./portHolder.ts";
 import { PublicCa } from "./public-ca.ts";
 import { Replicas } from "./replicas.ts";
 import { reset } from "./reset.ts";
@@ -66,7 +67,10 @@ async function listen(server: Server, port: number, what: string): Promise<numbe
         server.once("error", (error: NodeJS.ErrnoException) => {
             reject(
                 error.code === "EADDRINUSE"
-                    ? new Error(`port ${port} for the ${what} is taken by another program`)
+                    ? new Error(
+                          `port ${port} for the ${what} is taken by ` +
+                              (portHolder("127.0.0.1", port) ?? "another program"),
+                      )
                     : error,
             );
         });

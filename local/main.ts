@@ -2,9 +2,11 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { announce, running, startInBackground, stop, withdraw } from "./daemon.ts";
+import type { ServerNote } from "./daemon.ts";
 import { instanceOf } from "./instance.ts";
 import { noteOf } from "./processes.ts";
 import { PUBLIC_CA_FILES } from "./public-ca.ts";
+import type { Refused } from "./runtime/edge.ts";
 import { readState } from "./state.ts";
 import { summarize } from "./status.ts";
 
@@ -104,7 +106,14 @@ async function start(options: Options): Promise<void> {
     tell(note.endpoint, note.registry);
 }
 
-function status(options: Options): void {
+/** Addresses that a running server cannot open, each with why. */
+async function refusedBy({ endpoint, token }: ServerNote): Promise<Refused[]> {
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await fetch(`${endpoint}/_local/state`, { headers });
+    return ((await answer.json()) as { refused: Refused[] }).refused;
+}
+
+async function status(options: Options): Promise<void> {
     const note = existsSync(options.dir) ? running(options.dir) : undefined;
     const state = readState(join(options.dir, "state.json"));
     const about = {
@@ -116,6 +125,7 @@ function status(options: Options): void {
         dir: options.dir,
         publicCaFile: join(options.dir, PUBLIC_CA_FILES[0]),
         apps: state === undefined ? [] : summarize(state),
+        refused: note === undefined ? [] : await refusedBy(note),
     };
     console.log(JSON.stringify(about, undefined, 2));
 }

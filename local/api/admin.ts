@@ -22,6 +22,7 @@ export function adminRoutes(app: FastifyInstance, fly: Fly): void {
         apps: summarize(data),
         settings: fly.settings,
         volumeKind: fly.volumes.kind,
+        refused: fly.edge.refused,
     }));
 
     app.get("/settings", () => fly.settings);

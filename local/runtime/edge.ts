@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { PublicCa } from "../public-ca.ts";
+import { portHolder } from "../portHolder.ts";
 import type { Store } from "../state.ts";
 import { HttpHandler } from "./edge-http.ts";
 import { Routes } from "./edge-routes.ts";
@@ -21,6 +22,13 @@ interface Wanted extends Place {
     ports: TlsPort[];
 }
 
+/** An address and port that an app has and clients do not get to. */
+export interface Refused extends Place {
+    reason: string;
+}
+
+const RETRY_LISTEN_MS = 500;
+
 const MODELLED = ["tls", "http", "proxy_proto"];
 
 /**
@@ -33,7 +41,9 @@ export class Edge {
     readonly #ca: PublicCa;
     readonly #http = new HttpHandler();
     readonly #listeners = new Map<string, Server>();
-    readonly #refused = new Set<string>();
+    /** Addresses that cannot be opened now; each is tried again. */
+    readonly #refused = new Map<string, Refused>();
+    #retry: NodeJS.Timeout | undefined;
     /** Clients' own connections, below TLS → the machine that they lead to. */
     readonly #sockets = new Map<Socket, string>();
     #closed = false;
@@ -53,6 +63,7 @@ export class Edge {
             server.close();
             this.#listeners.delete(key);
         }
+        for (const key of this.#refused.keys()) if (!wanted.has(key)) this.#refused.delete(key);
         for (const [key, one] of wanted) {
             if (!this.#listeners.has(key)) this.#listen(key, one);
             // So that it is there when the first client comes.
@@ -62,6 +73,11 @@ export class Edge {
         }
     }
 
+    /** What is not served, and why: above all a port that another program has. */
+    get refused(): Refused[] {
+        return [...this.#refused.values()];
+    }
+
     /** Closes the connections that lead to a machine, as they break when a machine goes away. */
     drop(machine: string): void {
         for (const [socket, id] of this.#sockets) if (id === machine) socket.destroy();
@@ -69,6 +85,7 @@ export class Edge {
 
     close(): void {
         this.#closed = true;
+        clearTimeout(this.#retry);
         for (const server of this.#listeners.values()) server.close();
         this.#listeners.clear();
         for (const socket of this.#sockets.keys()) socket.destroy();
@@ -98,9 +115,17 @@ export class Edge {
         this.#listeners.set(key, server);
         server.on("error", (error: NodeJS.ErrnoException) => {
             if (this.#listeners.get(key) === server) this.#listeners.delete(key);
-            if (this.#refused.has(key)) return;
-            this.#refused.add(key);
-            this.#hooks.log(`edge: cannot listen on ${key}: ${error.message}`);
+            if (!this.#refused.has(key)) {
+                this.#hooks.log(`edge: cannot listen on ${key}: ${error.message}`);
+            }
+            this.#refused.set(key, { ip, port, reason: reasonOf(error, ip, port) });
+            this.#retry ??= setTimeout(() => {
+                this.#retry = undefined;
+                this.sync();
+            }, RETRY_LISTEN_MS).unref();
+        });
+        server.once("listening", () => {
+            if (this.#refused.delete(key)) this.#hooks.log(`edge: listens on ${key}`);
         });
         server.listen({ host: ip, port, backlog: 1024 });
     }
@@ -165,6 +190,12 @@ export class Edge {
         }
         return reached;
     }
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException, ip: string, port: number): string {
+    return code === "EADDRINUSE"
+        ? `it is taken by ${portHolder(ip, port) ?? "another program"}`
+        : message;
 }
 
 /** Pipes both ways. Each side may end before the other; what breaks on one breaks the other. */

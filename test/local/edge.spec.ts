@@ -1,7 +1,8 @@
 // core
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { connect } from "node:net";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -57,6 +58,24 @@ describe("local Fly: the TCP edge", function () {
         v6 = (await api.ok<{ ip: string }>("POST", path, { type: "v6" })).ip;
     });
     after(() => fly?.close());
+
+    it("names who has a port that it cannot open, and opens it once it is free", async () => {
+        const taken = createServer().listen(10000, v4);
+        await once(taken, "listening");
+        const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
+        const refused = async () =>
+            (await api.ok<{ refused: object[] }>("GET", "/_local/state")).refused;
+        try {
+            const reason = `it is taken by node (process ${process.pid})`;
+            await until("it is told", async () => (await refused()).length > 0);
+            assert.deepEqual(await refused(), [{ ip: v4, port: 10000, reason }]);
+        } finally {
+            await new Promise((resolve) => taken.close(resolve));
+        }
+        await until("it is open", async () => (await refused()).length === 0);
+        assert.equal(await talk(v4, 10000, "hello"), "hello");
+        await api.destroy("edge", machine.id);
+    });
 
     it("carries a raw connection to the machine, by either address, half-closed too", async () => {
         const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
