@@ -7,8 +7,8 @@ import { Credentials } from "./components/credentials.ts";
 import { EdgeCertificates } from "./components/edgeCertificates.ts";
 import { FlyApp } from "./components/flyApp.ts";
 import { Image } from "./components/image.ts";
+import { checkedReport } from "./components/lastCheck.ts";
 import { Revocation } from "./components/revocation.ts";
-import { tellingOfData } from "./components/dataWarnings.ts";
 import { Verification } from "./components/verification.ts";
 import { readSettings } from "./config/index.ts";
 
@@ -138,11 +138,15 @@ export default {
     }),
     subscribeCommand: clients.subscribeCommand,
     publishCommand: clients.publishCommand,
-    verification: tellingOfData({
-        endpoint: settings.endpoint,
+    verification: checkedReport({
+        endpoint,
         token,
-        app: appName,
-        machineId: broker.machineId,
+        machine: pulumi.output({
+            app: appName,
+            machineId: broker.machineId,
+            instanceId: broker.instanceId,
+        }),
+        target: pulumi.output({ address, port, hostname, caPem: certificates.caPem, tls }),
         report: proof.report,
     }),
 };

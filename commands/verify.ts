@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
+import { machineProblem } from "../verification/deployment.ts";
 import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
 import { stackOnFly } from "./stackOnFly.ts";
 
@@ -41,6 +42,12 @@ if (outputs.verifier === undefined) {
     process.exit(1);
 }
 say(`Verifying ${outputs.url} …`);
+try {
+    await machineRuns();
+} catch (error) {
+    say(`FAILED            machine - ${(error as Error).message}`);
+    process.exit(1);
+}
 const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", "main.ts")], {
     stdio: "inherit",
     env: {
@@ -62,13 +69,18 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         }),
     },
 });
-if (status === 0) {
-    try {
-        const { client, app, machineId } = await stackOnFly(values.stack);
-        for (const line of await dataWarnings(client, app, machineId))
-            say(`WARNING           ${line}`);
-    } catch (error) {
-        say(`Whether data was put aside is not known: ${(error as Error).message}`);
-    }
-}
 process.exit(status ?? 1);
+
+/**
+ * Asked first: Fly's proxy starts a machine that is stopped for whoever dials. Warns of its data.
+ * @throws where it does not run, or cannot be asked
+ */
+async function machineRuns(): Promise<void> {
+    const { client, app, machineId } = await stackOnFly(values.stack);
+    const problem = await machineProblem(client, { app, machineId });
+    if (problem !== undefined) throw new Error(problem);
+    const lines = await dataWarnings(client, app, machineId).catch((error: Error) => [
+        `data - whether any was put aside is not known: ${error.message}`,
+    ]);
+    for (const line of lines) say(`WARNING           ${line}`);
+}

@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from "node:net";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import type { Target } from "./target.ts";
+import type { Endpoint } from "./target.ts";
 
 /**
  * How a TLS handshake ended. `distrusted` is the client's own refusal of the certificate that it
@@ -34,7 +34,7 @@ const CERTIFICATE_CODE = /^(CERT|CRL|INVALID|PATH|HOSTNAME|ERROR_IN_CERT|UNABLE_
  * @param ca the authorities to trust; undefined: the public ones, as the system has them
  */
 export function handshake(
-    target: Target,
+    target: Endpoint,
     ca: string[] | undefined,
     timeoutMs: number,
 ): Promise<Handshake> {
@@ -71,12 +71,12 @@ export function handshake(
 }
 
 /** Whom a client of the broker trusts: our CA, or the public ones for TLS that Fly ends. */
-export function trustOf(tls: Target["tls"], { caPem }: Target) {
+export function trustOf(tls: Endpoint["tls"], { caPem }: Endpoint) {
     return tls === "edge" ? {} : { ca: caPem };
 }
 
 /** What TLS must be told so that it checks the name; SNI must not be an IP address. */
-export function nameOf(target: Target) {
+export function nameOf(target: Endpoint) {
     return isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
 }
 
@@ -88,7 +88,7 @@ export function lacksIPv6(address: string, code: string | undefined): boolean {
     return isIPv6(address) && !/^::ffff:/i.test(address) && NO_ROUTE.has(code ?? "");
 }
 
-function outcomeOf(error: NodeJS.ErrnoException, { address }: Target): Handshake {
+function outcomeOf(error: NodeJS.ErrnoException, { address }: Endpoint): Handshake {
     const code = error.code ?? "";
     if (lacksIPv6(address, code)) {
         const detail =

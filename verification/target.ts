@@ -21,6 +21,12 @@ export interface Target {
     deadlineSeconds: number;
 }
 
+/** As much of it as a TLS handshake needs. */
+export type Endpoint = Pick<
+    Target,
+    "address" | "port" | "hostname" | "caPem" | "tls" | "deadlineSeconds"
+>;
+
 export interface Certificates {
     /** The same as that of the others where there is no password to log in with. */
     port: number;

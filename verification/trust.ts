@@ -5,14 +5,14 @@ import { present, type KeyPair } from "./clientCertificate.ts";
 import { handshake, trustOf } from "./handshake.ts";
 import type { Handshake } from "./handshake.ts";
 import { speakPlain } from "./plain.ts";
-import type { Target } from "./target.ts";
+import type { Endpoint, Target } from "./target.ts";
 import { Unexpected } from "./unexpected.ts";
 
 const RETRY_MS = 250;
 const PROGRESS_MS = 5000;
 
 export async function answersWithOurCertificate(
-    target: Target,
+    target: Endpoint,
     timeout: number,
     onWait?: (line: string) => void,
 ): Promise<string> {
@@ -51,7 +51,7 @@ export async function answersWithOurCertificate(
 }
 
 /** While one CA takes over from another, a client that has only one of them gets in. */
-async function answersForEach(target: Target, authorities: string[], timeout: number) {
+async function answersForEach(target: Endpoint, authorities: string[], timeout: number) {
     for (const pem of authorities) {
         const seen = await handshake(target, [pem], timeout);
         if (seen.kind === "trusted") continue;

@@ -9,7 +9,7 @@ import {
     waitForState,
     type MachineRef,
 } from "./machine-wait.ts";
-import type { MachineConfig, WireMachine } from "./types.ts";
+import type { MachineCheck, MachineConfig, WireMachine } from "./types.ts";
 import { poll, Progress, remainingMs, sleep, type Deadline } from "./wait.ts";
 
 const CHECK_PAUSES_MS = [1000, 2000, 3000, 4000, 5000];
@@ -32,9 +32,7 @@ async function waitForChecks(
     deadline: Deadline,
 ): Promise<WireMachine> {
     const progress = new Progress(`machine ${ref.id}`);
-    const expected =
-        Object.keys(config.checks ?? {}).length +
-        (config.services ?? []).reduce((sum, { checks }) => sum + (checks?.length ?? 0), 0);
+    const expected = checksOf(config).length;
     const exits = new ExitCounter();
     let last: WireMachine | undefined;
     if (ref.fresh && expected > 0) {
@@ -76,17 +74,23 @@ const CHECK_TAKES_MS = 250;
 const MAX_GRACE_MS = 30_000;
 
 function longestGraceMs(config: MachineConfig): number {
-    const checks = [
-        ...Object.values(config.checks ?? {}),
-        ...(config.services ?? []).flatMap(({ checks }) => checks ?? []),
-    ];
-    const graces = checks.map((check) => Number(durationNs(check.grace_period ?? 0)) / 1e6);
+    const graces = checksOf(config).map(
+        (check) => Number(durationNs(check.grace_period ?? 0)) / 1e6,
+    );
     const longest = Math.max(0, ...graces.filter((ms) => !Number.isNaN(ms)));
     return Math.min(longest, MAX_GRACE_MS) + CHECK_TAKES_MS;
 }
 
+/** The machine's own checks, and those of its services. */
+export function checksOf(config: Pick<MachineConfig, "checks" | "services">): MachineCheck[] {
+    return [
+        ...Object.values(config.checks ?? {}),
+        ...(config.services ?? []).flatMap(({ checks }) => checks ?? []),
+    ];
+}
+
 /** What is still missing: `health check mqtt (critical: connection refused)`. */
-function healthProblem(machine: WireMachine, expected: number): string | undefined {
+export function healthProblem(machine: WireMachine, expected: number): string | undefined {
     if (machine.state !== "started") {
         return `"started" (is "${machine.state}")`;
     }

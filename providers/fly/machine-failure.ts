@@ -54,7 +54,7 @@ export class ExitCounter {
 const SHOWN_EVENTS = 5;
 
 /** The newest first, as Fly lists them: `exit stopped (exit code 1), start started`. */
-function describeEvents(events: readonly WireMachineEvent[]): string {
+export function describeEvents(events: readonly WireMachineEvent[]): string {
     return [...events]
         .sort((a, b) => (b.timestamp ?? 0) - (a.timestamp ?? 0))
         .slice(0, SHOWN_EVENTS)

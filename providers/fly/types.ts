@@ -31,6 +31,9 @@ export interface WireVolume {
     readonly attached_machine_id?: string | null;
     readonly snapshot_retention?: number | null;
     readonly auto_backup_enabled?: boolean | null;
+    readonly bytes_used?: number | null;
+    /** `ok`, `unknown` or `unreachable`. */
+    readonly host_status?: string | null;
     readonly created_at?: string;
 }
 
@@ -80,6 +83,8 @@ export interface WireMachineEvent {
             readonly guest_exit_code?: number;
             readonly signal?: number;
             readonly oom_killed?: boolean;
+            /** Ended by a stop that someone asked for. */
+            readonly requested_stop?: boolean;
             readonly error?: string;
         };
     } | null;
@@ -108,6 +113,7 @@ export interface WireMachine {
     readonly cordoned?: boolean;
     readonly events?: readonly WireMachineEvent[] | null;
     readonly checks?: readonly WireCheck[] | null;
+    readonly created_at?: string;
     readonly updated_at?: string;
 }
 

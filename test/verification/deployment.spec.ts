@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { FlyClient } from "../../providers/fly/client.ts";
+import type { WireMachine } from "../../providers/fly/types.ts";
+import { machineProblem } from "../../verification/deployment.ts";
+import {
+    startScriptedServer,
+    type Answer,
+    type ScriptedServer,
+} from "../providers/support/scriptedServer.ts";
+
+const EARLIER = "01HEPA330HZ37A78TK080NAK1M";
+const INSTANCE = "01HEPA440HZ37A78TK080NAK1M";
+const LATER = "01HEPA550HZ37A78TK080NAK1M";
+
+const HEALTHY: WireMachine = {
+    id: "m1",
+    state: "started",
+    instance_id: INSTANCE,
+    config: { image: "i", checks: { mqtt: { type: "http", port: 9883 } } },
+    checks: [{ name: "mqtt", status: "passing" }],
+};
+
+const exited = (requested_stop: boolean) => [
+    {
+        type: "exit",
+        status: "stopped",
+        timestamp: 2,
+        request: { exit_event: { exit_code: 1, requested_stop } },
+    },
+    { type: "start", status: "started", timestamp: 1 },
+];
+
+describe("whether the declared machine runs", () => {
+    let server: ScriptedServer | undefined;
+
+    afterEach(async () => {
+        await server?.close();
+        server = undefined;
+    });
+
+    /** @param answers one for each look; the last one repeats */
+    async function problem(...answers: Answer[]): Promise<string | undefined> {
+        server = await startScriptedServer((_, nth) => answers[Math.min(nth, answers.length - 1)]!);
+        const client = new FlyClient({ endpoint: server.endpoint, token: "t" });
+        const deployment = { app: "my-app", machineId: "m1", instanceId: INSTANCE };
+        return await machineProblem(client, deployment, { settles: 0.7, gone: 0.4 });
+    }
+
+    const is = (change: Partial<WireMachine>): Answer => ({ body: { ...HEALTHY, ...change } });
+    const unknown: Answer = { status: 404, body: { error: "machine not found" } };
+
+    it("finds nothing wrong with one that does, by one request", async () => {
+        assert.equal(await problem(is({})), undefined);
+        assert.deepEqual(server?.lines(), ["GET /v1/apps/my-app/machines/m1"]);
+    });
+
+    for (const [what, answer, expected] of [
+        [
+            "destroyed",
+            is({ state: "destroyed" }),
+            /^machine m1 of app "my-app" is gone: `pulumi up/,
+        ],
+        ["not known to Fly", unknown, /is gone: `pulumi up --refresh` makes it anew/],
+        [
+            "stopped by hand",
+            is({ state: "stopped", events: exited(true) }),
+            /is "stopped" \(its last events: exit stopped \(exit code 1\), start started\): `pulumi up --refresh` starts/,
+        ],
+        ["failed", is({ state: "failed" }), /is "failed": `pulumi up --refresh` starts it/],
+        ["suspended", is({ state: "suspended" }), /is "suspended"/],
+        ["restarting again and again", is({ state: "restarting" }), /is "restarting" and does not/],
+        [
+            "stopped by its own end",
+            is({ state: "stopped", events: exited(false) }),
+            /is "stopped" .*exit code 1.* does not come to run; `fly logs -a my-app -i m1`/,
+        ],
+        ["cordoned", is({ cordoned: true }), /is cordoned, so Fly leads no client to it/],
+        ["changed by hand", is({ instance_id: LATER }), /was changed by someone/],
+        [
+            "unhealthy",
+            is({ checks: [{ name: "mqtt", status: "critical", output: "no answer" }] }),
+            /runs, but waits for health check mqtt \(critical: no answer\)/,
+        ],
+        ["without its checks", is({ checks: [] }), /waits for 1 health checks that have not run/],
+        [
+            "on a host that is gone",
+            is({ host_status: "unreachable", config: null }),
+            /is on a host that Fly does not reach/,
+        ],
+    ] as const) {
+        it(`says of one that is ${what} its state, the cause and the command`, async () => {
+            assert.match((await problem(answer)) ?? "nothing", expected);
+        });
+    }
+
+    for (const [what, answer] of [
+        ["starts", is({ state: "starting" })],
+        ["is brought back by its policy", is({ state: "stopped", events: exited(false) })],
+        ["has not been looked at by its check", is({ checks: [] })],
+        ["is not known yet to a read that lags", unknown],
+        ["is read as it was before", is({ instance_id: EARLIER })],
+    ] as const) {
+        it(`waits for one that ${what}`, async () => {
+            assert.equal(await problem(answer, is({})), undefined);
+        });
+    }
+});
