@@ -104,8 +104,11 @@ for (const series of SERIES) {
         it("keeps the machine's secrets out of the broker's environment and command line", async () => {
             const broker = await fixture.start();
             const beside = ["--pid", `container:${broker.container.id}`, "--cap-add", "SYS_PTRACE"];
+            // Nor has anything else in the machine them.
+            const pid = (await broker.exec("cat", "/run/broker.pid")).trim();
             const look =
-                "cat /proc/1/environ; echo; cat /proc/1/cmdline; grep Umask /proc/1/status";
+                `cat /proc/${pid}/environ; echo; cat /proc/${pid}/cmdline; grep Umask /proc/${pid}/status; ` +
+                "grep -l MOSQUITTO_ /proc/[0-9]*/environ; true";
             const program = ["--entrypoint", "sh", fixture.image, "-c", look];
             const seen = await capture(["docker", "run", "--rm", ...beside, ...program]);
             assert.equal(seen.code, 0, seen.stderr);

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import type { MqttClient } from "mqtt";
+import { SERIES } from "../../broker/conf.ts";
+import { closed, collect, logInTo, openTo } from "../support/brokerClient.ts";
+import { passwordLine } from "../support/brokerConf.ts";
+import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
+import { ADA, applyFiles, BrokerFixture } from "../support/brokerFixture.ts";
+import { until } from "../support/until.ts";
+
+/** A client that comes back by itself, as clients do. */
+const TENACIOUS = { ...ADA, clientId: "tenacious", clean: false, reconnectPeriod: 100 };
+
+/** The next time that it logs in, however many attempts fail before. */
+function connected(client: MqttClient): Promise<void> {
+    client.on("error", () => undefined);
+    return new Promise((resolve) => client.once("connect", () => resolve()));
+}
+
+for (const series of SERIES) {
+    describe(`broker that ends on Mosquitto ${series}`, function () {
+        this.timeout(90_000);
+        const fixture = new BrokerFixture(series);
+        let client: MqttClient | undefined;
+        afterEach(() => client?.end(true));
+
+        const signalBroker = (broker: BrokerContainer, signal: string) =>
+            broker.exec("sh", "-c", `kill -${signal} "$(cat /run/broker.pid)"`);
+        const stateOf = async (broker: BrokerContainer) => (await broker.container.inspect()).State;
+
+        /** Milliseconds until a message that is sent from now on is acknowledged and has come back. */
+        async function untilServed(client: MqttClient): Promise<number> {
+            const begun = performance.now();
+            const came = collect(client, 1);
+            if (client.connected) await closed(client);
+            await connected(client);
+            await client.publishAsync("back", "again", { qos: 1 });
+            await came;
+            client.removeAllListeners("message");
+            return performance.now() - begun;
+        }
+
+        it("is back within two seconds in the same machine, with its data", async () => {
+            const broker = await fixture.start();
+            const { StartedAt } = await stateOf(broker);
+            client = await openTo(broker, fixture.authority, TENACIOUS);
+            await connected(client);
+            await client.subscribeAsync("back", { qos: 1 });
+            for (const [signal, code] of [
+                ["KILL", "by SIGKILL"],
+                ["SEGV", "by SIGSEGV"],
+            ]) {
+                // 2.0's promise is about what is older than one second.
+                await client.publishAsync("kept", signal!, { qos: 1, retain: true });
+                await new Promise((resolve) => setTimeout(resolve, 1000));
+                const served = untilServed(client);
+                await signalBroker(broker, signal!);
+                const took = await served;
+                assert.ok(took < 2000, `${took} ms after ${signal}`);
+                assert.match(await broker.log(), new RegExp(`Warning: the broker ended ${code}`));
+                const kept = collect(client, 1);
+                await client.subscribeAsync("kept", { qos: 1 });
+                assert.equal((await kept).get("kept"), signal);
+                await client.unsubscribeAsync("kept");
+                client.removeAllListeners("message");
+            }
+            await until(
+                "a passing check",
+                async () =>
+                    (await getFrom(broker, "/health").catch(() => undefined))?.status === 200,
+                { withinMs: 10_000 },
+            );
+            const { StartedAt: still, Running } = await stateOf(broker);
+            assert.deepEqual([still, Running], [StartedAt, true]);
+            await client.endAsync();
+            assert.equal(await broker.stop(), 0);
+        });
+
+        it("over and over ends the machine, with its exit code", async () => {
+            const broker = await fixture.start();
+            const killing =
+                "while :; do kill -9 $(cat /run/broker.pid) 2>/dev/null; sleep 0.1; done";
+            broker.exec("sh", "-c", killing).catch(() => undefined);
+            await until("the end", async () => !(await stateOf(broker)).Running, {
+                withinMs: 60_000,
+            });
+            assert.equal(await broker.exitCode(), 137);
+            assert.match(
+                await broker.log(),
+                /Error: the broker ended by SIGKILL, 5 times in a row soon after its start\. The machine ends with it\./,
+            );
+        });
+
+        for (const signal of ["SIGTERM", "SIGINT"]) {
+            it(`is stopped gracefully by the machine's ${signal}`, async () => {
+                const broker = await fixture.start();
+                const client = await logInTo(broker, fixture.authority, ADA);
+                await client.publishAsync("kept", "k", { qos: 1, retain: true });
+                await broker.container.kill({ signal });
+                await broker.container.wait();
+                assert.equal(await broker.exitCode(), 0);
+                assert.match(await broker.log(), /mosquitto version \S+ terminating\n/);
+            });
+        }
+
+        it("passes the machine's SIGHUP on", async () => {
+            const broker = await fixture.start();
+            await broker.container.kill({ signal: "SIGHUP" });
+            await until("a reload", async () => /Reloading config/.test(await broker.log()));
+            assert.ok((await stateOf(broker)).Running);
+        });
+
+        it("while files are given has the new ones", async () => {
+            const broker = await fixture.start();
+            for (const password of ["first", "second", "third"]) {
+                const passwd = passwordLine(ADA.username, password);
+                const applied = applyFiles(broker, { passwd });
+                await signalBroker(broker, "KILL").catch(() => undefined);
+                await applied;
+                const client = await logInTo(broker, fixture.authority, { ...ADA, password });
+                await client.endAsync();
+            }
+        });
+    });
+}
