@@ -48,12 +48,15 @@ export class RestoreSteps {
         this.#command = [...shell, path.join(this.#dir, "broker-backup")];
         const plugin = path.join(this.#dir, "plugin.so");
         if (series === "2.1") writeFileSync(plugin, "");
+        const broker = path.join(this.#dir, "broker.pid");
+        writeFileSync(broker, "1");
         for (const name of ["broker-backup", "broker-data", "broker-restore"]) {
             const text = readFileSync(path.join(BROKER, name), "utf8")
                 .replace("set -eu\n", (line) => line + PRELUDE)
                 .replaceAll("/usr/lib/mosquitto_persist_sqlite.so", plugin)
                 .replaceAll("/usr/local/lib/", `${this.#dir}/`)
-                .replace("/run/broker/socket", this.socket);
+                .replace("/run/broker/socket", this.socket)
+                .replaceAll("/run/broker.pid", broker);
             writeFileSync(path.join(this.#dir, name), text);
         }
     }
