@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Deployed, Expiry } from "../config/deployed.ts";
@@ -7,7 +8,7 @@ export interface CertificatesArgs {
     hostname: pulumi.Input<string>;
     /** IP addresses that the server certificate carries. */
     addresses: pulumi.Input<string>[];
-    /** Further names that it carries. */
+    /** Further names and IP addresses that it carries. */
     hostnames: string[];
     /** Days that the server certificate is valid; `up` renews it in the last `renewDays` of them. */
     validDays: number;
@@ -59,8 +60,11 @@ export class Certificates extends pulumi.ComponentResource {
             {
                 privateKeyPem: serverKey.privateKeyPem,
                 subject: { commonName: args.hostname },
-                dnsNames: [args.hostname, ...args.hostnames],
-                ipAddresses: args.addresses,
+                dnsNames: [args.hostname, ...args.hostnames.filter((name) => isIP(name) === 0)],
+                ipAddresses: [
+                    ...args.addresses,
+                    ...args.hostnames.filter((name) => isIP(name) > 0),
+                ],
             },
             parent,
         );

@@ -1,5 +1,5 @@
 /** How clients get to the broker: rules across addresses, names, TLS, WebSockets and their ports. */
-import { hostnameProblem } from "../providers/fly/rules.ts";
+import { edgeNameProblem } from "./serverNames.ts";
 
 export interface AccessSettings {
     tls: "broker" | "edge";
@@ -61,7 +61,7 @@ export function accessProblems(data: AccessSettings): string[] {
     if (edge) {
         const which = data.tls === "edge" ? "tls: edge" : "webSockets: edge";
         for (const [at, hostname] of data.hostnames.entries()) {
-            const problem = hostnameProblem(hostname);
+            const problem = edgeNameProblem(hostname);
             if (problem === undefined) continue;
             problems.push(
                 `hostnames.${at}: ${problem}; with ${which} Fly is asked for its certificate`,

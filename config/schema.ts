@@ -4,6 +4,7 @@ import { MAX_PACKET_BYTES } from "../broker/limits.ts";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
 import { DEFAULT_BASE_IMAGE, FLY_MACHINES } from "./defaults.ts";
 import { EVERYONE_SHAPE, everyoneSchema, USERS_SHAPE, usersSchema } from "./grants.ts";
+import { canonicalServerName, serverNameProblem } from "./serverNames.ts";
 
 const integer = (min: number, max: number) =>
     z.coerce
@@ -67,10 +68,14 @@ const generation = z
 
 const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
 
-const label = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
-const hostname = z
-    .string()
-    .regex(new RegExp(`^(\\*\\.)?${label}(\\.${label})*$`), "must be a host name");
+const serverNames = z
+    .array(
+        z.string().superRefine((name, context) => {
+            const message = serverNameProblem(name);
+            if (message !== undefined) context.addIssue({ code: "custom", message });
+        }),
+    )
+    .superRefine((names, context) => unique(names.map(canonicalServerName), context));
 
 export const schema = z.object({
     appName: rule(appNameProblem).optional(),
@@ -133,7 +138,7 @@ export const schema = z.object({
     connectBy: z
         .enum(["hostname", "address"], { error: "must be hostname or address" })
         .default("hostname"),
-    hostnames: json(z.array(hostname).superRefine(unique), "a list of host names").default([]),
+    hostnames: json(serverNames, "a list of host names and IP addresses").default([]),
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
     expiryWarningDays: integer(0, 3650).default(30),

@@ -37,7 +37,7 @@ export interface Settings {
     addresses: { ipv6: boolean; ipv4: boolean; sharedIpv4: boolean };
     /** What the commands for clients name: `APP.fly.dev`, or the address that Fly assigned. */
     connectBy: "hostname" | "address";
-    /** Names that the server certificate carries beside the app's own. */
+    /** Names and IP addresses that the server certificate carries beside the app's own. */
     hostnames: string[];
     /** Days that a server certificate is valid, and days before its end when `up` renews it or warns. */
     certificate: { validDays: number; renewDays: number; warnDays: number };

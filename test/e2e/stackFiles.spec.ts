@@ -61,11 +61,11 @@ describe("stack file's settings", function () {
         assert.match(log.stdout + log.stderr, / mosquitto version 2\.0\.\d+ running$/m);
     });
 
-    it("put further names into the served certificate, and have it verified", async () => {
+    it("put further names and addresses into the served certificate, and have it verified", async () => {
         await assert.rejects(servedCertificate("mqtt.example.com"), {
             code: "ERR_TLS_CERT_ALTNAME_INVALID",
         });
-        project.configure({ hostnames: ["mqtt.example.com"] });
+        project.configure({ hostnames: ["mqtt.example.com", "10.20.30.40", "2001:db8::7"] });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
         assert.match(up.output, VERIFIED);
@@ -79,6 +79,8 @@ describe("stack file's settings", function () {
             subjectaltname?.split(", ").filter((name) => name.startsWith("DNS:")),
             [`DNS:${outputs.hostname}`, "DNS:mqtt.example.com"],
         );
+        assert.match(subjectaltname!, /IP Address:10\.20\.30\.40(,|$)/);
+        assert.match(subjectaltname!, /IP Address:2001:DB8:0:0:0:0:0:7(,|$)/);
         await servedCertificate(outputs.hostname);
     });
 
