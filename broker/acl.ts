@@ -32,10 +32,17 @@ export const ACCESS_OF = { read: "read", write: "write", readWrite: "readwrite" 
 /**
  * The file's text. Mosquitto looks at a user's `deny` lines first, then at the grants, then at the
  * patterns, wherever they stand. Patterns hold for whoever is logged in, and one without %u or %c
- * draws a warning; so those are written out for each user.
+ * draws a warning; so those are written out for each user. For a name of several levels so are those with
+ * %u, which is one level in 2.1.
  */
 export function aclFile({ users, everyone, internal, removed = [] }: AclArgs): string {
-    const blocks = users.map((user) => [...userLines(user), ...grantLines(everyone, isPlain)]);
+    const blocks = users.map((user) => [
+        ...userLines(user),
+        ...grantLines(everyone, isPlain),
+        ...(user.name.includes("/")
+            ? grantLines(everyone, isByName).map((line) => filterOf(user.name, line))
+            : []),
+    ]);
     blocks.push(...internal.map(userLines));
     // Or the patterns below would hold for them.
     blocks.push(...removed.map((name) => [`user ${name}`, "topic deny #", "topic deny $SYS/#"]));
@@ -74,4 +81,8 @@ export function filterOf(name: string, filter: string): string {
 
 function isPlain(filter: string): boolean {
     return !/%[uc]/.test(filter);
+}
+
+function isByName(filter: string): boolean {
+    return filter.includes("%u") && !filter.includes("%c");
 }

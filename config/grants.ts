@@ -4,9 +4,8 @@
  */
 import { z } from "zod";
 import { filterOf, type Access, type Grants } from "../broker/acl.ts";
-import { userNameProblem } from "../providers/kept/password.ts";
 import { covers, filterProblem, overlaps } from "./filters.ts";
-import { VERIFIER } from "../verification/verifier.ts";
+import { nameProblems } from "./userNames.ts";
 
 const filters = z.array(z.string("must be a topic filter"), "must be a list of topic filters");
 const lists = {
@@ -60,21 +59,17 @@ export function checkAccess(users: Access[], everyone: Grants): Findings {
         if (problem !== undefined) found.errors.push(line(rule, problem));
     }
     repeated(forAll.filter(isSound), [], found);
-    users.forEach((user, at) => checkUser(user, at, users, forAll, found));
+    const ofNames = nameProblems(users, everyone);
+    users.forEach((user, at) => {
+        const problem = ofNames[at];
+        if (problem !== undefined) found.errors.push(`users.${at}.name: ${problem}`);
+        checkUser(user, at, forAll, found);
+    });
     return found;
 }
 
-function checkUser(
-    user: Access,
-    at: number,
-    users: Access[],
-    forAll: Rule[],
-    { errors, warnings }: Findings,
-): void {
+function checkUser(user: Access, at: number, forAll: Rule[], { errors, warnings }: Findings): void {
     const place = `users.${at}`;
-    const nameProblem = nameProblemOf(user.name, at, users);
-    if (nameProblem !== undefined) errors.push(`${place}.name: ${nameProblem}`);
-
     const named = (rule: Rule): Rule => ({ ...rule, topics: filterOf(user.name, rule.filter) });
     const grants = rulesOf(place, user).map(named);
     const denials = rules(place, "deny", user.deny, []).map(named);
@@ -113,24 +108,6 @@ function checkUser(
             warnings.push(line(denial, "denies what nothing grants; take it out"));
         }
     }
-}
-
-/** Names of the project's own users; the second is that of broker/broker-installed. */
-const RESERVED = new Map([
-    [VERIFIER, "the verification logs in as"],
-    ["appkata-monitor", "watches the broker from within the machine"],
-]);
-
-function nameProblemOf(name: string, at: number, users: Access[]): string | undefined {
-    const problem = userNameProblem(name);
-    if (problem !== undefined) return problem;
-    if (name.startsWith("$")) {
-        return `"${name}" begins with $, so that a filter with %u could grant the broker's own topics; take another name`;
-    }
-    const owner = RESERVED.get(name);
-    if (owner !== undefined) return `"${name}" is the user that ${owner}; take another name`;
-    const first = users.findIndex((user) => user.name === name);
-    return first === at ? undefined : `is there twice, as users.${first}.name too; it is "${name}"`;
 }
 
 /** One filter of one list. */

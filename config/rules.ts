@@ -79,6 +79,17 @@ const RULES = [
                 `of the volume, and a full one loses them; it is ${data.volumeSizeGb}`,
         ];
     }),
+    over(["users", "everyone", "clientIds"], ({ users, everyone, clientIds }) => {
+        const pattern = Object.values(everyone)
+            .flat()
+            .find((filter) => filter.includes("%c"));
+        const named = users.find(({ name }) => name.includes("/"));
+        if (clientIds === "any" || pattern === undefined || named === undefined) return [];
+        return [
+            `clientIds: is user, which makes ${JSON.stringify(pattern)} in everyone one of the user's name, and ` +
+                `Mosquitto 2.1 grants nothing by it to "${named.name}", for its /; write %u instead of %c`,
+        ];
+    }),
     over(["import", "appName"], ({ import: { app }, appName }) => {
         if (app === undefined || app === appName) return [];
         return [

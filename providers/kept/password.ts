@@ -125,8 +125,8 @@ export async function verifyPassword(plain: string, hash: string): Promise<boole
 }
 
 /**
- * What Mosquitto would refuse: `:` ends the name in the password file; 2.1 refuses the wildcards
- * and separators of topics, since `%u` stands for the name in ACL patterns.
+ * A name that Mosquitto's files can hold. Wildcards and levels of topics are for whoever grants by %u to
+ * look at: to the files they are characters as any other.
  * @returns what is wrong with the name, if anything
  */
 export function userNameProblem(user: unknown): string | undefined {
@@ -136,9 +136,11 @@ export function userNameProblem(user: unknown): string | undefined {
     if (typeof user !== "string" || user === "") {
         return "a user needs a name";
     }
-    const bad = [...new Set(user.match(/[:+#/]/g))];
-    if (bad.length > 0) {
-        return `"${user}" contains ${bad.join(" ")}, which Mosquitto does not allow in a user name`;
+    if (user.includes(":")) {
+        return `"${user}" contains :, which ends the name in Mosquitto's password file`;
+    }
+    if (user.startsWith("#")) {
+        return `"${user}" begins with #, so that its line in Mosquitto's password file would be a comment`;
     }
     if (/\p{Cc}/u.test(user)) {
         return `${JSON.stringify(user)} contains a control character, which Mosquitto does not allow`;

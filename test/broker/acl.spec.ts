@@ -64,6 +64,15 @@ pattern write by/%c
         );
     });
 
+    it("writes out what everyone is granted by %u for a name of several levels", () => {
+        const users = [user("a/b"), user("c")];
+        const everyone = { ...NOBODY, read: ["to/%u/#", "client/%c"] };
+        assert.equal(
+            aclFile({ users, everyone, internal: [] }),
+            "user a/b\ntopic read to/a/b/#\n\nuser c\n\npattern read to/%u/#\npattern read client/%c\n",
+        );
+    });
+
     it("takes a name as it is", () => {
         const users = [user("a $& b", { read: ["%u"] })];
         assert.equal(

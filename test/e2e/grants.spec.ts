@@ -12,6 +12,7 @@ const USERS = [
         deny: ["shared/secret/#"],
     },
     { name: "reader", read: ["data/#", "$SYS/broker/version"], readWrite: ["shared/#"] },
+    { name: "lab/7.x", write: ["data/%u/#"], readWrite: ["shared/#"] },
 ];
 
 /** Two users with grants of their own on a deployed broker, each with a client whose ID is its name. */
@@ -67,6 +68,7 @@ describe("users of a deployed broker", function () {
     for (const [from, to, topic, expected, why] of [
         ["writer", "reader", "data/writer/a", true, "one may write, the other read"],
         ["writer", "reader", "data/reader/a", false, "it may write below its own name only"],
+        ["lab/7.x", "reader", "data/lab/7.x/a", true, "a name may have several levels"],
         ["writer", "writer", "data/writer/a", false, "it may write, but not read"],
         ["reader", "reader", "data/writer/a", false, "it may read, but not write"],
         ["writer", "reader", "other", false, "nothing grants it"],

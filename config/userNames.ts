@@ -1,0 +1,110 @@
+/** User names: which ones Mosquitto's files and patterns, and Pulumi's paths, can hold. */
+import { filterOf, type Access, type Grants } from "../broker/acl.ts";
+import { userNameProblem } from "../providers/kept/password.ts";
+import { VERIFIER } from "../verification/verifier.ts";
+import { configPath } from "./commands.ts";
+import { overlaps } from "./filters.ts";
+
+/** Names of the project's own users; the second is that of broker/broker-installed. */
+const RESERVED = new Map([
+    [VERIFIER, "the verification logs in as"],
+    ["appkata-monitor", "watches the broker from within the machine"],
+]);
+
+/** A filter and its place in the settings. */
+interface Placed {
+    place: string;
+    filter: string;
+}
+
+/**
+ * @param users all of them
+ * @returns of each user what is wrong with its name; undefined of a good one
+ */
+export function nameProblems(users: Access[], everyone: Grants): (string | undefined)[] {
+    const first = new Map<string, number>();
+    users.forEach(({ name }, at) => first.has(name) || first.set(name, at));
+    const forAll = filtersOf("everyone", everyone);
+    return users.map(({ name }, at) => {
+        const alone = problemAlone(name);
+        if (alone !== undefined) return alone;
+        const before = first.get(name)!;
+        if (before !== at) return `is there twice, as users.${before}.name too; it is "${name}"`;
+        return (
+            wildcardProblem(name, [...filtersOf(`users.${at}`, users[at]!), ...forAll], forAll) ??
+            levelsProblem(name, forAll) ??
+            belowProblem(name, users, first, forAll)
+        );
+    });
+}
+
+function problemAlone(name: string): string | undefined {
+    const problem = userNameProblem(name);
+    if (problem !== undefined) return problem;
+    if (name.startsWith("$")) {
+        return `"${name}" begins with $, so that a filter with %u could grant the broker's own topics; take another name`;
+    }
+    if (configPath("passwords", name) === undefined) {
+        return `"${name}" ends with a backslash, which no path of \`pulumi config set --path\` can; take another name`;
+    }
+    const owner = RESERVED.get(name);
+    return owner && `"${name}" is the user that ${owner}; take another name`;
+}
+
+/** `+` and `#` are characters as any other, until the name gets into a filter. */
+function wildcardProblem(name: string, filters: Placed[], forAll: Placed[]): string | undefined {
+    const [wildcard] = /[+#]/.exec(name) ?? [];
+    if (wildcard === undefined) return undefined;
+    const named = filters.find(({ filter }) => filter.includes("%u"));
+    if (named !== undefined) {
+        return `"${name}" contains ${wildcard}, which would be a wildcard in ${shown(named)}; write the topic out, or take another name`;
+    }
+    const pattern = forAll.find(({ filter }) => filter.includes("%c"));
+    return (
+        pattern &&
+        `"${name}" contains ${wildcard}, and Mosquitto grants nothing by a pattern, as ${shown(pattern)}, to such a name; take another one`
+    );
+}
+
+/** Mosquitto 2.1 has %u stand for one level; what can be written out for the user, `aclFile` does. */
+function levelsProblem(name: string, forAll: Placed[]): string | undefined {
+    if (!name.includes("/")) return undefined;
+    const both = forAll.find(({ filter }) => filter.includes("%u") && filter.includes("%c"));
+    return (
+        both &&
+        `"${name}" contains /, and ${shown(both)} has %u beside %c, where Mosquitto 2.1 takes one level for the name; take another name`
+    );
+}
+
+/** What is granted below `a` by %u must not be that of a user `a/b`. */
+function belowProblem(
+    name: string,
+    users: Access[],
+    first: ReadonlyMap<string, number>,
+    forAll: Placed[],
+): string | undefined {
+    for (let end = name.indexOf("/"); end >= 0; end = name.indexOf("/", end + 1)) {
+        const above = name.slice(0, end);
+        const at = first.get(above);
+        if (at === undefined) continue;
+        const wide = [...filtersOf(`users.${at}`, users[at]!), ...forAll].find(
+            ({ filter }) =>
+                filter.includes("%u") && overlaps(topics(above, filter), topics(name, filter)),
+        );
+        if (wide === undefined) continue;
+        return `"${name}" is below "${above}" (users.${at}.name), to whom ${shown(wide)} would grant what is meant for "${name}"; take another name`;
+    }
+    return undefined;
+}
+
+const topics = (name: string, filter: string) => filterOf(name, filter).replaceAll("%c", "+");
+
+function filtersOf(place: string, grants: Grants): Placed[] {
+    return (["readWrite", "read", "write"] as const).flatMap((list) =>
+        grants[list].map((filter, at) => ({ place: `${place}.${list}.${at}`, filter })),
+    );
+}
+
+function shown({ place, filter }: Placed): string {
+    return `${place} (${JSON.stringify(filter)})`;
+}
