@@ -7,7 +7,7 @@ import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { ensureToolchain } from "../toolchain/index.ts";
 import { onPath, say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
-import { shellQuote } from "../components/clients.ts";
+import { pastedCommand } from "./pasted.ts";
 import {
     DEV_OPTIONS,
     devEnvironment,
@@ -39,21 +39,7 @@ async function showClients(): Promise<void> {
     const outputs = JSON.parse(stdout) as Record<string, string> & {
         users: Record<string, string>;
     };
-    const shown = (command: string) => {
-        const [user, password] = Object.entries(outputs.users).find(
-            ([name, text]) =>
-                command.includes(`//${name}:${text}@`) ||
-                command.includes(`-u ${shellQuote(name)} -P ${shellQuote(text)}`),
-        )!;
-        const fetched = `$(npm --prefix '${ROOT}' run --silent outputs -- --show-secrets users '${user}')`;
-        return command
-            .replace(
-                /-L (\S+)/,
-                (_, url: string) => `-L "${url.replace(`:${password}@`, `:${fetched}@`)}"`,
-            )
-            .replace(`-P ${shellQuote(password)}`, `-P "${fetched}"`)
-            .replace("--cafile ", `--cafile '${ROOT}'/`);
-    };
+    const shown = (command: string) => pastedCommand(command, outputs.users, ROOT);
     if ((await onPath("mosquitto_sub")) === undefined) {
         say(
             "\nmosquitto_sub and mosquitto_pub are not here; Debian has them in mosquitto-clients.",

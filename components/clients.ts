@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { filterOf } from "../broker/acl.ts";
+import { shellQuote } from "../config/commands.ts";
 import type { User } from "../config/settings.ts";
 
 /**
@@ -30,26 +31,20 @@ export interface ClientArgs {
     caFile: pulumi.Input<string> | undefined;
 }
 
-/** The seed's two commands. Secret, since they carry the password. */
+/** A command to subscribe and one to publish. Secret, since they carry the password. */
 export function clientCommands(args: ClientArgs) {
     const command = (program: string, { user, topic }: Example, rest: string) =>
         pulumi.secret(
             pulumi
                 .all([args.host, args.passwords, args.caFile])
                 .apply(([host, passwords, caFile]) =>
-                    [
-                        program,
-                        ...connection({
-                            ...{ host, user: user.name, topic },
-                            port:
-                                (user.certificate ? args.certificatePort : undefined) ?? args.port,
-                            password: passwords[user.name],
-                        }),
-                        ...(user.certificate && caFile !== undefined
-                            ? [certificateOptions(caFile, user.name)]
-                            : []),
-                        `${caFile === undefined ? "--tls-use-os-certs" : `--cafile ${caFile}`}${rest}`,
-                    ].join(" "),
+                    clientCommand({
+                        ...{ program, host, topic, caFile, rest },
+                        user: user.name,
+                        certificate: user.certificate,
+                        port: (user.certificate ? args.certificatePort : undefined) ?? args.port,
+                        password: passwords[user.name],
+                    }),
                 ),
         );
     return {
@@ -80,20 +75,36 @@ export function example(access: User[], kind: "read" | "write"): Example {
     return { user: access[0]!, topic: seeds };
 }
 
-function certificateOptions(caFile: string, user: string): string {
-    const file = (ending: string) => shellQuote(`${path.dirname(caFile)}/${user}.${ending}`);
-    return `--cert ${file("crt")} --key ${file("key")}`;
-}
-
-interface Connection {
+export interface ClientCommand {
+    program: string;
     host: string;
     port: number;
-    user: string;
-    password: string | undefined;
     topic: string;
+    user: string;
+    /** Logs in with the certificate and key beside the CA's file. */
+    certificate: boolean;
+    password: string | undefined;
+    caFile: string | undefined;
+    /** Options at the end. */
+    rest: string;
 }
 
-/** A URL, as in the seed; options where the URL of mosquitto's clients can't carry the parts. */
+/** A line for the shell. */
+export function clientCommand({ program, rest, user, certificate, caFile, ...to }: ClientCommand) {
+    const file = (ending: string) => shellQuote(`${path.dirname(caFile!)}/${user}.${ending}`);
+    return [
+        program,
+        ...connection({ ...to, user }),
+        ...(certificate && caFile !== undefined
+            ? [`--cert ${file("crt")} --key ${file("key")}`]
+            : []),
+        `${caFile === undefined ? "--tls-use-os-certs" : `--cafile ${caFile}`}${rest}`,
+    ].join(" ");
+}
+
+type Connection = Pick<ClientCommand, "host" | "port" | "user" | "password" | "topic">;
+
+/** A URL; options where it can't carry the parts, since mosquitto's clients decode nothing in it. */
 function connection({ host, port, user, password, topic }: Connection): string[] {
     const plain = /^[A-Za-z0-9._~-]+$/;
     if (password === undefined) return [`-h ${host}`, `-p ${port}`, `-t ${shellQuote(topic)}`];
@@ -107,9 +118,4 @@ function connection({ host, port, user, password, topic }: Connection): string[]
         `-P ${shellQuote(password)}`,
         `-t ${shellQuote(topic)}`,
     ];
-}
-
-/** A word for the shell, whatever is in it. */
-export function shellQuote(text: string): string {
-    return `'${text.replaceAll("'", "'\\''")}'`;
 }

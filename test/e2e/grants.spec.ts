@@ -143,7 +143,10 @@ describe("users of a deployed broker", function () {
     });
 
     it("are put out by nobody with clientIds: user, by the verification neither", async () => {
-        project.configure({ clientIds: "user" });
+        project.configure({
+            clientIds: "user",
+            everyone: { readWrite: ["client/%u/#"], read: ["news/#"] },
+        });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
         outputs = await project.outputs();
