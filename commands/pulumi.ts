@@ -7,25 +7,17 @@ import { ensureToolchain } from "../toolchain/index.ts";
 import { LOCAL_FLY } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
-import {
-    DEV_OPTIONS,
-    devEnvironment,
-    ensureDevStack,
-    releaseDeadLock,
-    runPulumi,
-} from "./stack.ts";
-
-const NEEDS_CONFIG = ["up", "preview", "refresh", "destroy", "import"];
+import { devArguments } from "./devArguments.ts";
+import { DEV_OPTIONS, devEnvironment, ensureDevStack, releaseDeadLock, runOnDev } from "./stack.ts";
 
 try {
+    const args = devArguments(process.argv.slice(2), DEV_OPTIONS);
     const { cli } = await ensureToolchain(DEV);
     const { token } = await startFly(LOCAL_FLY);
     const env = devEnvironment(token);
     await ensureDevStack(cli, env);
     await releaseDeadLock(cli, env);
-    const args = process.argv.slice(2);
-    if (NEEDS_CONFIG.includes(args[0] ?? "")) args.push(...DEV_OPTIONS);
-    process.exit(await runPulumi(cli, args, env));
+    process.exit(await runOnDev(cli, args, env));
 } catch (error) {
     say((error as Error).message);
     process.exit(1);

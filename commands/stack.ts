@@ -13,7 +13,16 @@ import {
 import { hostname } from "node:os";
 import path from "node:path";
 import { noteOf } from "../local/processes.ts";
-import { DEV, devStackIn, saltIn, withoutSalt, writeStackFile } from "../toolchain/devStack.ts";
+import {
+    DEV,
+    devStackIn,
+    foreignSecretsIn,
+    keepStackFile,
+    saltIn,
+    shadowedIn,
+    withoutSalt,
+    writeStackFile,
+} from "../toolchain/devStack.ts";
 import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
@@ -77,6 +86,18 @@ export function devStackExists(): boolean {
 export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
     const { file, committed: committedFile } = STACK;
     const found = readFileSync(committedFile, "utf8");
+    const foreign = foreignSecretsIn(STACK);
+    if (foreign.length > 0) {
+        throw new Error(
+            `Pulumi.${DEV}.yaml has secrets that this machine has no passphrase for: ${foreign.join(", ")}. ` +
+                "Take them out of it, and set them here: `npm run pulumi -- config set --secret KEY`.",
+        );
+    }
+    for (const key of shadowedIn(STACK)) {
+        say(
+            `${key}: the secret that was set on this machine counts, not what Pulumi.${DEV}.yaml has.`,
+        );
+    }
     let salt = saltIn(file) ?? saltIn(committedFile);
     if (!devStackExists()) {
         const made = await capture([cli, "stack", "init", DEV, "--non-interactive"], {
@@ -150,6 +171,20 @@ export function runPulumi(cli: string, args: string[], env: NodeJS.ProcessEnv): 
         process.on("SIGINT", () => {});
         process.on("SIGTERM", () => child.kill("SIGTERM"));
     });
+}
+
+/** Runs a command that a user gave, and keeps what it changes in the stack's settings. @returns the exit code */
+export async function runOnDev(
+    cli: string,
+    args: string[],
+    env: NodeJS.ProcessEnv,
+): Promise<number> {
+    const before = readFileSync(STACK.file, "utf8");
+    try {
+        return await runPulumi(cli, args, env);
+    } finally {
+        keepStackFile(STACK, before);
+    }
 }
 
 /** Whether a command that was given this stack, or none, is for this machine's. */
