@@ -14,6 +14,11 @@ export function configPath(setting: string, name: string): string | undefined {
     return name.endsWith("\\") ? undefined : `${setting}["${name.replaceAll('"', '\\"')}"]`;
 }
 
+/** Sets a list or a map. */
+export function settingCommand(setting: string, value: unknown): string {
+    return `pulumi config set ${setting} ${shellQuote(JSON.stringify(value))}`;
+}
+
 /** Sets a user's password, which Pulumi then asks for. */
 export function passwordCommand(user: string): string {
     return `pulumi config set --secret --path ${shellQuote(configPath("passwords", user)!)}`;

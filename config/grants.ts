@@ -22,11 +22,16 @@ export const usersSchema = z
         z.preprocess(
             named,
             z.strictObject({
-                name: z.string("must be the user's name"),
+                name: z.string("must be the user's name, in quotes where it is a number"),
                 ...lists,
                 deny: filters.default([]),
+                // `--config` and JSON have it in quotes.
                 everything: z
-                    .literal([true, false, "read", "write"], "must be true, read or write")
+                    .preprocess(
+                        (value) =>
+                            value === "true" || value === "false" ? value === "true" : value,
+                        z.literal([true, false, "read", "write"], "must be true, read or write"),
+                    )
                     .default(false),
             }),
         ),

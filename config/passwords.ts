@@ -1,5 +1,6 @@
 /** Passwords that are given, by user: the one secret setting. */
 import { passwordProblem } from "../providers/kept/password.ts";
+import { passwordCommand } from "./commands.ts";
 import { passwordsSchema } from "./schema.ts";
 
 /**
@@ -14,7 +15,15 @@ export function parsePasswords(
     if (raw === undefined) return new Map();
     const parsed = passwordsSchema.safeParse(raw);
     if (!parsed.success) {
-        problems.push("passwords: must be a map of user name to password; it is something else");
+        const wrong = parsed.error.issues.flatMap(({ path }) => (path.length > 0 ? [path[0]] : []));
+        problems.push(
+            ...(wrong.length > 0
+                ? wrong.map((user) => `passwords.${String(user)}: must be text: write it in quotes`)
+                : [
+                      "passwords: must be a map of user name to password; it is something else; set one by " +
+                          `\`${passwordCommand(users?.[0] ?? "NAME")}\``,
+                  ]),
+        );
         return new Map();
     }
     const passwords = new Map(Object.entries(parsed.data));

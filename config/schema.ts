@@ -2,16 +2,19 @@
 import { z } from "zod";
 import { MAX_PACKET_BYTES } from "../broker/limits.ts";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
+import { settingCommand } from "./commands.ts";
 import { DEFAULT_BASE_IMAGE, FLY_MACHINES } from "./defaults.ts";
 import { EVERYONE_SHAPE, everyoneSchema, USERS_SHAPE, usersSchema } from "./grants.ts";
-import { canonicalServerName, serverNameProblem } from "./serverNames.ts";
+import { canonicalIpv6, canonicalServerName, serverNameProblem } from "./serverNames.ts";
 
-const integer = (min: number, max: number) =>
-    z.coerce
-        .number({ error: `must be a whole number from ${min} to ${max}` })
-        .int(`must be a whole number from ${min} to ${max}`)
-        .min(min, `must be a whole number from ${min} to ${max}`)
-        .max(max, `must be a whole number from ${min} to ${max}`);
+const integer = (min: number, max: number) => {
+    const rule = `must be a whole number from ${min} to ${max}`;
+    return z
+        .string({ error: rule })
+        .regex(/^-?\d+$/, rule)
+        .transform(Number)
+        .refine((value) => value >= min && value <= max, rule);
+};
 
 const flag = z
     .enum(["true", "false"], { error: "must be true or false" })
@@ -26,8 +29,11 @@ const rule = (problem: (value: string) => string | undefined) =>
 
 export const SAYS_ALL = { saysAll: true };
 
-/** A structured setting arrives as JSON text. */
-const json = <T extends z.ZodType>(schema: T, shape: string) =>
+/**
+ * A structured setting arrives as JSON text.
+ * @param example the setting and a value, for the command that sets it
+ */
+const json = <T extends z.ZodType>(schema: T, shape: string, [key, example]: [string, unknown]) =>
     z.string().transform((text, context): z.output<T> => {
         let value: unknown;
         try {
@@ -39,6 +45,10 @@ const json = <T extends z.ZodType>(schema: T, shape: string) =>
         if (parsed.success) return parsed.data;
         for (const issue of parsed.error.issues) {
             const own = !/^(Invalid input|Unrecognized key)/.test(issue.message);
+            const way =
+                issue.code === "invalid_type" && issue.path.length === 0
+                    ? ` (\`${settingCommand(key, example)}\`)`
+                    : "";
             const foreign =
                 issue.code === "unrecognized_keys"
                     ? `${issue.keys.join(", ")} is none of its keys; `
@@ -46,7 +56,7 @@ const json = <T extends z.ZodType>(schema: T, shape: string) =>
             context.addIssue({
                 code: "custom",
                 path: issue.path,
-                message: own ? issue.message : `${foreign}must be ${shape}`,
+                message: (own ? issue.message : `${foreign}must be ${shape}`) + way,
                 ...(issue.code === "custom" && { params: issue.params }),
             });
         }
@@ -66,7 +76,16 @@ const generation = z
     .min(1, "must be a whole number from 1 to 1000")
     .max(1000, "must be a whole number from 1 to 1000");
 
-const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+const url = z
+    .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+    .superRefine((text, context) => {
+        if (!URL.canParse(text)) return;
+        const { username, password, search, hash, pathname } = new URL(text);
+        const extra = [username, password, search, hash].some((part) => part !== "");
+        if (!extra && !/^\/v\d+\/*$/.test(pathname)) return;
+        const message = extra ? "must have neither user nor query" : "must end before /v1";
+        context.addIssue({ code: "custom", message });
+    });
 
 const serverNames = z
     .array(
@@ -88,8 +107,12 @@ export const schema = z.object({
         .regex(/^[a-z]{3}$/, "must be a Fly region of three letters, as lhr")
         .default("lhr"),
     port: integer(1, 65535).default(10000),
-    users: json(usersSchema, USERS_SHAPE),
-    everyone: json(everyoneSchema, EVERYONE_SHAPE).default({ read: [], write: [], readWrite: [] }),
+    users: json(usersSchema, USERS_SHAPE, ["users", [{ name: "sensors", write: ["sensors/#"] }]]),
+    everyone: json(everyoneSchema, EVERYONE_SHAPE, ["everyone", { read: ["news/#"] }]).default({
+        read: [],
+        write: [],
+        readWrite: [],
+    }),
     volumeSizeGb: integer(1, 500).default(1),
     volumeName: rule(volumeNameProblem).default("mosquitto_data"),
     protectVolume: flag.default(false),
@@ -110,7 +133,7 @@ export const schema = z.object({
         z.strictObject({
             app: z.string().optional(),
             v4: z.ipv4("must be an IPv4 address").optional(),
-            v6: z.ipv6("must be an IPv6 address").optional(),
+            v6: z.ipv6("must be an IPv6 address").transform(canonicalIpv6).optional(),
             volume: z
                 .string()
                 .regex(/^vol_\w+$/, "must be a volume's ID, vol_…")
@@ -121,6 +144,7 @@ export const schema = z.object({
                 .optional(),
         }),
         "a map of app, v4, v6, volume, machine to what is to be imported",
+        ["import", { app: "NAME" }],
     ).default({}),
     cpuKind: z
         .enum(["shared", "performance"], { error: "must be shared or performance" })
@@ -138,7 +162,10 @@ export const schema = z.object({
     connectBy: z
         .enum(["hostname", "address"], { error: "must be hostname or address" })
         .default("hostname"),
-    hostnames: json(serverNames, "a list of host names and IP addresses").default([]),
+    hostnames: json(serverNames, "a list of host names and IP addresses", [
+        "hostnames",
+        ["mqtt.example.com"],
+    ]).default([]),
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
     expiryWarningDays: integer(0, 3650).default(30),
@@ -146,7 +173,10 @@ export const schema = z.object({
     clientCertificates: z
         .enum(["off", "optional", "required"], { error: "must be off, optional or required" })
         .default("off"),
-    devices: json(z.array(z.string()).superRefine(unique), "a list of user names").default([]),
+    devices: json(z.array(z.string()).superRefine(unique), "a list of user names", [
+        "devices",
+        ["pump"],
+    ]).default([]),
     clientCertificatePort: integer(1, 65535).optional(),
     caTrusted: json(
         z
@@ -157,11 +187,15 @@ export const schema = z.object({
             .max(2, "must name at most two: one takes over from the other")
             .superRefine(unique),
         "a list of the CA's generations, as [1] or [1, 2]",
+        ["caTrusted", [1]],
     ).default([1]),
     caIssuer: integer(1, 1000).default(1),
     baseImage: z
         .string()
-        .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be an image reference")
+        .regex(
+            /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]*)?(@sha256:[0-9a-f]{64})?$/,
+            "must be an image reference, as eclipse-mosquitto:2.1.2-alpine",
+        )
         .default(DEFAULT_BASE_IMAGE),
     metrics: flag.default(true),
     retainedMessages: flag.default(true),
@@ -184,4 +218,5 @@ export const schema = z.object({
 export const passwordsSchema = json(
     z.record(z.string(), z.string()),
     "a map of user name to password",
+    ["passwords", {}],
 );

@@ -55,8 +55,14 @@ describe("users and what they may do", () => {
                     { users: ["tester"] },
                     /^users\.0: is a name alone, which grants nothing; write \{name: tester, everything: true\}, or name what.*; it is "tester"$/,
                 ],
-                [{ users: [ALL] }, /^users\.0\.name: must be the user's name; it is "?not set"?$/],
-                [{ users: [{ name: 5, ...ALL }] }, /^users\.0\.name: must be .*; it is "5"$/],
+                [
+                    { users: [ALL] },
+                    /^users\.0\.name: must be the user's name, .*; it is "?not set"?$/,
+                ],
+                [
+                    { users: [{ name: 5, ...ALL }] },
+                    /^users\.0\.name: must be the user's name, in quotes .*; it is "5"$/,
+                ],
                 [
                     ada({ reads: ["a"] }),
                     /^users\.0: reads is none of its keys; must be a list of users, each \{name: …\}/,
@@ -69,7 +75,7 @@ describe("users and what they may do", () => {
                 [ada({ everything: "no" }), /^users\.0\.everything: must be true, read or write; /],
                 [
                     { users: [{ name: "ada", ...ALL }], everyone: ["a"] },
-                    /^everyone: must be a map with the lists read, write and readWrite; /,
+                    /^everyone: must be a map with the lists read, write and readWrite \(`pulumi config set everyone '\{"read":/,
                 ],
                 [
                     { users: [{ name: "ada", ...ALL }], everyone: { deny: ["a"] } },

@@ -91,6 +91,18 @@ describe("settings", () => {
         assert.equal(parseSettings({ users, endpoint }, "test").logsEndpoint, endpoint);
     });
 
+    it("take what a shell's JSON and another spelling mean", () => {
+        const raw = {
+            users: JSON.stringify([{ name: "tester", everything: "true" }]),
+            baseImage: "registry.example.com:5000/mosquitto:2.1.2-Custom",
+            import: JSON.stringify({ v6: "2A09:8280:0::1" }),
+        };
+        const settings = parseSettings(raw, "test");
+        assert.equal(settings.users[0]!.everything, true);
+        assert.equal(settings.baseImage, raw.baseImage);
+        assert.equal(settings.imports.v6, "2a09:8280::1");
+    });
+
     it("take what is to be imported", () => {
         const imports = { app: "a", v6: "2a09::1", volume: "vol_1", machine: "9080e1" };
         const raw = { users, appName: "a", import: JSON.stringify(imports) };

@@ -89,6 +89,42 @@ describe("settings", () => {
         ]),
         [{ certificateValidDays: "20" }, /^certificateRenewDays: must be below .*\(20\)/],
         [{ caTrusted: "1" }, /^caTrusted: must be a list of the CA's generations, as \[1\]/],
+        ...["", " ", "1e3", "0x2710", "10.0", "ten"].map(
+            (port): [Record<string, string>, RegExp] => [
+                { port },
+                /^port: must be a whole number from 1 to 65535; it is "/,
+            ],
+        ),
+        [{ maxKeepaliveSeconds: "" }, /^maxKeepaliveSeconds: must be a whole number .*; it is ""$/],
+        [
+            { hostnames: "mqtt.example.com" },
+            /^hostnames: must be a list .* \(`pulumi config set hostnames '\["mqtt\.example\.com"\]'`\); it is "mqtt/,
+        ],
+        [
+            { devices: "3" },
+            /^devices: must be a list .* \(`pulumi config set devices '\["pump"\]'`\); /,
+        ],
+        [{ users: "true" }, /^users: must be a list .* \(`pulumi config set users '\[\{"name":/],
+        [{ everyone: "x" }, /^everyone: must be a map .* \(`pulumi config set everyone '\{"read":/],
+        [
+            { import: "x" },
+            /^import: must be a map .* \(`pulumi config set import '\{"app":"NAME"\}'`\)/,
+        ],
+        [
+            { caTrusted: "2" },
+            /^caTrusted: must be .* \(`pulumi config set caTrusted '\[1\]'`\); it/,
+        ],
+        [{ endpoint: "https://api.machines.dev/v1/" }, /^endpoint: must end before \/v1; it is/],
+        [
+            { endpoint: "https://x:y@api.machines.dev" },
+            /^endpoint: must have neither user nor query/,
+        ],
+        [{ baseImage: "eclipse-mosquitto:2.1.2@sha256:0" }, /^baseImage: must be an image refer/],
+        [{ baseImage: "Eclipse-mosquitto" }, /^baseImage: must be an image reference/],
+        [
+            { passwords: JSON.stringify({ tester: 12345678 }) },
+            /^passwords\.tester: must be text: write it in quotes$/,
+        ],
         [{ caTrusted: "[]" }, /^caTrusted: must name a generation/],
         [{ caTrusted: "[1,2,3]" }, /^caTrusted: must name at most two: .*; it is "\[1,2,3\]"$/],
         [{ caTrusted: "[1,1]" }, /^caTrusted\.1: is there twice; it is "1"$/],
@@ -113,7 +149,10 @@ describe("settings", () => {
             { passwords: JSON.stringify({ tester: "hunter2" }) },
             /^passwords\.tester: the password has 7 characters, fewer than 8$/,
         ],
-        [{ passwords: "hunter2" }, /^passwords: must be a map of user name to password/],
+        [
+            { passwords: "hunter2" },
+            /^passwords: must be a map .* set one by `pulumi config set --secret --path passwords\.tester`$/,
+        ],
     ]);
 
     it("refuse WebSockets unless the image is known to be of 2.0, for what anybody can do to 2.1's", () => {
