@@ -5,8 +5,8 @@
 const Module = require("node:module");
 const path = require("node:path");
 
-// In the program's folder, not in /tmp, where another user could leave code for this one to run.
-Module.enableCompileCache?.(path.join(process.cwd(), "node_modules", ".cache", "compiled"));
+// Not in /tmp, where another user could leave code for this one to run.
+Module.enableCompileCache?.(path.join(__dirname, "..", "node_modules", ".cache", "compiled"));
 
 /** Packages that the SDK loads at once and uses late, if at all: to serialise programs and to trace. */
 const LATE = new Set([

@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { built, digest, GO_MODULE, goBuilt } from "./goBuild.ts";
-import { BIN, PLUGIN_BIN, PULUMI_HOME, ROOT } from "./paths.ts";
+import { BIN, PLUGIN_BIN, PULUMI_HOME } from "./paths.ts";
 import { step } from "./process.ts";
 import { pinned } from "./versions.ts";
 
@@ -82,7 +82,6 @@ async function builtHosts(): Promise<void> {
         [BIN, `./cmd/${host}`],
         "replacement for Pulumi's language host",
     );
-    for (const file of ["toolchain/pulumi-resource-pulumi-nodejs", "lib/quickStart.cjs"]) {
-        copyFileSync(path.join(ROOT, file), path.join(BIN, path.basename(file)));
-    }
+    const script = "pulumi-resource-pulumi-nodejs";
+    copyFileSync(path.join(import.meta.dirname, script), path.join(BIN, script));
 }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { pulumiCli } from "../../toolchain/pulumi.ts";
+import { NODE_ARGS } from "../support/nodeArgs.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** The official one, or the one that is built where that cannot be had; its hosts are beside it. */
@@ -54,7 +55,7 @@ describe("providers in the engine", function () {
         write("package.json", JSON.stringify({ ...manifest, dependencies }));
         write(
             "Pulumi.yaml",
-            "name: engine-test\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n",
+            `name: engine-test\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n    nodeargs: ${NODE_ARGS}\n`,
         );
         await pulumi("stack", "init", "dev");
     });

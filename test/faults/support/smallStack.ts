@@ -11,6 +11,7 @@ import { pulumiEnvironment } from "../../../toolchain/environment.ts";
 import { ROOT } from "../../../toolchain/paths.ts";
 import { pulumiCli } from "../../../toolchain/pulumi.ts";
 import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart } from "../../support/liveMachine.ts";
+import { NODE_ARGS } from "../../support/nodeArgs.ts";
 
 /** What the program makes of an app; each can be changed by an `up`. */
 export interface SmallSettings {
@@ -74,6 +75,7 @@ runtime:
   name: nodejs
   options:
     typescript: false
+    nodeargs: ${NODE_ARGS}
 `;
 
 export class SmallStack {

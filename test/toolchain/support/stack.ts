@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { binary, ROOT } from "./binaries.ts";
+import { NODE_ARGS } from "../../support/nodeArgs.ts";
 
 export interface Said {
     code: number;
@@ -37,7 +38,8 @@ export function scratchStack(files: Record<string, string>): Stack {
         "package.json",
         '{"name":"scratch","type":"module","exports":{".":"./index.ts","./own":"./own.ts"}}',
     );
-    put("Pulumi.yaml", "name: scratch\nruntime: {name: nodejs, options: {typescript: false}}\n");
+    const options = `{typescript: false, nodeargs: "${NODE_ARGS}"}`;
+    put("Pulumi.yaml", `name: scratch\nruntime: {name: nodejs, options: ${options}}\n`);
     for (const [name, text] of Object.entries(files)) put(name, text);
     symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
 
