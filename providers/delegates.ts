@@ -3,14 +3,14 @@
  *
  * Pulumi's dynamic provider host runs the text in a resource's `__provider`. `pulumi.dynamic.Resource`
  * gets that text by serialising an object, which loads the TypeScript compiler and costs a preview
- * half a second. Ours is constant: it imports the real provider (see `entry.ts`) and hands over. It
+ * half a second. Ours is constant: it imports the real provider (see `host.ts`) and hands over. It
  * captures nothing, so no token and no version of the code gets into the state.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type * as entry from "./entry.ts";
+import type * as host from "./host.ts";
 
-/** A provider by its name in `entry.ts`. */
-export type ProviderName = keyof typeof entry;
+/** A provider by its name in `host.ts`. */
+export type ProviderName = keyof typeof host;
 
 export const METHODS = [
     "configure",

@@ -1,7 +1,7 @@
 /**
- * What the delegates in `index.ts` reach, by the package's own name: the providers themselves, one
- * for each resource type. Nothing here is ever serialised, so a resource made by an older version
- * of this code is read, updated and deleted by the present one.
+ * The providers themselves, one for each resource type; `host.ts` has them for the engine. Nothing
+ * here is ever serialised, so a resource made by an older version of this code is read, updated and
+ * deleted by the present one.
  */
 import { withoutTraces } from "./provider.ts";
 import { app } from "./fly/app.ts";

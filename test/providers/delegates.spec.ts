@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import type * as pulumi from "@pulumi/pulumi";
 import { withoutTraces } from "../../providers/provider.ts";
 import { delegateText, METHODS, type ProviderName } from "../../providers/delegates.ts";
-import * as entry from "../../providers/entry.ts";
+import * as host from "../../providers/host.ts";
 
 /** As the dynamic host loads a provider, with the module of its own dependencies. */
 const pulumiRequire = createRequire(import.meta.resolve("@pulumi/pulumi"));
@@ -28,7 +28,7 @@ describe("delegate", () => {
         }
     });
 
-    for (const type of Object.keys(entry) as ProviderName[]) {
+    for (const type of Object.keys(host) as ProviderName[]) {
         describe(type, () => {
             it("hands every method over to its own provider", () => {
                 assert.ok(
@@ -36,7 +36,7 @@ describe("delegate", () => {
                 );
                 const provider = requireFromString(delegateText(type)).handler();
                 assert.deepEqual(Object.keys(provider), [...METHODS]);
-                for (const method of METHODS) assert.equal(typeof entry[type][method], "function");
+                for (const method of METHODS) assert.equal(typeof host[type][method], "function");
             });
 
             it("is small, and captures nothing", () => {
