@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { capture } from "../../toolchain/process.ts";
 import { until } from "../support/until.ts";

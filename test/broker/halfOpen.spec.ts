@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import type { MqttClient } from "mqtt";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { SERIES } from "../../broker/conf.ts";

@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
 import { capture } from "../../toolchain/process.ts";

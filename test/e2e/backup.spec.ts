@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import path from "node:path";

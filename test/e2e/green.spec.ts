@@ -1,3 +1,4 @@
+// core
 import assert from "node:assert/strict";
 import { connect } from "../support/mqtt.ts";
 import { Project, type Outputs } from "../support/project.ts";
