@@ -20,8 +20,8 @@ export interface Job {
     readonly needsTools?: boolean;
     /** Says, once it could start, why it is left out. */
     readonly skip?: () => string | undefined;
-    /** How long it is expected to take; unknown counts as long. */
-    readonly expectedS?: number;
+    /** Seconds that it is expected to take. @default 20 */
+    readonly expectedS?: number | undefined;
 }
 
 export interface Done {
@@ -100,13 +100,12 @@ export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options):
 
 /** An estimate of the time left, from what the jobs took the last time. */
 function left(waiting: readonly Job[], running: ReadonlyMap<Job, { since: number }>): string {
-    const all = [...waiting, ...running.keys()];
-    if (all.some(({ expectedS }) => expectedS === undefined)) return "";
-    const sum = all.reduce((total, job) => {
+    const sum = [...waiting, ...running.keys()].reduce((total, job) => {
         const since = running.get(job)?.since;
-        return total + Math.max(0, job.expectedS! - (since === undefined ? 0 : seconds(since)));
+        const ran = since === undefined ? 0 : seconds(since);
+        return total + Math.max(0, (job.expectedS ?? 20) - ran);
     }, 0);
-    return `, about ${Math.ceil(sum / Math.max(AT_LEAST, running.size) / 60)} min left`;
+    return `, about ${Math.max(1, Math.ceil(sum / Math.max(AT_LEAST, running.size) / 60))} min left`;
 }
 
 function seconds(since: number): number {

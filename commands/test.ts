@@ -17,7 +17,7 @@ const begun = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0, failures: [] as string[] };
 const [scope, ...names] = process.argv.slice(2) as [Scope, ...string[]];
 
-/** Seconds that each spec took the last time. */
+/** Seconds that each job took when it last passed. */
 const TIMES = path.join(LOGS, "times.json");
 const times = existsSync(TIMES)
     ? (JSON.parse(readFileSync(TIMES, "utf8")) as Record<string, number>)
@@ -121,10 +121,15 @@ async function main(): Promise<void> {
         .filter(({ unit }) => !unit)
         .toSorted((one, other) => longFirst(other) - longFirst(one));
     const jobs: Job[] = [
-        ...(units.length > 0 ? [mochaJob("units", units)] : []),
+        ...[...new Set(units.map(({ room }) => room))].map((room) =>
+            mochaJob(
+                `${room}, units`,
+                units.filter((unit) => unit.room === room),
+            ),
+        ),
         ...checks.filter(({ name }) => names.length === 0 || names.includes(name)),
         ...others.map((spec) => mochaJob(spec.name, [spec])),
-    ];
+    ].map((job) => ({ ...job, expectedS: times[job.name] }));
     say(`${jobs.length} jobs with ${chosen.length} of ${specs.length} specs.`);
     const needed = jobs.some(({ needsTools }) => needsTools);
     await runJobs(jobs, { ready: needed ? prepareTools() : Promise.resolve(), onDone: count });
@@ -141,10 +146,9 @@ function longFirst({ name, room }: Spec): number {
 }
 
 function mochaJob(name: string, specs: readonly Spec[]): Job {
-    const report = path.join(LOGS, `mocha-${name.replace("/", "-")}.json`);
+    const report = path.join(LOGS, `mocha-${name.replace(/[^A-Za-z0-9]+/g, "-")}.json`);
     rmSync(report, { force: true });
     const reporter = ["--reporter", "test/support/reporter.ts", "--reporter-option"];
-    const expected = times[name];
     const [first] = specs;
     return {
         name,
@@ -156,7 +160,6 @@ function mochaJob(name: string, specs: readonly Spec[]): Job {
             !first!.unit && REPLACEMENTS.includes(first!.room) && !replacementsInUse()
                 ? "the replacements are not in use"
                 : undefined,
-        ...(expected !== undefined && { expectedS: expected }),
     };
 }
 
@@ -174,6 +177,7 @@ function count({ job, code, seconds, output, skipped }: Done): void {
     const took = `${seconds.toFixed(1)} s`;
     if (job.report === undefined) {
         if (code !== 0) return fail(`${job.name} (${took})`, output);
+        times[job.name] = Math.ceil(seconds);
         total.passed++;
         return say(`ok      ${job.name} (${took})`);
     }
@@ -192,7 +196,7 @@ function count({ job, code, seconds, output, skipped }: Done): void {
     }
     // A job may also fail outside its tests, as by a process that it left running.
     if (code !== 0) return fail(`${job.name}: mocha ended with ${code}`, output);
-    times[job.name] = Math.round(seconds);
+    times[job.name] = Math.ceil(seconds);
     say(`ok      ${job.name} (${report.passed} passed, ${took})`);
 }
 
