@@ -1,5 +1,6 @@
 /** This machine's Fly, through its own command, as anybody would use it. */
 import path from "node:path";
+import { dockerEnvironment } from "../config/dockerHost.ts";
 import { DEV } from "../toolchain/devStack.ts";
 import { BIN, ROOT } from "../toolchain/paths.ts";
 import { capture } from "../toolchain/process.ts";
@@ -14,10 +15,13 @@ export interface LocalFly {
 }
 
 const MAIN = path.join(ROOT, "local", "main.ts");
-const env = { ...process.env, PATH: [BIN, process.env.PATH].join(path.delimiter) };
-
 async function fly(command: string, ...options: string[]): Promise<string> {
     const args = [MAIN, command, ...options];
+    const env = {
+        ...process.env,
+        ...dockerEnvironment(process.env),
+        PATH: [BIN, process.env.PATH].join(path.delimiter),
+    };
     const { code, stdout, stderr } = await capture([process.execPath, ...args], { env, cwd: ROOT });
     if (code !== 0) throw new Error(stderr.trimEnd() || `local Fly: ${command} failed`);
     return stdout;

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { dockerEnvironment, dockerHost } from "../config/dockerHost.ts";
 import { canInstall, install } from "./debian.ts";
 import { isAlive, noteOf, type ProcessNote } from "../local/processes.ts";
 import { LOCAL } from "./paths.ts";
@@ -16,11 +17,13 @@ const START_SECONDS = 60;
 
 /** @throws Error naming what a person has to do where this can't be done without asking */
 export async function ensureDocker(): Promise<void> {
-    if (await answers()) return;
-    if (process.env.DOCKER_HOST !== undefined) {
-        throw new Error(
-            `Docker doesn't answer at DOCKER_HOST=${process.env.DOCKER_HOST}: start it there.`,
-        );
+    // For the whole command, and what it starts: this machine's Fly and the plugins know DOCKER_HOST alone.
+    const { by } = dockerHost(process.env);
+    Object.assign(process.env, dockerEnvironment(process.env));
+    const refusal = await refusalOf();
+    if (refusal === undefined) return;
+    if (by !== undefined) {
+        throw new Error(`Docker doesn't answer (${by}), start it there:\n${refusal}`);
     }
     const root = process.getuid?.() === 0;
     // A user's PATH may lack the folder that has it.
@@ -52,7 +55,14 @@ export async function ensureDocker(): Promise<void> {
 }
 
 async function answers(): Promise<boolean> {
-    return (await capture(["docker", "version"], { timeoutMs: 20_000 })).code === 0;
+    return (await refusalOf()) === undefined;
+}
+
+/** @returns what Docker says where it does not answer */
+async function refusalOf(): Promise<string | undefined> {
+    const { code, stderr } = await capture(["docker", "version"], { timeoutMs: 20_000 });
+    if (code === 0) return undefined;
+    return stderr.trim() || "no answer within 20 s";
 }
 
 async function answersWithin(seconds: number): Promise<boolean> {

@@ -37,7 +37,9 @@ export type Pulled = { ok: true } | { ok: false; reached: boolean; said: string 
 export async function pullImage(image: string, answerWithinMs = 15_000): Promise<Pulled> {
     const ended = await new Promise<{ code: number | null; stdout: string; stderr: string }>(
         (resolve) => {
-            const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "pipe"] });
+            const child = spawn("docker", ["pull", "--platform", "linux/amd64", image], {
+                stdio: ["ignore", "pipe", "pipe"],
+            });
             let stdout = "";
             let stderr = "";
             const giveUp = (why: string) => () => {

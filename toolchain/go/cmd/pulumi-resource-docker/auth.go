@@ -35,19 +35,22 @@ type dockerConfig struct {
 	Auths       map[string]struct{ Auth, IdentityToken string } `json:"auths"`
 	CredsStore  string                                          `json:"credsStore"`
 	CredHelpers map[string]string                               `json:"credHelpers"`
+
+	CurrentContext string `json:"currentContext"`
+}
+
+// dockerFolder is where Docker's command keeps what is the user's own.
+func dockerFolder() string {
+	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
+		return dir
+	}
+	home, _ := os.UserHomeDir()
+	return filepath.Join(home, ".docker")
 }
 
 func loadDockerConfig() (dockerConfig, error) {
 	var cfg dockerConfig
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return cfg, nil
-		}
-		dir = filepath.Join(home, ".docker")
-	}
-	path := filepath.Join(dir, "config.json")
+	path := filepath.Join(dockerFolder(), "config.json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return cfg, nil

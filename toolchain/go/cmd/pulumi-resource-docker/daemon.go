@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -39,6 +40,44 @@ func readConfig(variables map[string]string) config {
 	}
 }
 
+// ofContext gives the daemon of Docker's own context (DOCKER_CONTEXT, or the current one of config.json)
+// where no host is configured.
+func (cfg config) ofContext() (config, error) {
+	if cfg.host != "" {
+		return cfg, nil
+	}
+	user, err := loadDockerConfig()
+	if err != nil {
+		return cfg, err
+	}
+	name := os.Getenv("DOCKER_CONTEXT")
+	if name == "" {
+		name = user.CurrentContext
+	}
+	if name == "" || name == "default" {
+		return cfg, nil
+	}
+	id := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
+	contexts := filepath.Join(dockerFolder(), "contexts")
+	text, err := os.ReadFile(filepath.Join(contexts, "meta", id, "meta.json"))
+	if err != nil {
+		return cfg, fmt.Errorf("context %q: context not found: %w", name, err)
+	}
+	var meta struct {
+		Endpoints map[string]struct{ Host string }
+	}
+	if err := json.Unmarshal(text, &meta); err != nil {
+		return cfg, fmt.Errorf("context %q: %w", name, err)
+	}
+	cfg.host = meta.Endpoints["docker"].Host
+	if certs := filepath.Join(contexts, "tls", id, "docker"); cfg.certPath == "" {
+		if _, err := os.Stat(certs); err == nil {
+			cfg.certPath = certs
+		}
+	}
+	return cfg, nil
+}
+
 // daemon is a Docker daemon that has answered.
 type daemon struct {
 	scheme string
@@ -49,8 +88,12 @@ type daemon struct {
 
 func (d *daemon) close() { d.client.CloseIdleConnections() }
 
-// connect finds the daemon: the one that is configured, or the system's, or the user's own.
+// connect finds the daemon: the one that is configured, that of the context, the system's, or the user's own.
 func connect(ctx context.Context, cfg config) (*daemon, error) {
+	cfg, err := cfg.ofContext()
+	if err != nil {
+		return nil, err
+	}
 	hosts := []string{cfg.host}
 	if cfg.host == "" {
 		hosts = []string{defaultHost}

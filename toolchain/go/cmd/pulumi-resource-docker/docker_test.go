@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -81,5 +83,41 @@ func TestRegistryHost(t *testing.T) {
 	}
 	if _, err := registryHost("", "bare:1"); err == nil {
 		t.Error("a name without a registry was taken")
+	}
+}
+
+func TestContext(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", dir)
+	t.Setenv("DOCKER_CONTEXT", "")
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := fmt.Sprintf("%x", sha256.Sum256([]byte("rootless")))
+	put("contexts/meta/"+id+"/meta.json", `{"Endpoints":{"docker":{"Host":"unix:///run/user/1/docker.sock"}}}`)
+	for _, c := range []struct{ current, variable, host, want string }{
+		{"", "", "", ""},
+		{"rootless", "", "", "unix:///run/user/1/docker.sock"},
+		{"", "rootless", "", "unix:///run/user/1/docker.sock"},
+		{"rootless", "default", "", ""},
+		{"none", "rootless", "tcp://x:1", "tcp://x:1"},
+	} {
+		put("config.json", `{"currentContext":"`+c.current+`"}`)
+		t.Setenv("DOCKER_CONTEXT", c.variable)
+		got, err := config{host: c.host}.ofContext()
+		if err != nil || got.host != c.want {
+			t.Errorf("%+v: %q (%v)", c, got.host, err)
+		}
+	}
+	t.Setenv("DOCKER_CONTEXT", "none")
+	if _, err := (config{}).ofContext(); err == nil || !strings.Contains(err.Error(), `context "none": context not found: open `) {
+		t.Errorf("an unknown context: %v", err)
 	}
 }
