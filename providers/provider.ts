@@ -1,5 +1,6 @@
 /** What the providers of this room share: their contract with Pulumi's dynamic host. */
 import type { dynamic } from "@pulumi/pulumi";
+import { visible } from "../lib/visible.ts";
 
 /** What stands for a value that a preview does not know yet, whatever its type (pulumi#6310). */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -46,7 +47,7 @@ export class PartialFailure extends Error {
     readonly reasons: string[];
 
     constructor(id: string, properties: WithProvider<object>, cause: unknown) {
-        const reason = messageOf(cause);
+        const reason = visible(messageOf(cause));
         super(reason, { cause });
         this.name = "PartialFailure";
         this.id = id;
@@ -145,6 +146,7 @@ export function withoutTraces<P extends object>(provider: P): P {
         if (error instanceof Error && !MISTAKES.some((mistake) => error instanceof mistake)) {
             error.stack = "";
         }
+        if (error instanceof Error) error.message = visible(error.message);
         throw error;
     };
     return Object.fromEntries(

@@ -2,12 +2,13 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { visible } from "../lib/visible.ts";
 import { LOGS } from "./paths.ts";
 
 const PROGRESS_EVERY_MS = 15_000;
 
 export function say(text: string): void {
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${visible(text)}\n`);
 }
 
 export interface StepOptions {

@@ -7,12 +7,13 @@
  * A line a step with its duration, failed ones to stderr with what was expected and seen. Exit code
  * 0 when every step held, else 1. Passwords are never printed.
  */
+import { visible, visibleLine } from "../lib/visible.ts";
 import { targetFromEnvironment } from "./target.ts";
 import type { Step } from "./verify.ts";
 import { verify } from "./verify.ts";
 
 function print(step: Step): void {
-    const line = `${step.ok ? "ok    " : "FAILED"} ${String(step.ms).padStart(6)} ms  ${step.name} - ${step.text}`;
+    const line = `${step.ok ? "ok    " : "FAILED"} ${String(step.ms).padStart(6)} ms  ${step.name} - ${visibleLine(step.text)}`;
     if (step.ok) console.log(line);
     else console.error(line);
 }
@@ -20,10 +21,10 @@ function print(step: Step): void {
 try {
     const steps = await verify(targetFromEnvironment(process.env), {
         onStep: print,
-        onWait: (line) => console.error(line),
+        onWait: (line) => console.error(visible(line)),
     });
     if (!steps.every(({ ok }) => ok)) process.exitCode = 1;
 } catch (error) {
-    console.error(`verification: ${(error as Error).message}`);
+    console.error(visible(`verification: ${(error as Error).message}`));
     process.exitCode = 1;
 }

@@ -3,6 +3,35 @@
 /** Failed before Fly could have seen the request. */
 export const NEVER_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]);
 
+/** The largest answers are lists of hundreds of machines, some megabytes. */
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Reads a body to its end, decompressed.
+ * @throws once it is larger than that, when no more is read: a small compressed answer can hold gigabytes
+ */
+export async function boundedText(response: Response, maxBytes = MAX_BODY_BYTES): Promise<string> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+        size += part.byteLength;
+        if (size > maxBytes) {
+            throw new TooLarge(maxBytes);
+        }
+        parts.push(part);
+    }
+    return Buffer.concat(parts).toString();
+}
+
+export class TooLarge extends Error {
+    readonly code = "EBADANSWER";
+
+    constructor(maxBytes: number) {
+        super(`an answer of more than ${maxBytes / 2 ** 20} MB, which was not read`);
+        this.name = "TooLarge";
+    }
+}
+
 /** fetch hides the reason in `cause`, and with several addresses once more in `errors`. */
 export function networkCause(error: unknown, deadlineMs: number) {
     if (error instanceof Error && error.name === "TimeoutError") {
@@ -28,13 +57,16 @@ export function parseJson(body: string): unknown {
     }
 }
 
+/** Of a page, whose tags would take for ever to find in megabytes of `<`. */
+const MAX_PAGE = 20_000;
+
 /** `{error,status}` is Fly's; some of its upstreams answer `{message}`, proxies in HTML. */
 export function errorText(
     json: unknown,
     body: string,
 ): { text: string; flyStatus: string | undefined } {
     if (json === null || typeof json !== "object") {
-        return { text: body.replace(/<[^>]*>/g, " "), flyStatus: undefined };
+        return { text: body.slice(0, MAX_PAGE).replace(/<[^>]*>/g, " "), flyStatus: undefined };
     }
     const { error, message, status } = json as Record<string, unknown>;
     const text = [message, error].find((value) => typeof value === "string" && value !== "");

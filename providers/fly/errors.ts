@@ -1,4 +1,5 @@
 /** One error for every failed request: what was asked, what Fly said, what to do. */
+import { visible, visibleLine } from "../../lib/visible.ts";
 
 export interface FlyErrorParts {
     readonly method: string;
@@ -34,7 +35,7 @@ export class FlyError extends Error {
 
     constructor(parts: FlyErrorParts) {
         const suggestion = suggestionFor(parts);
-        super(messageFor(parts, suggestion), { cause: parts.cause });
+        super(visible(messageFor(parts, suggestion)), { cause: parts.cause });
         this.name = "FlyError";
         this.method = parts.method;
         this.path = parts.path;
@@ -126,9 +127,9 @@ export function isLeaseHeld(error: unknown): error is FlyError {
 
 const MAX_TEXT = 400;
 
-/** One line, without secrets, not longer than anyone wants to read. */
+/** Makes text that others wrote one visible line, not longer than anyone wants to read. */
 export function shorten(text: string): string {
-    const line = text.replace(/\s+/g, " ").trim();
+    const line = visibleLine(text);
     return line.length > MAX_TEXT
         ? `${line.slice(0, MAX_TEXT)}… (${line.length} characters)`
         : line;

@@ -1,6 +1,7 @@
 /** Waiting until a machine runs as its new instance and its health checks pass. */
 import type { FlyClient } from "./client.ts";
 import { durationNs } from "./config-diff.ts";
+import { shorten } from "./errors.ts";
 import { ExitCounter, MachineNotReady, refuseFailed } from "./machine-failure.ts";
 import {
     getFresh,
@@ -89,6 +90,8 @@ export function checksOf(config: Pick<MachineConfig, "checks" | "services">): Ma
     ];
 }
 
+const MAX_OUTPUT = 200;
+
 /** What is still missing: `health check mqtt (critical: connection refused)`. */
 export function healthProblem(machine: WireMachine, expected: number): string | undefined {
     if (machine.state !== "started") {
@@ -99,7 +102,7 @@ export function healthProblem(machine: WireMachine, expected: number): string | 
     if (bad.length > 0) {
         return bad
             .map(({ name, status, output }) => {
-                const detail = output ? `: ${output.trim().slice(0, 200)}` : "";
+                const detail = output ? `: ${shorten(output.slice(0, MAX_OUTPUT))}` : "";
                 return `health check ${name ?? "?"} (${status ?? "unknown"}${detail})`;
             })
             .join(", ");

@@ -5,7 +5,7 @@
  */
 import { messageOf } from "../provider.ts";
 import type { FlyClient } from "./client.ts";
-import { FlyError, isGone, redact } from "./errors.ts";
+import { FlyError, isGone, redact, shorten } from "./errors.ts";
 import { withLease } from "./lease.ts";
 import { isOwnedBy, type Owner } from "./ownership.ts";
 import type { WireExec, WireMachine } from "./types.ts";
@@ -209,7 +209,7 @@ function isNotStarted({ status, text }: FlyError): boolean {
 const MAX_LINES = 20;
 
 function linesOf(text: string): string[] {
-    const lines = text.split("\n").map((line) => line.trim());
+    const lines = text.split("\n").map(shorten);
     return lines.filter((line) => line !== "").slice(0, MAX_LINES);
 }
 

@@ -2,6 +2,7 @@
  * What a machine wrote last, for an error about it. The route is the one behind `fly logs`; Fly calls
  * it mostly stable (fly.io/docs/monitoring/logs-api-options), so an error does without where it fails.
  */
+import { boundedText } from "./answers.ts";
 import type { FlyClient } from "./client.ts";
 import { redact, shorten } from "./errors.ts";
 import { waitUntilHealthy } from "./health.ts";
@@ -72,7 +73,7 @@ async function lastLines(
             redirect: "error",
         });
         return response.ok
-            ? entriesOf(await response.text())
+            ? entriesOf(await boundedText(response))
                   .filter(({ instance }) => instance === undefined || instance === machine)
                   .filter(({ timestamp }) => !(Date.parse(timestamp ?? "") < since))
                   .slice(-SHOWN_LINES)

@@ -1,4 +1,5 @@
 /** A machine that does not come up, and how that is seen. */
+import { shorten } from "./errors.ts";
 import type { WireMachine, WireMachineEvent } from "./types.ts";
 
 /** The instance failed, or did not get ready in time; carries what the machine says about it. */
@@ -64,10 +65,10 @@ export function describeEvents(events: readonly WireMachineEvent[]): string {
                 exit?.exit_code === undefined ? undefined : `exit code ${exit.exit_code}`,
                 exit?.signal && exit.signal > 0 ? `signal ${exit.signal}` : undefined,
                 exit?.oom_killed ? "out of memory" : undefined,
-                exit?.error || undefined,
+                exit?.error === undefined ? undefined : shorten(exit.error) || undefined,
             ].filter((detail) => detail !== undefined);
             const shown = details.length > 0 ? ` (${details.join(", ")})` : "";
-            return `${type ?? "?"} ${status ?? ""}${shown}`.trim();
+            return `${shorten(type ?? "?")} ${shorten(status ?? "")}${shown}`.trim();
         })
         .join(", ");
 }

@@ -2,6 +2,7 @@
 import { FlyClient } from "./client.ts";
 import { FlyError } from "./errors.ts";
 import { messageOf } from "../provider.ts";
+import { visibleLine } from "../../lib/visible.ts";
 import { normaliseToken } from "./token.ts";
 import type { WireApp } from "./types.ts";
 
@@ -36,7 +37,9 @@ export async function preflight(args: PreflightArgs): Promise<string[]> {
         regionProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
         accountProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
     ]);
-    return [...new Set([region, account].filter((problem) => problem !== undefined))];
+    return [
+        ...new Set([region, account].filter((problem) => problem !== undefined).map(visibleLine)),
+    ];
 }
 
 function endpointProblem(args: PreflightArgs, error: unknown): string {

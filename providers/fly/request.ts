@@ -1,6 +1,13 @@
 /** One request over HTTP: its deadline, its answer, an error that says all. */
 import { readFileSync } from "node:fs";
-import { errorText, NEVER_SENT, networkCause, parseJson, retryAfter } from "./answers.ts";
+import {
+    boundedText,
+    errorText,
+    NEVER_SENT,
+    networkCause,
+    parseJson,
+    retryAfter,
+} from "./answers.ts";
 import { cancelled } from "./cancel.ts";
 import { FlyError, redact, shorten } from "./errors.ts";
 import { authorization } from "./token.ts";
@@ -81,7 +88,7 @@ export async function send(
             ]),
             redirect: "error",
         });
-        body = await response.text();
+        body = await boundedText(response);
     } catch (cause) {
         if (method === "GET") {
             cancelled.throwIfAborted();

@@ -1,5 +1,6 @@
 /** Waiting for something, with a line on the screen when it takes long. */
 import { setTimeout as timer } from "node:timers/promises";
+import { visibleLine } from "../../lib/visible.ts";
 import { cancelled } from "./cancel.ts";
 
 /** Time, for what a test wants to see without waiting for it. */
@@ -47,7 +48,7 @@ export class Progress {
     say(what: string): void {
         if (performance.now() >= this.#nextAt) {
             this.#nextAt = performance.now() + SAY_EVERY_MS;
-            console.log(`${this.#label}: ${what}`);
+            console.log(visibleLine(`${this.#label}: ${what}`));
         }
     }
 }
