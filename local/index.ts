@@ -10,6 +10,7 @@ import type { Fly } from "./fly.ts";
 import { instanceOf } from "./instance.ts";
 import { Journal } from "./journal.ts";
 import { RateLimits } from "./limits.ts";
+import { own } from "./model/own.ts";
 import type { LocalState } from "./model/records.ts";
 import { portHolder } from "./portHolder.ts";
 import { PublicCa } from "./public-ca.ts";
@@ -86,7 +87,7 @@ function refuseRepository(
     token: string,
 ): FrontDecision | undefined {
     if (app === "") return undefined;
-    const found = state.apps[app];
+    const found = own(state.apps, app);
     if (found === undefined) {
         return { status: 404, code: "NAME_UNKNOWN", message: "app repository not found" };
     }

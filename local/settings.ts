@@ -1,3 +1,5 @@
+import { own } from "./model/own.ts";
+
 /** What can be switched while the server runs (`PUT /_local/settings`). */
 export interface Settings {
     /** Reads answer with the state of this many milliseconds ago. 0: always the newest. */
@@ -29,7 +31,7 @@ export const DEFAULT_SETTINGS: Settings = {
 /** Takes over what `changes` names. @throws when a name or a value is not one of the above. */
 export function changeSettings(settings: Settings, changes: Record<string, unknown>): void {
     for (const [name, value] of Object.entries(changes)) {
-        const current = settings[name as keyof Settings];
+        const current = own<unknown>({ ...settings }, name);
         const allowed =
             name === "secretsOnRestart"
                 ? value === "fresh" || value === "pinned"

@@ -4,6 +4,7 @@ import { OWN_ORGANIZATION } from "../state.ts";
 import type { AppRecord, LocalState, MachineRecord, VolumeRecord } from "../model/records.ts";
 import type { Fly } from "../fly.ts";
 import type { Settings } from "../settings.ts";
+import { own } from "../model/own.ts";
 
 export interface AppParams {
     app: string;
@@ -27,7 +28,7 @@ export function organizationSlug(slug: string): string {
  */
 export function findApp(state: LocalState, request: FastifyRequest): AppRecord {
     const { app: name } = request.params as AppParams;
-    const app = state.apps[name];
+    const app = own(state.apps, name);
     if (app === undefined) throw notFound("app");
     const foreign = app.organization !== OWN_ORGANIZATION.slug;
     const other = request.caller.app !== undefined && request.caller.app !== name;
@@ -50,7 +51,7 @@ export function changeApp(fly: Fly, request: FastifyRequest): AppRecord {
 export function findMachine(state: LocalState, request: FastifyRequest): MachineRecord {
     const app = findApp(state, request);
     const { machine: id } = request.params as MachineParams;
-    const machine = state.machines[id];
+    const machine = own(state.machines, id);
     if (machine === undefined || machine.app !== app.name) throw notFound("machine");
     return machine;
 }
@@ -91,7 +92,7 @@ export function changeMachine(fly: Fly, request: FastifyRequest): MachineRecord 
 export function findVolume(state: LocalState, request: FastifyRequest): VolumeRecord {
     const app = findApp(state, request);
     const { volume: id } = request.params as { volume: string };
-    const volume = state.volumes[id];
+    const volume = own(state.volumes, id);
     if (volume === undefined || volume.app !== app.name) throw notFound("volume");
     return volume;
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { badRequest } from "../errors.ts";
 import type { FaultRule } from "../faults.ts";
 import type { Fly } from "../fly.ts";
+import { own } from "../model/own.ts";
 import { bodyOf, queryNumber, requiredString } from "../model/validate.ts";
 import { changeSettings } from "../settings.ts";
 import { summarize } from "../status.ts";
@@ -64,7 +65,7 @@ export function adminRoutes(app: FastifyInstance, fly: Fly): void {
         const body = bodyOf(request.body);
         const name = requiredString(body, "name");
         const organization = requiredString(body, "organization");
-        if (data.apps[name] !== undefined) throw badRequest(`app ${name} exists`);
+        if (own(data.apps, name) !== undefined) throw badRequest(`app ${name} exists`);
         if (!data.organizations.some((one) => one.slug === organization)) {
             const numericId = data.organizations.length + 1;
             data.organizations.push({ slug: organization, name: organization, numericId });

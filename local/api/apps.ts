@@ -4,6 +4,7 @@ import { parseDuration } from "../durations.ts";
 import { badRequest, forbidden, nameTaken, notFound, unprocessable } from "../errors.ts";
 import type { Fly } from "../fly.ts";
 import { appId, deployToken } from "../ids.ts";
+import { own } from "../model/own.ts";
 import type { AppRecord } from "../model/records.ts";
 import { bodyOf, isTrue, optionalString, requiredString } from "../model/validate.ts";
 import { appBody, machinesOf, volumesOf } from "../model/wire.ts";
@@ -92,7 +93,7 @@ export function appRoutes(app: FastifyInstance, fly: Fly): void {
                 "unknown",
             );
         }
-        if (data.apps[name] !== undefined) throw nameTaken();
+        if (own(data.apps, name) !== undefined) throw nameTaken();
         const made = newApp(name, slug, optionalString(body, "network"));
         data.apps[name] = made;
         return reply.code(201).send({ ...appBody(data, made), created_at: made.createdAt });

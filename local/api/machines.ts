@@ -12,6 +12,7 @@ import type { Fly } from "../fly.ts";
 import { leaseNonce, machineId, machineName, ulid } from "../ids.ts";
 import type { MachineConfig } from "../model/config.ts";
 import { normalizeConfig } from "../model/normalize.ts";
+import { own } from "../model/own.ts";
 import type { AppRecord, MachineRecord, VolumeRecord } from "../model/records.ts";
 import { isRegion, NEAREST } from "../model/regions.ts";
 import {
@@ -97,7 +98,9 @@ function listed(request: FastifyRequest): MachineRecord[] {
         .filter((one) => deleted || one.state !== "destroyed")
         .filter((one) => query.region === undefined || one.region === query.region)
         .filter((one) => states === undefined || states.includes(one.state))
-        .filter((one) => metadata.every(([key, value]) => one.config.metadata?.[key] === value));
+        .filter((one) =>
+            metadata.every(([key, value]) => own(one.config.metadata ?? {}, key) === value),
+        );
 }
 
 async function create(fly: Fly, request: FastifyRequest): Promise<object> {

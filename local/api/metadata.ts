@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { badRequest, failedPrecondition, notFound } from "../errors.ts";
 import type { Fly } from "../fly.ts";
+import { own } from "../model/own.ts";
 import { bodyOf, optionalString } from "../model/validate.ts";
 import { changeMachine, findMachine } from "./access.ts";
 
@@ -20,11 +21,11 @@ export function metadataRoutes(app: FastifyInstance, fly: Fly): void {
         }
         const given = Object.entries(bodyOf(body.metadata));
         if (body.metadata === undefined) throw badRequest("metadata is required");
-        const next: Record<string, string> = replace ? {} : { ...machine.config.metadata };
+        let next: Record<string, string> = replace ? {} : { ...machine.config.metadata };
         for (const [key, value] of given) {
             // Null and the empty string remove a key.
             if (value === null || value === "") delete next[key];
-            else if (typeof value === "string") next[key] = value;
+            else if (typeof value === "string") next = { ...next, [key]: value };
             else throw badRequest(`metadata ${key} must be a string`);
         }
         machine.config.metadata = next;
@@ -34,7 +35,8 @@ export function metadataRoutes(app: FastifyInstance, fly: Fly): void {
     app.patch(path, merge(false));
 
     app.get(`${path}/:key`, (request) => {
-        const value = findMachine(request.view, request).config.metadata?.[keyOf(request)];
+        const { metadata = {} } = findMachine(request.view, request).config;
+        const value = own(metadata, keyOf(request));
         if (value === undefined) throw notFound("metadata key");
         return { value };
     });

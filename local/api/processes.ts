@@ -11,6 +11,8 @@ import { changeMachine, findMachine } from "./access.ts";
 
 const DEFAULT_EXEC_S = 30;
 const MAX_EXEC_S = 60;
+/** Fly's own limit is not known. */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 function containerOf(machine: MachineRecord): string {
     if (machine.state !== "started" || machine.container === undefined) {
@@ -33,9 +35,14 @@ function commandOf(body: Body): string[] {
     );
 }
 
+/** Takes all that a command writes, and keeps its beginning. */
 async function gather(stream: PassThrough): Promise<string> {
     const chunks: Buffer[] = [];
-    for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
+    let size = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+        if (size < MAX_OUTPUT_BYTES) chunks.push(chunk.subarray(0, MAX_OUTPUT_BYTES - size));
+        size += chunk.length;
+    }
     return Buffer.concat(chunks).toString();
 }
 

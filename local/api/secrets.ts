@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { createHash } from "node:crypto";
 import { badRequest, invalidArgument, notFound, rfc3339 } from "../errors.ts";
 import type { Fly } from "../fly.ts";
+import { own } from "../model/own.ts";
 import type { AppRecord, SecretRecord } from "../model/records.ts";
 import { bodyOf, isTrue, queryNumber } from "../model/validate.ts";
 import { changeApp, readApp } from "./access.ts";
@@ -25,10 +26,11 @@ function put(app: AppRecord, name: string, value: string): SecretRecord {
     const secret: SecretRecord = {
         value,
         digest: digestOf(value),
-        created_at: app.secrets[name]?.created_at ?? now,
+        created_at: own(app.secrets, name)?.created_at ?? now,
         updated_at: now,
     };
-    app.secrets[name] = secret;
+    // An assignment to `__proto__` would make no entry.
+    app.secrets = { ...app.secrets, [name]: secret };
     return secret;
 }
 
@@ -85,7 +87,7 @@ export function secretRoutes(app: FastifyInstance, fly: Fly): void {
         const found = readApp(request);
         const { secret: name } = request.params as { secret: string };
         const query = request.query as { show_secrets?: string };
-        const secret = found.secrets[name];
+        const secret = own(found.secrets, name);
         if (secret === undefined) throw notFound("secret");
         const show = query.show_secrets !== undefined && isTrue(query.show_secrets);
         return secretBody(name, secret, show);
@@ -104,7 +106,7 @@ export function secretRoutes(app: FastifyInstance, fly: Fly): void {
     app.delete(`${path}/:secret`, (request) => {
         const found = changeApp(fly, request);
         const { secret: name } = request.params as { secret: string };
-        if (found.secrets[name] === undefined) throw notFound("secret");
+        if (own(found.secrets, name) === undefined) throw notFound("secret");
         delete found.secrets[name];
         found.secretsVersion++;
         return versions(found);

@@ -4,6 +4,7 @@ import { badRequest, failedPrecondition, invalidArgument, notFound, rfc3339 } fr
 import type { Fly } from "../fly.ts";
 import { snapshotId, volumeId } from "../ids.ts";
 import { checkGuest } from "../model/guest.ts";
+import { own } from "../model/own.ts";
 import type { SnapshotRecord, VolumeRecord } from "../model/records.ts";
 import { isRegion, NEAREST } from "../model/regions.ts";
 import {
@@ -72,7 +73,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         const region = optionalString(body, "region") ?? NEAREST;
         if (!isRegion(region)) throw invalidArgument(`invalid region: ${region}`);
         const snapshot = optionalString(body, "snapshot_id");
-        const source = snapshot === undefined ? undefined : data.snapshots[snapshot];
+        const source = snapshot === undefined ? undefined : own(data.snapshots, snapshot);
         // Of any app: `fly postgres create --snapshot-id` makes a new app from another's.
         if (snapshot !== undefined && source === undefined) throw notFound("snapshot");
         if (body.compute !== undefined) checkGuest(bodyOf(body.compute));

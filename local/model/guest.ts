@@ -1,6 +1,7 @@
 import { badRequest } from "../errors.ts";
 import type { Guest } from "./config.ts";
 import { DEFAULT_GUEST } from "./config.ts";
+import { own } from "./own.ts";
 
 /** What Fly sells, per CPU kind. Memory bounds are per CPU, in MiB. */
 const KINDS: Record<string, { cpus?: number[]; min: number; max: number; step: number }> = {
@@ -18,7 +19,7 @@ const MAX_CPUS = 128;
 export function checkGuest(guest: Guest | undefined): Guest {
     if (guest === undefined) return { ...DEFAULT_GUEST };
     const kindName = guest.cpu_kind ?? DEFAULT_GUEST.cpu_kind;
-    const kind = KINDS[kindName];
+    const kind = own(KINDS, kindName);
     if (kind === undefined) {
         throw badRequest("invalid config.guest.cpu_kind, must be one of [shared performance]");
     }

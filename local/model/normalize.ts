@@ -2,6 +2,7 @@ import { badRequest, invalidArgument } from "../errors.ts";
 import { formatDuration, parseDuration } from "../durations.ts";
 import type { Check, GuestFile, MachineConfig, Mount, Service } from "./config.ts";
 import { checkGuest } from "./guest.ts";
+import { shapeOf } from "./shape.ts";
 
 const SIGNALS = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGTERM"];
 const POLICIES = ["no", "always", "on-failure"];
@@ -112,8 +113,8 @@ function checkMounts(mounts: Mount[]): void {
  */
 export function normalizeConfig(input: unknown): MachineConfig {
     if (!isObject(input)) throw badRequest("config is required");
-    const config = input as unknown as MachineConfig;
-    if (typeof config.image !== "string" || config.image === "") {
+    const config = shapeOf(input);
+    if (config.image === undefined || config.image === "") {
         throw badRequest("config.image is required");
     }
     checkStringMap(config.env, "config.env");

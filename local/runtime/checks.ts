@@ -158,9 +158,14 @@ export class Checks {
             timers.add(timer);
         };
         const run = async () => {
-            const found = await (one.check.type === "http"
-                ? probeHttp(address, one, timeout)
-                : probeTcp(address, one.port, timeout));
+            const probe =
+                one.check.type === "http"
+                    ? probeHttp(address, one, timeout)
+                    : probeTcp(address, one.port, timeout);
+            const found = await probe.catch((error: unknown) => ({
+                passing: false,
+                output: String(error).slice(0, MAX_OUTPUT),
+            }));
             // Stopped, or started anew, while the probe was under way.
             if (this.#timers.get(machine.id) !== timers) return;
             this.#record(machine, one.name, found);

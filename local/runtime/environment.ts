@@ -1,5 +1,6 @@
 import type { MachineConfig, Process } from "../model/config.ts";
 import { DEFAULT_GUEST } from "../model/config.ts";
+import { own } from "../model/own.ts";
 import type { MachineRecord } from "../model/records.ts";
 
 /** An image reference in full: `registry/repository[:tag][@digest]`. */
@@ -16,7 +17,7 @@ function processSecrets(
     if (process === undefined) return secrets;
     const chosen: Record<string, string> = process.ignore_app_secrets ? {} : { ...secrets };
     for (const one of process.secrets ?? []) {
-        const value = secrets[one.name ?? one.env_var];
+        const value = own(secrets, one.name ?? one.env_var);
         if (value !== undefined) chosen[one.env_var] = value;
     }
     return chosen;

@@ -11,8 +11,25 @@ const MANIFEST_TYPES = [
     "application/vnd.oci.image.index.v1+json",
 ].join(", ");
 
-/** Splits an image reference the way Docker does; the registry defaults to Docker Hub's. */
+/** Docker's grammar of references. Anything else would be a path of its own in Docker's API. */
+const HOST = "(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(?::[0-9]+)?";
+const PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+const REFERENCE = new RegExp(
+    `^(?:${HOST}/)?${PART}(?:/${PART})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,128})?$`,
+);
+const MAX_REFERENCE = 512;
+
+/** Docker's own registry takes no larger manifest. */
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Splits an image reference the way Docker does; the registry defaults to Docker Hub's.
+ * @throws 400 for what is no reference
+ */
 export function parseImage(image: string): ImageRef {
+    if (image.length > MAX_REFERENCE || !REFERENCE.test(image)) {
+        throw badRequest(`failed to get manifest ${image}: invalid reference format`);
+    }
     const [name = "", digest] = image.split("@", 2);
     const slash = name.indexOf("/");
     const first = slash < 0 ? "" : name.slice(0, slash);
@@ -158,7 +175,13 @@ export class Images {
                 { socketPath: this.#socket, path, headers: { accept: MANIFEST_TYPES } },
                 (answer) => {
                     const chunks: Buffer[] = [];
-                    answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+                    let size = 0;
+                    answer.on("data", (chunk: Buffer) => {
+                        size += chunk.length;
+                        chunks.push(chunk);
+                        if (size > MAX_MANIFEST_BYTES)
+                            asked.destroy(badRequest("manifest too large"));
+                    });
                     answer.on("error", reject);
                     answer.on("end", () => {
                         const digest = answer.headers["docker-content-digest"];
