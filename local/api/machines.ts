@@ -27,6 +27,7 @@ import type { Body } from "../model/validate.ts";
 import { machineBody, machinesOf, volumesOf } from "../model/wire.ts";
 import { addEvent } from "../runtime/events.ts";
 import { boundTo } from "../runtime/attachments.ts";
+import { secretValues } from "../runtime/machine-records.ts";
 import { changeApp, changeMachine, findMachine, LEASE_OWNER, leaseEnd, readApp } from "./access.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
@@ -150,6 +151,7 @@ async function create(fly: Fly, request: FastifyRequest): Promise<object> {
         config,
         image,
         privateIp: privateAddress(id),
+        pinnedSecrets: secretValues(app),
         createdAt: rfc3339(now),
         updatedAt: rfc3339(now),
         events: [],

@@ -109,7 +109,7 @@ export interface MachineRecord {
     skipSecrets: boolean;
     /** Made with `skip_launch`: stays `created` until someone starts it. */
     skipLaunch: boolean;
-    /** The app's secrets as they were when this version was made (see `secretsOnRestart`). */
+    /** The app's secrets as they were when this version was made: at its create or update (see `secretsOnRestart`). */
     pinnedSecrets?: Record<string, string>;
     /** Times (ms) of the restarts made by policy; only those of the last five minutes count. */
     restarts: number[];

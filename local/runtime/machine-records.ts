@@ -1,13 +1,18 @@
 import { rfc3339 } from "../errors.ts";
 import { ulid } from "../ids.ts";
 import type { MachineConfig } from "../model/config.ts";
-import type { ImageRef, MachineRecord } from "../model/records.ts";
+import type { AppRecord, ImageRef, MachineRecord } from "../model/records.ts";
 import type { Settings } from "../settings.ts";
 import type { Store } from "../state.ts";
 
 /** How many destroyed machines an app's records keep. */
 const KEPT_DESTROYED = 50;
 const KEPT_VERSIONS = 50;
+
+/** An app's secrets of now: name → value. */
+export function secretValues({ secrets }: AppRecord): Record<string, string> {
+    return Object.fromEntries(Object.entries(secrets).map(([name, { value }]) => [name, value]));
+}
 
 /** What is on record of machines, and of what goes with them. */
 export class MachineRecords {
@@ -41,18 +46,20 @@ export class MachineRecords {
             ...machine.versions,
         ].slice(0, KEPT_VERSIONS);
         machine.restarts = [];
-        delete machine.pinnedSecrets;
+        machine.pinnedSecrets = this.#secretsOf(machine.app);
     }
 
-    /** The app's secrets that the machine starts with: name → value. */
+    /** The secrets that the machine starts with: name → value. */
     secrets(machine: MachineRecord): Record<string, string> {
-        const app = this.#store.data.apps[machine.app];
-        const values = Object.fromEntries(
-            Object.entries(app?.secrets ?? {}).map(([name, secret]) => [name, secret.value]),
-        );
-        if (this.#settings.secretsOnRestart === "fresh") return values;
-        machine.pinnedSecrets ??= values;
+        if (this.#settings.secretsOnRestart === "fresh") return this.#secretsOf(machine.app);
+        // A record of before there was such a setting has none.
+        machine.pinnedSecrets ??= this.#secretsOf(machine.app);
         return machine.pinnedSecrets;
+    }
+
+    #secretsOf(app: string): Record<string, string> {
+        const found = this.#store.data.apps[app];
+        return found === undefined ? {} : secretValues(found);
     }
 
     /** The volume counts as bound for a while after its machine is gone. */
