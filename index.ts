@@ -10,6 +10,7 @@ import { Image } from "./components/image.ts";
 import { checkedReport } from "./components/lastCheck.ts";
 import { Revocation } from "./components/revocation.ts";
 import { Verification } from "./components/verification.ts";
+import { fileSecrets } from "./config/fileSize.ts";
 import { readSettings } from "./config/index.ts";
 
 const { settings, token, deployed } = await readSettings();
@@ -74,6 +75,7 @@ const broker = new Broker("broker", {
     clientCaPem: certificates.caPem,
     revocationPem: revocation?.listsPem,
     expiryFile: certificates.expiryFile,
+    fileSecrets: fileSecrets(settings, deployed),
 });
 
 const { port, webSocketsPort } = settings;

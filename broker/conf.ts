@@ -27,8 +27,11 @@ export interface BrokerConf {
     clientCertificates: "off" | "optional" | "required";
 }
 
-/** Where the image's entrypoint looks for the files that the machine was given. */
-export const GIVEN = "/run/appkata";
+/**
+ * Where the image's entrypoint looks for the files that the machine was given. Not in /run, where an init may
+ * mount a file system of its own over them (superfly/init-snapshot).
+ */
+export const GIVEN = "/etc/appkata";
 const KEPT = "/etc/mosquitto";
 
 /**

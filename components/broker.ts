@@ -20,22 +20,12 @@ export interface BrokerArgs {
     revocationPem: pulumi.Input<string> | undefined;
     /** When certificates end, for who watches the broker. */
     expiryFile: pulumi.Input<string>;
+    /** In how many of the app's secrets these files come. */
+    fileSecrets: number;
 }
 
-/** Where the image's entrypoint looks for each app secret. */
-const FILES = {
-    MOSQUITTO_SERVER_CERT: `${GIVEN}/server.crt`,
-    MOSQUITTO_SERVER_KEY: `${GIVEN}/server.key`,
-    MOSQUITTO_PASSWORD_FILE: `${GIVEN}/passwd`,
-    MOSQUITTO_ACL_FILE: `${GIVEN}/acl`,
-    MOSQUITTO_EXPIRY: `${GIVEN}/expiry`,
-};
-
-/** Only where clients log in with certificates. */
-const CLIENT_CA = {
-    MOSQUITTO_CLIENT_CA: `${GIVEN}/client-ca.crt`,
-    MOSQUITTO_CLIENT_CRL: `${GIVEN}/client-ca.crl`,
-};
+/** The app's secret that carries the machine's files; in more than one, each with its number. */
+const SECRET = "MOSQUITTO_FILES";
 
 /** Volume, app secrets and the one machine that runs Mosquitto. */
 export class Broker extends pulumi.ComponentResource {
@@ -56,7 +46,7 @@ export class Broker extends pulumi.ComponentResource {
         const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
 
         const byCertificate = settings.clientCertificates.mode !== "off";
-        const files = { ...FILES, ...(byCertificate && CLIENT_CA) };
+        const names = secretNames(args.fileSecrets);
 
         const volume = new Volume(
             "data",
@@ -77,18 +67,19 @@ export class Broker extends pulumi.ComponentResource {
             {
                 endpoint,
                 app,
-                values: {
-                    MOSQUITTO_SERVER_CERT: base64(args.serverChainPem),
-                    MOSQUITTO_SERVER_KEY: base64(args.serverKeyPem),
-                    MOSQUITTO_PASSWORD_FILE: base64(args.passwordFile),
-                    MOSQUITTO_ACL_FILE: base64(args.aclFile),
-                    MOSQUITTO_EXPIRY: base64(args.expiryFile),
+                files: {
+                    "server.crt": args.serverChainPem,
+                    "server.key": args.serverKeyPem,
+                    passwd: args.passwordFile,
+                    acl: args.aclFile,
+                    expiry: args.expiryFile,
                     ...(byCertificate && {
-                        MOSQUITTO_CLIENT_CA: base64(args.clientCaPem),
-                        MOSQUITTO_CLIENT_CRL: base64(args.revocationPem!),
+                        "client-ca.crt": args.clientCaPem,
+                        "client-ca.crl": args.revocationPem!,
                     }),
                 },
-                live: liveFiles(settings.machineName, owner, files),
+                names,
+                live: liveFiles(settings.machineName, owner),
             },
             parent,
         );
@@ -114,8 +105,8 @@ export class Broker extends pulumi.ComponentResource {
                     },
                     mounts: [{ volume: volume.volumeId, path: "/mosquitto/data" }],
                     files: [
-                        ...Object.entries(files).map(([secret_name, guest_path]) => ({
-                            guest_path,
+                        ...names.map((secret_name, at) => ({
+                            guest_path: `${GIVEN}/files.${twoDigits(at + 1)}`,
                             secret_name,
                         })),
                         ...confFiles(settings.broker),
@@ -152,7 +143,13 @@ export class Broker extends pulumi.ComponentResource {
     }
 }
 
-/** Fly wants a secret that becomes a file in base64. */
-function base64(text: pulumi.Input<string>): pulumi.Output<string> {
-    return pulumi.secret(pulumi.output(text).apply((t) => Buffer.from(t).toString("base64")));
+function secretNames(count: number): string[] {
+    return count === 1
+        ? [SECRET]
+        : Array.from({ length: count }, (_, at) => `${SECRET}_${twoDigits(at + 1)}`);
+}
+
+/** So that they sort as they count. */
+function twoDigits(number: number): string {
+    return String(number).padStart(2, "0");
 }

@@ -30,6 +30,8 @@ export interface Deployed {
     clientPems: Record<string, string>;
     /** Whether there is a revocation list. */
     revocation: boolean;
+    /** Whose certificates are on one, a name for each certificate. */
+    revoked: string[];
     /** How much may wait for a client on the machine that there is. */
     queues: QueueLimits | undefined;
 }
@@ -76,6 +78,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         clientIssuers: new Map(),
         clientPems: {},
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
+        revoked: [],
         queues: undefined,
     };
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
@@ -86,6 +89,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const issuerOf = (pem: string) => subjects.get(new X509Certificate(pem).issuer);
     let serverPem: string | undefined;
     for (const [urn, { type, outputs }] of Object.entries(state)) {
+        if (type === REVOCATION_LIST) {
+            const { revoked = [] } = outputs as { revoked?: { name: string }[] };
+            deployed.revoked.push(...revoked.map(({ name }) => name));
+        }
         if (type === MACHINE) deployed.queues = queueLimitsIn(outputs.config ?? {});
         const [, component, name] = RESOURCE.exec(urn) ?? [];
         if (name === undefined) continue;

@@ -7,6 +7,7 @@ import { preflight as flyPreflight } from "../providers/fly/preflight.ts";
 import { authoritiesProblem } from "./authorities.ts";
 import { readDeployed, type Deployed } from "./deployed.ts";
 import { dockerProblem } from "./docker.ts";
+import { fileSizeProblem } from "./fileSize.ts";
 import { registryProblem } from "./registry.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
@@ -23,6 +24,7 @@ export async function preflight(
     const devices = settings.users.filter(({ certificate }) => certificate).map(({ name }) => name);
     const problems = await Promise.all([
         deployed.then((before) => authoritiesProblem(before, settings.authorities, devices)),
+        deployed.then((before) => fileSizeProblem(settings, before)),
         flyPreflight({
             endpoint: settings.endpoint,
             token,

@@ -55,10 +55,10 @@ export async function loadSides(): Promise<Sides> {
         const ours = await BrokerContainer.create({
             image: await buildBroker("2.1"),
             files: {
-                "/run/appkata/server.crt": chain,
-                "/run/appkata/server.key": key,
-                "/run/appkata/passwd": `${USER.username}:${hash}\n`,
-                "/run/appkata/acl": `user ${USER.username}\ntopic readwrite #\n`,
+                "/etc/appkata/server.crt": chain,
+                "/etc/appkata/server.key": key,
+                "/etc/appkata/passwd": `${USER.username}:${hash}\n`,
+                "/etc/appkata/acl": `user ${USER.username}\ntopic readwrite #\n`,
                 ...givenConf(),
             },
         });

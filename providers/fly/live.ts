@@ -12,9 +12,9 @@ import type { WireExec, WireMachine } from "./types.ts";
 import { deadlineIn } from "./wait.ts";
 
 /**
- * Both commands get a line a file on standard input, `NAME BASE64`. They end with 0: fine; 1: refused,
- * with the reasons on standard error; 3: only a restart can take them; 126 or 127: an image that has no
- * such command, and so needs a restart. `apply` with what the machine has already does nothing.
+ * `check` and `apply` get a line a secret on standard input, `NAME VALUE`. They end with 0: fine; 1: refused,
+ * with the reasons on standard error; 3: only an update of the machine can bring them; 126 or 127: an image
+ * that has no such command, and so needs one. `apply` with what the machine has already does nothing.
  */
 export interface LiveInputs {
     /** The machine's name in the app. One of another owner is left alone. */
@@ -23,25 +23,25 @@ export interface LiveInputs {
     /** Changes nothing. */
     readonly check: readonly string[];
     readonly apply: readonly string[];
-    /** Secret → name of its file. A secret that has none here is taken by a restart alone. */
-    readonly files: Readonly<Record<string, string>>;
+    /** Tells what is in force: `NUMBER DIGEST RESTART`, the last being the number that a restart brings. */
+    readonly state: readonly string[];
 }
 
 /** What is to be changed where, and by what request. */
 export interface LiveChange<Answer> {
     readonly app: string;
     readonly live: LiveInputs;
-    /** All secrets as they will be; each is base64. */
+    /** The bundle's secrets as they will be. */
     readonly values: Readonly<Record<string, string>>;
-    /** Those that are set or removed. */
-    readonly changed: readonly string[];
+    /** Their files, of which nothing may be shown. */
+    readonly files: Readonly<Record<string, string>>;
     readonly set: () => Promise<Answer>;
 }
 
 export interface LiveResult<Answer> {
     /** Of `set`. */
     readonly answer: Answer;
-    /** A running machine has the new ones only once it is restarted. */
+    /** A machine has the new ones only once it is updated. */
     readonly restart: boolean;
     /** The secrets are set, but the running machine may not have them. */
     readonly failure?: Error;
@@ -77,12 +77,9 @@ export async function changeLive<Answer>(
             );
         }
         const answer = await set();
-        const byRestart = change.changed.filter((name) => !(name in live.files));
-        if (checked.verdict === "fine" && byRestart.length === 0) {
-            return { answer, ...(await applied(run, machine, live)) };
-        }
-        const why = byRestart.length > 0 ? byRestart.join(", ") : checked.why;
-        return { answer, ...restartOf(machine, why) };
+        return checked.verdict === "fine"
+            ? { answer, ...(await applied(run, machine, live)) }
+            : { answer, ...restartOf(machine, checked.why) };
     });
 }
 
@@ -97,8 +94,7 @@ async function applied(
         restart: false,
         failure: new Error(
             `Machine ${machine.id} "${live.machine}" ${what}\n` +
-                "  The app's secrets are the new ones, and a restart would bring them into force. " +
-                "Run `pulumi up` again: it goes on from here.",
+                "  The app's secrets are the new ones. Run `pulumi up` again: it goes on from here.",
         ),
     });
     try {
@@ -119,8 +115,44 @@ async function applied(
 }
 
 function restartOf(machine: WireMachine, why: string) {
-    console.log(`machine ${machine.id}: takes the changed secrets by a restart (${why})`);
+    console.log(`machine ${machine.id}: takes the changed files by an update (${why})`);
     return { restart: true };
+}
+
+/** What a machine has in force. */
+export interface InForce {
+    /** Of the bundle. */
+    readonly number: number;
+    /** Of its files, as `digestOf` makes it. */
+    readonly digest: string;
+    /** Of the bundle that a restart brings. */
+    readonly restart: number;
+}
+
+/** @returns undefined where no machine of ours runs, or it cannot tell */
+export async function inForce(
+    client: FlyClient,
+    app: string,
+    live: LiveInputs,
+): Promise<InForce | undefined> {
+    const machine = await runningMachine(client, app, live);
+    if (!machine) {
+        return undefined;
+    }
+    try {
+        const answer = await exec(client, { app, machine, command: live.state });
+        const [, number, digest, restart] =
+            /^(\d+) ([0-9a-f]{64}) (\d+)$/.exec(answer.stdout?.trim() ?? "") ?? [];
+        return digest === undefined
+            ? undefined
+            : { number: Number(number), digest, restart: Number(restart) };
+    } catch (error) {
+        if (error instanceof FlyError) {
+            console.log(`machine ${machine.id}: cannot be asked for its files (${error.message})`);
+            return undefined;
+        }
+        throw error;
+    }
 }
 
 /** Ours, and such that a command can be run in it. */
@@ -146,30 +178,20 @@ interface Outcome {
     readonly reasons: string;
 }
 
-/**
- * Sent again after an answer that was lost: a check changes nothing, and what was applied once is
- * applied already. The lease keeps another run out where Fly asks it of commands too; its own client
- * sends none with them (superfly/fly-go, `Exec`).
- */
 async function runIn<Answer>(
     client: FlyClient,
-    { app, live, values }: LiveChange<Answer>,
+    { app, values, files }: LiveChange<Answer>,
     machine: WireMachine,
     command: readonly string[],
     nonce: string,
 ): Promise<Outcome> {
-    const given = Object.entries(live.files).filter(([secret]) => secret in values);
-    const lines = given.map(([secret, file]) => `${file} ${values[secret] ?? ""}\n`);
-    const secrets = secretsIn(Object.values(values));
+    const stdin = Object.entries(values)
+        .map(([name, value]) => `${name} ${value}\n`)
+        .join("");
+    const secrets = [...Object.values(values), ...secretsIn(files)];
     let answer: WireExec;
     try {
-        answer = await client.post<WireExec>(["apps", app, "machines", machine.id, "exec"], {
-            body: { command, stdin: lines.join(""), timeout: COMMAND_S },
-            nonce,
-            safe: true,
-            deadlineMs: ANSWER_WITHIN_MS,
-            secrets,
-        });
+        answer = await exec(client, { app, machine, command, stdin, nonce, secrets });
     } catch (error) {
         if (isGone(error) || (error instanceof FlyError && isNotStarted(error))) {
             return outcome("restart", "it has stopped meanwhile");
@@ -195,6 +217,33 @@ async function runIn<Answer>(
     };
 }
 
+interface Exec {
+    readonly app: string;
+    readonly machine: WireMachine;
+    readonly command: readonly string[];
+    readonly stdin?: string;
+    readonly nonce?: string;
+    readonly secrets?: readonly string[];
+}
+
+/**
+ * Sent again after an answer that was lost: a check changes nothing, and what was applied once is
+ * applied already. The lease keeps another run out where Fly asks it of commands too; its own client
+ * sends none with them (superfly/fly-go, `Exec`).
+ */
+async function exec(
+    client: FlyClient,
+    { app, machine, command, stdin, nonce, secrets }: Exec,
+): Promise<WireExec> {
+    return await client.post<WireExec>(["apps", app, "machines", machine.id, "exec"], {
+        body: { command, ...(stdin !== undefined && { stdin }), timeout: COMMAND_S },
+        ...(nonce !== undefined && { nonce }),
+        ...(secrets !== undefined && { secrets }),
+        safe: true,
+        deadlineMs: ANSWER_WITHIN_MS,
+    });
+}
+
 const RESTART_NEEDED = 3;
 
 function outcome(verdict: Outcome["verdict"], why: string, exit = ""): Outcome {
@@ -216,12 +265,9 @@ function linesOf(text: string): string[] {
 /** Shorter words of a file are names and numbers, without which nobody understands what is said of it. */
 const MIN_WORD = 32;
 
-/** The values as they are sent, and what is in their files: hashes, and the lines of keys. */
-function secretsIn(values: readonly string[]): string[] {
-    return values.flatMap((value) => {
-        const words = Buffer.from(value, "base64")
-            .toString()
-            .split(/[\s:]+/);
-        return [value, ...words.filter((word) => word.length >= MIN_WORD)];
-    });
+/** What is in the files: hashes, and the lines of keys. */
+function secretsIn(files: Readonly<Record<string, string>>): string[] {
+    return Object.values(files).flatMap((text) =>
+        text.split(/[\s:]+/).filter((word) => word.length >= MIN_WORD),
+    );
 }

@@ -73,7 +73,7 @@ export class Volume extends DynamicResource {
     }
 }
 
-/** Some of the app's secrets: those named here, and no others. */
+/** Files that a machine gets by some of the app's secrets: those named here, and no others. */
 export class Secrets extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     /** For a machine's `newestSecretsVersion`. */
@@ -87,11 +87,13 @@ export class Secrets extends DynamicResource {
         const props = {
             version: undefined,
             restartVersion: undefined,
+            number: undefined,
+            digest: undefined,
             digests: undefined,
             fingerprints: undefined,
             salt: undefined,
             ...args,
-            values: pulumi.secret(args.values),
+            files: pulumi.secret(args.files),
         };
         const secretOutputs = { additionalSecretOutputs: ["fingerprints", "salt"] };
         super("fly", "Secrets", name, props, pulumi.mergeOptions(opts, secretOutputs));

@@ -1,6 +1,7 @@
-/** What the state has of secrets: of each value a keyed hash, by which a change is seen. */
+/** What the state has of secrets: of each file a keyed hash, by which a change is seen. */
 import { createHmac, randomBytes } from "node:crypto";
 import { isUnknown, sameValue, toState, type WithProvider } from "../provider.ts";
+import { digestOf } from "./bundle.ts";
 import type { SecretsInputs, SecretsOutputs } from "./secrets-inputs.ts";
 import type { WireSecret } from "./types.ts";
 
@@ -12,20 +13,30 @@ export interface WireSecrets {
 }
 
 /**
- * State of a version that kept less. Without hashes no value is known, and all are set again. Before
- * `restartVersion` every change was a restart: what runs was started with that version.
+ * State of a version that kept less. Without hashes no file is known, and all are set again. A version without
+ * `number` had a secret for each file, with the hash under the secret's name. Before `restartVersion` every
+ * change was a restart: what runs was started with that version.
  */
 export function complete(state: SecretsOutputs): SecretsOutputs {
-    const { version, digests, fingerprints, salt }: Partial<SecretsOutputs> = state;
-    const { restartVersion = version ?? 0 }: Partial<SecretsOutputs> = state;
-    const whole = version !== undefined && digests && fingerprints && salt !== undefined;
+    const { version, digests, fingerprints, salt, number, digest }: Partial<SecretsOutputs> = state;
+    const { restartVersion = version ?? 0, names = [] }: Partial<SecretsOutputs> = state;
+    const whole =
+        version !== undefined &&
+        number !== undefined &&
+        digest !== undefined &&
+        digests &&
+        fingerprints &&
+        salt !== undefined;
     return whole
-        ? { ...state, restartVersion }
+        ? { ...state, restartVersion, names }
         : {
               ...state,
-              version: 0,
+              names,
+              version: version ?? 0,
               restartVersion,
-              digests: { ...fingerprints, ...digests },
+              number: number ?? 0,
+              digest: digest ?? "",
+              digests: { ...(number === undefined && fingerprints), ...digests },
               fingerprints: {},
               salt: newSalt(),
           };
@@ -35,45 +46,54 @@ export function newSalt(): string {
     return randomBytes(16).toString("base64");
 }
 
-export function valuesDiffer(olds: SecretsOutputs, news: SecretsInputs): boolean {
-    if (isUnknown(news.values) || Object.values(news.values).some(isUnknown)) {
+export function filesDiffer(olds: SecretsOutputs, news: SecretsInputs): boolean {
+    if (isUnknown(news.files) || Object.values(news.files).some(isUnknown)) {
         return true;
     }
-    const wanted = Object.fromEntries(
-        Object.entries(news.values).map(([name, value]) => [name, fingerprint(olds.salt, value)]),
-    );
-    const left = Object.keys(olds.digests).some((name) => !(name in wanted));
-    return left || !sameValue(wanted, olds.fingerprints);
+    return !sameValue(fingerprints(olds.salt, news.files), olds.fingerprints);
 }
 
-export function fingerprint(salt: string, value: string): string {
+function fingerprints(salt: string, files: Record<string, string>): Record<string, string> {
+    return Object.fromEntries(
+        Object.entries(files).map(([name, text]) => [name, fingerprint(salt, text)]),
+    );
+}
+
+function fingerprint(salt: string, value: string): string {
     return createHmac("sha256", Buffer.from(salt, "base64")).update(value).digest("base64");
 }
 
-/**
- * Fly lists all secrets of the app, or only those of the request: older digests fill in.
- * @param restartVersion left out: a machine must be restarted
- */
+export interface Set {
+    readonly answer: WireSecrets;
+    readonly number: number;
+    /** Left out: a machine must be updated. */
+    readonly restartVersion?: number | undefined;
+    /** Secrets that are no longer named, and stay for now. */
+    readonly left: readonly string[];
+}
+
+/** Fly lists all secrets of the app, or only those of the request: older digests fill in. */
 export function toOutputs(
     inputs: WithProvider<SecretsInputs>,
     olds: Pick<SecretsOutputs, "salt" | "digests">,
-    answer: WireSecrets,
-    restartVersion?: number,
+    { answer, number, restartVersion, left }: Set,
 ): SecretsOutputs {
-    const { values, ...rest } = inputs;
+    const { files, ...rest } = inputs;
     const digests = new Map((answer.secrets ?? []).map(({ name, digest }) => [name, digest]));
-    const names = Object.keys(values);
     const version = answer.version ?? answer.Version ?? 0;
     return toState({
         ...rest,
         version,
         restartVersion: restartVersion ?? version,
+        number,
+        digest: digestOf(files),
         digests: Object.fromEntries(
-            names.map((name) => [name, digests.get(name) ?? olds.digests[name] ?? ""]),
+            [...inputs.names, ...left].map((name) => [
+                name,
+                digests.get(name) ?? olds.digests[name] ?? "",
+            ]),
         ),
-        fingerprints: Object.fromEntries(
-            names.map((name) => [name, fingerprint(olds.salt, values[name] ?? "")]),
-        ),
+        fingerprints: fingerprints(olds.salt, files),
         salt: olds.salt,
     });
 }

@@ -1,4 +1,7 @@
-/** An app's secrets. Fly gives a machine those that are there when it starts or is updated. */
+/**
+ * Files that a machine gets by its app's secrets. Fly gives a machine those that are there when it is made or
+ * updated; a restart brings no newer ones.
+ */
 import {
     diffProperties,
     failuresOf,
@@ -7,19 +10,14 @@ import {
     toState,
     type Provider,
 } from "../provider.ts";
+import { MAX_VALUE_BYTES, packBundle, sizeProblem, splitBundle } from "./bundle.ts";
 import { flyClient } from "./client.ts";
 import { isGone } from "./errors.ts";
-import { changeLive, type LiveInputs } from "./live.ts";
+import { changeLive, inForce } from "./live.ts";
 import { SECRETS_RULES, type SecretsInputs, type SecretsOutputs } from "./secrets-inputs.ts";
-import {
-    complete,
-    fingerprint,
-    newSalt,
-    toOutputs,
-    valuesDiffer,
-    type WireSecrets,
-} from "./secrets-state.ts";
+import { complete, filesDiffer, newSalt, toOutputs, type WireSecrets } from "./secrets-state.ts";
 import { configure } from "./token.ts";
+import type { WireMachine } from "./types.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** A word on a line of its own. */
@@ -29,44 +27,62 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     configure,
 
     check(_olds, news) {
-        const names = isUnknown(news.values) ? [] : Object.keys(news.values);
+        const names = isUnknown(news.names) ? [] : news.names;
+        const files = isUnknown(news.files) ? [] : Object.entries(news.files);
         const wrong = names.filter((name) => !NAME.test(name));
-        const notText = names.filter((name) => typeof news.values[name] !== "string");
+        const misnamed = files.map(([name]) => name).filter((name) => !FILE.test(name));
+        const notText = files.filter(([, text]) => typeof text !== "string").map(([name]) => name);
+        const known = files.length > 0 && !files.some(([, text]) => isUnknown(text));
         const failures = failuresOf([
             [
-                "values",
+                "names",
                 wrong.length > 0
                     ? `${wrong.join(", ")}: a secret's name is letters, digits and underscores, and does not start with a digit`
                     : undefined,
             ],
-            ["values", notText.length > 0 ? `${notText.join(", ")}: not a string` : undefined],
+            [
+                "names",
+                names.length > 0 || isUnknown(news.names) ? undefined : "files need a secret",
+            ],
+            [
+                "files",
+                misnamed.length > 0
+                    ? `${misnamed.join(", ")}: a file's name is letters, digits, dots, underscores and hyphens`
+                    : undefined,
+            ],
+            ["files", notText.length > 0 ? `${notText.join(", ")}: not a string` : undefined],
+            [
+                "files",
+                known && notText.length === 0 && names.length > 0
+                    ? sizeProblem(valuesOf(news, Date.now()))
+                    : undefined,
+            ],
             ["app", news.app ? undefined : "secrets need an app"],
-            ["live", liveProblem(news.live)],
         ]);
         return Promise.resolve({ inputs: news, failures });
     },
 
     diff(_id, state, news) {
         const olds = complete(state);
-        const { changed, replaces } = diffProperties<Omit<SecretsInputs, "values">>(
+        const { changed, replaces } = diffProperties<Omit<SecretsInputs, "files">>(
             olds,
             news,
             SECRETS_RULES,
         );
         return Promise.resolve({
             changes:
-                changed.length > 0 ||
-                valuesDiffer(olds, news) ||
-                state.restartVersion === undefined,
+                changed.length > 0 || filesDiffer(olds, news) || state.restartVersion === undefined,
             replaces,
             deleteBeforeReplace: replaces.length === 0,
         });
     },
 
     async create(inputs) {
-        const answer = await setSecrets(inputs, inputs.values);
+        const number = Date.now();
+        const answer = await setSecrets(inputs, valuesOf(inputs, number));
         const olds = { salt: newSalt(), digests: {} };
-        return { id: `${inputs.app}/secrets`, outs: toOutputs(inputs, olds, answer) };
+        const outs = toOutputs(inputs, olds, { answer, number, left: [] });
+        return { id: `${inputs.app}/secrets`, outs };
     },
 
     async read(id, props) {
@@ -87,15 +103,15 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
             throw error;
         }
         const present = new Map((found.secrets ?? []).map(({ name, digest }) => [name, digest]));
-        const { digests, fingerprints } = complete(props);
-        const names = Object.keys({ ...digests, ...fingerprints });
+        const olds = complete(props);
+        const { digests } = olds;
+        const names = Object.keys(digests);
         if (names.length > 0 && !names.some((name) => present.has(name))) {
             return {};
         }
-        // What someone changed or removed loses its fingerprint, and so differs from any value.
-        const kept = names.filter(
-            (name) => name in fingerprints && present.get(name) === digests[name],
-        );
+        // What someone changed or removed leaves no fingerprint, and so differs from any file.
+        const asSet = olds.names.every((name) => present.get(name) === digests[name]);
+        const asWanted = asSet && (await isInForce(props));
         return {
             id,
             props: toState({
@@ -106,43 +122,47 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
                         return digest === undefined ? [] : [[name, digest]];
                     }),
                 ),
-                fingerprints: Object.fromEntries(
-                    kept.map((name) => [name, fingerprints[name] ?? ""]),
-                ),
+                fingerprints: asWanted ? (props.fingerprints ?? {}) : {},
             }),
         };
     },
 
     async update(id, state, news) {
         const olds = complete(state);
-        const moved = olds.endpoint !== news.endpoint;
-        const values: Record<string, string | null> = {};
-        for (const name of Object.keys({ ...olds.digests, ...olds.fingerprints })) {
-            if (!(name in news.values)) {
-                values[name] = null;
-            }
+        const { endpoint, app, names, live } = news;
+        const same =
+            olds.endpoint === endpoint &&
+            names.every((name) => name in olds.digests) &&
+            !filesDiffer(olds, news);
+        if (same) {
+            return { outs: { ...olds, endpoint, app, names, ...(live && { live }) } };
         }
-        for (const [name, value] of Object.entries(news.values)) {
-            if (moved || olds.fingerprints[name] !== fingerprint(olds.salt, value)) {
-                values[name] = value;
-            }
+        const number = Math.max(olds.number + 1, Date.now());
+        const values = valuesOf(news, number);
+        const problem = sizeProblem(values);
+        if (problem !== undefined) {
+            throw new Error(`${problem}. Nothing was changed.`);
         }
-        if (Object.keys(values).length === 0) {
-            const { endpoint, app, live } = news;
-            return { outs: { ...olds, endpoint, app, ...(live && { live }) } };
+        const unnamed = Object.keys(olds.digests).filter((name) => !names.includes(name));
+        const left = await stillNeeded(news, unnamed);
+        const removed = unnamed.filter((name) => !left.includes(name));
+        const set = () =>
+            setSecrets(news, {
+                ...Object.fromEntries(removed.map((name) => [name, null])),
+                ...values,
+            });
+        if (!live) {
+            return { outs: toOutputs(news, olds, { answer: await set(), number, left }) };
         }
-        const set = () => setSecrets(news, values);
-        if (!news.live) {
-            return { outs: toOutputs(news, olds, await set()) };
-        }
-        const { answer, restart, failure } = await changeLive(flyClient(news.endpoint), {
-            app: news.app,
-            live: news.live,
-            values: news.values,
-            changed: Object.keys(values),
+        const { answer, restart, failure } = await changeLive(flyClient(endpoint), {
+            app,
+            live,
+            values,
+            files: news.files,
             set,
         });
-        const outs = toOutputs(news, olds, answer, restart ? undefined : olds.restartVersion);
+        const restartVersion = restart ? undefined : olds.restartVersion;
+        const outs = toOutputs(news, olds, { answer, number, restartVersion, left });
         if (failure) {
             // Without fingerprints the next `up` sets and applies all of them, whatever they are by then.
             const unsure: SecretsOutputs = { ...outs, fingerprints: {} };
@@ -152,7 +172,7 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     },
 
     async delete(_id, props) {
-        const names = Object.keys({ ...props.digests, ...props.fingerprints });
+        const names = Object.keys(complete(props).digests);
         if (names.length === 0) {
             return;
         }
@@ -166,14 +186,46 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     },
 };
 
-function liveProblem(live: LiveInputs | undefined): string | undefined {
-    if (live === undefined || isUnknown(live) || isUnknown(live.files)) {
-        return undefined;
+function valuesOf({ app, files, names }: SecretsInputs, number: number): Record<string, string> {
+    return splitBundle(packBundle({ number, app, files }), names);
+}
+
+/** Whether the running machine has what was set last, and keeps it over a restart; true where it cannot tell. */
+async function isInForce(props: SecretsOutputs): Promise<boolean> {
+    const { endpoint, app, live, number, digest }: Partial<SecretsOutputs> = props;
+    if (!live?.state || number === undefined || digest === undefined) {
+        return true;
     }
-    const wrong = Object.values(live.files).filter((file) => !isUnknown(file) && !FILE.test(file));
-    return wrong.length > 0
-        ? `${wrong.join(", ")}: a file's name is letters, digits, dots, underscores and hyphens`
-        : undefined;
+    const found = await inForce(flyClient(endpoint), app, live);
+    if (!found) {
+        return true;
+    }
+    const same = found.number === number && found.digest === digest && found.restart === number;
+    if (!same) {
+        console.log(`machine "${live.machine}": has other files than it was given last`);
+    }
+    return same;
+}
+
+/**
+ * Secrets that a machine's configuration names: without one of them it could not start until it is updated.
+ * One that is too large for that is in the way of every start.
+ */
+async function stillNeeded(
+    { endpoint, app, files }: SecretsInputs,
+    unnamed: readonly string[],
+): Promise<string[]> {
+    const large = Object.values(files).some((text) => text.length > MAX_VALUE_BYTES * 0.75);
+    if (unnamed.length === 0 || large) {
+        return [];
+    }
+    const machines = await flyClient(endpoint).get<WireMachine[]>(["apps", app, "machines"]);
+    const needed = new Set(
+        machines.flatMap(({ config }) =>
+            (config?.files ?? []).map(({ secret_name: name }) => name),
+        ),
+    );
+    return unnamed.filter((name) => needed.has(name));
 }
 
 /** Setting the same values twice does no harm, so the request may be repeated. */

@@ -168,8 +168,8 @@ max_connections 10
                 Buffer.from(raw_value, "base64").toString(),
             ]),
             [
-                ["/run/appkata/mosquitto-2.1.conf", renderConf("2.1", CONF)],
-                ["/run/appkata/mosquitto-2.0.conf", renderConf("2.0", CONF)],
+                ["/etc/appkata/mosquitto-2.1.conf", renderConf("2.1", CONF)],
+                ["/etc/appkata/mosquitto-2.0.conf", renderConf("2.0", CONF)],
             ],
         );
     });

@@ -1,20 +1,32 @@
 // core
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { SERIES } from "../../broker/conf.ts";
+import { digestOf, splitBundle } from "../../providers/fly/bundle.ts";
 import { collect, logInTo } from "../support/brokerClient.ts";
 import { givenConf, passwordLine } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { BrokerContainer, buildBroker, newBundle } from "../support/brokerContainer.ts";
+import { secretLine } from "../support/brokerFixture.ts";
 import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { until } from "../support/until.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
 
+const APPLIED: Ended = { code: 0, stdout: "applied\n", stderr: "" };
+
 interface Ended {
     code: number | null;
     stdout: string;
     stderr: string;
+}
+
+/** A user's line whose hash is no password's. */
+function lineOf(user: string): string {
+    const [salt, hash] = [12, 64].map((bytes) => randomBytes(bytes).toString("base64"));
+    return `${user}:$7$1000$${salt}$${hash}\n`;
 }
 
 for (const series of SERIES) {
@@ -37,7 +49,7 @@ for (const series of SERIES) {
                 acl: "user ada\ntopic readwrite #\nuser bob\ntopic readwrite #\n",
             };
             const given = Object.entries(files).map(([name, text]) => [
-                `/run/appkata/${name}`,
+                `/etc/appkata/${name}`,
                 text,
             ]);
             broker = await BrokerContainer.create({
@@ -55,6 +67,13 @@ for (const series of SERIES) {
             assert.equal(await broker.exec("find", "/etc/mosquitto", "-name", ".*"), "");
             assert.equal(await broker.exec("find", "/run", "-name", "broker-files*"), "");
         });
+
+        const version = () => broker.exec("cat", "/etc/mosquitto/version");
+
+        /** Lines of an installed file. */
+        async function inForce(name: string): Promise<number> {
+            return Number(await broker.exec("sh", "-c", `wc -l </etc/mosquitto/${name}`));
+        }
 
         /** PIDs of every process in the machine that is a broker. */
         async function brokers(): Promise<string[]> {
@@ -74,14 +93,8 @@ for (const series of SERIES) {
             });
         }
 
-        function lines(given: Record<string, string>): string {
-            return Object.entries(given)
-                .map(([name, text]) => `${name} ${Buffer.from(text).toString("base64")}\n`)
-                .join("");
-        }
-
-        const check = (given: Record<string, string>) => run("check", lines(given));
-        const apply = (given: Record<string, string>) => run("apply", lines(given));
+        const check = (given: Record<string, string>) => run("check", secretLine(given));
+        const apply = (given: Record<string, string>) => run("apply", secretLine(given));
 
         async function installed(): Promise<string> {
             return broker.exec(
@@ -105,7 +118,7 @@ for (const series of SERIES) {
             let closed = 0;
             ada.on("close", () => closed++);
             files.passwd += passwordLine(BOB.username, BOB.password);
-            assert.deepEqual(await apply(files), { code: 0, stdout: "applied\n", stderr: "" });
+            assert.deepEqual(await apply(files), APPLIED);
             const bob = await logInSoon(BOB);
             const received = collect(ada, 1);
             await ada.subscribeAsync("a", { qos: 1 });
@@ -128,15 +141,37 @@ for (const series of SERIES) {
             }
         }
 
-        it("says unchanged when they are, and sends no signal", async () => {
+        it("says unchanged when the same are applied again, and sends no signal", async () => {
+            const line = secretLine(files);
+            const before = (await broker.log()).length;
+            assert.deepEqual(await run("apply", line), APPLIED);
+            const since = async () => (await broker.log()).slice(before);
+            await until("it is taken", async () => /Reloading config/.test(await since()));
             const log = await broker.log();
-            assert.deepEqual(await apply(files), { code: 0, stdout: "unchanged\n", stderr: "" });
+            assert.deepEqual(await run("apply", line), { ...APPLIED, stdout: "unchanged\n" });
             assert.equal((await broker.log()).slice(log.length), "");
+        });
+
+        it("tells what is in force, and what a restart brings", async () => {
+            await apply(files);
+            const number = Number((await version()).split(" ")[0]);
+            const digest = digestOf(files);
+            const stdout = `${number} ${digest} ${number}\n`;
+            assert.deepEqual(await run("state", ""), { code: 0, stdout, stderr: "" });
+            const aside = ["/mosquitto/data/.files/bundle", "/run/aside"];
+            await broker.exec("mv", ...aside);
+            const without = (await run("state", "")).stdout.split(" ");
+            assert.ok(Number(without[2]) < number);
+            await broker.exec("mv", ...aside.toReversed());
+            await broker.exec("sh", "-c", "echo 'topic read x' >>/etc/mosquitto/acl");
+            assert.notEqual((await run("state", "")).stdout.split(" ")[1], digest);
+            await apply(files);
+            assert.match((await run("state", "")).stdout, new RegExp(digest));
         });
 
         it("takes one file alone", async () => {
             const expiry = "server 1800000000\nca-1 1900000000\nca-12 2000000000\n";
-            assert.deepEqual(await apply({ expiry }), { code: 0, stdout: "applied\n", stderr: "" });
+            assert.deepEqual(await apply({ expiry }), APPLIED);
             assert.equal(await broker.exec("cat", "/etc/mosquitto/expiry"), expiry);
             const stat = ["stat", "-c", "%a %U:%G", "/etc/mosquitto/expiry"];
             assert.equal(await broker.exec(...stat), "600 mosquitto:mosquitto\n");
@@ -145,7 +180,7 @@ for (const series of SERIES) {
         it("takes a renewed certificate for new connections", async () => {
             const renewed = await issue(authority, [HOSTNAME, "mqtt.example.com"]);
             const pair = { "server.crt": renewed.chain, "server.key": renewed.key };
-            assert.deepEqual(await apply(pair), { code: 0, stdout: "applied\n", stderr: "" });
+            assert.deepEqual(await apply(pair), APPLIED);
             Object.assign(files, pair);
             const ada = await logInSoon({ ...ADA, servername: "mqtt.example.com" });
             await ada.endAsync();
@@ -166,7 +201,7 @@ for (const series of SERIES) {
             async function refused(given: Record<string, string>, reason: RegExp): Promise<void> {
                 const before = await installed();
                 for (const what of ["check", "apply"]) {
-                    const ended = await run(what, lines(given));
+                    const ended = await run(what, secretLine(given));
                     assert.equal(ended.code, 1, ended.stderr);
                     assert.equal(ended.stdout, "");
                     assert.match(ended.stderr, reason);
@@ -205,12 +240,42 @@ for (const series of SERIES) {
                 await refused({ passwd: files.passwd + twice }, /a user is there twice: bob\n/);
             });
 
-            it("what is no file, or none", async () => {
-                await refused({ passwd: "" }, /passwd is empty/);
-                await refused({}, /no file is given/);
-                const ended = await run("check", "passwd %%%\n");
+            it("what is no bundle, or none", async () => {
+                await refused({ passwd: "" }, /passwd: not NAME/);
+                for (const [stdin, reason] of [
+                    ["", /no file is given/],
+                    ["MOSQUITTO_FILES %%%\n", /not a secret's name and its value .* in line 1\n/],
+                    ["A eA==\nfiles.01 eA==\n", /not a secret's name and its value .* in line 2\n/],
+                ] as const) {
+                    const ended = await run("check", stdin);
+                    assert.equal(ended.code, 1);
+                    assert.match(ended.stderr, reason);
+                }
+            });
+
+            it("secrets with which no program can be started, and takes the largest that one can", async () => {
+                const passwd = Array.from({ length: 1500 }, (_, i) => lineOf(`user-${i}`)).join("");
+                const bundle = newBundle({ ...files, passwd: files.passwd + passwd });
+                const asOne = `MOSQUITTO_FILES ${bundle.toString("base64")}\n`;
+                assert.ok(asOne.length > 131_072);
+                const ended = await run("apply", asOne);
                 assert.equal(ended.code, 1);
-                assert.match(ended.stderr, /passwd is not base64/);
+                assert.match(ended.stderr, /no program can be started with \d{6} bytes of secrets/);
+                const names = Array.from({ length: 16 }, (_, i) => `MOSQUITTO_FILES_${i + 10}`);
+                const parts = Object.entries(splitBundle(bundle, names));
+                const lines = parts.map(([name, value]) => `${name} ${value}\n`);
+                assert.deepEqual(await run("apply", lines.join("")), APPLIED);
+                assert.equal(await inForce("passwd"), 1500 + files.passwd!.split("\n").length);
+                // What counts is all of them together, too.
+                const full = Array.from(
+                    { length: 17 },
+                    (_, i) => `MOSQUITTO_FILES_${i + 10} ${"A".repeat(130_000)}\n`,
+                );
+                assert.match(
+                    (await run("check", full.join(""))).stderr,
+                    /no program can be started/,
+                );
+                await apply(files);
             });
         });
 
@@ -219,7 +284,7 @@ for (const series of SERIES) {
             for (const name of ["mosquitto.conf", "../passwd"]) {
                 const ended = await apply({ ...files, [name]: "x" });
                 assert.equal(ended.code, 3);
-                assert.match(ended.stderr, /this image knows no file /);
+                assert.match(ended.stderr, /has a file that this image does not know/);
             }
             assert.equal(await installed(), before);
         });
@@ -232,7 +297,7 @@ for (const series of SERIES) {
                 ),
             );
             for (const ended of all) {
-                assert.deepEqual(ended, { code: 0, stdout: "applied\n", stderr: "" });
+                assert.deepEqual(ended, APPLIED);
             }
         });
 
@@ -241,14 +306,14 @@ for (const series of SERIES) {
                 "mkdir -p /etc/mosquitto/.staged/certs && echo x >/etc/mosquitto/.staged/passwd &&" +
                 " ln -s 99999 /run/broker-files.lock";
             await broker.exec("sh", "-c", left);
-            assert.deepEqual(await apply(files), { code: 0, stdout: "unchanged\n", stderr: "" });
+            assert.deepEqual(await apply(files), APPLIED);
         });
 
         it("finishes a change that was cut off while the files were moved", async () => {
             const expiry = "server 1700000000\n";
             const half = `mkdir -p /etc/mosquitto/.committed && printf '${expiry}' >/etc/mosquitto/.committed/expiry`;
             await broker.exec("sh", "-c", half);
-            assert.deepEqual(await apply(files), { code: 0, stdout: "unchanged\n", stderr: "" });
+            assert.deepEqual(await apply({ acl: files.acl! }), APPLIED);
             assert.equal(await broker.exec("cat", "/etc/mosquitto/expiry"), expiry);
         });
 

@@ -114,7 +114,7 @@ for (const series of SERIES) {
 
         it("that is healthy stays when the start fails for another reason", async () => {
             const sum = await onData("md5sum <$f");
-            const name = `/run/appkata/mosquitto-${series}.conf`;
+            const name = `/etc/appkata/mosquitto-${series}.conf`;
             broker = await start({ [name]: `${files[name]}nonsense true\n` });
             assert.notEqual(await broker.exitCode(), 0);
             assert.equal(await onData("md5sum <$f; ls | grep unreadable || true"), sum);

@@ -55,7 +55,7 @@ for (const series of SERIES) {
         it("gives the injected files to the broker alone and removes the originals", async () => {
             const broker = await fixture.start();
             const listed = await broker.exec(
-                ...["find", "/etc/mosquitto", "/run/appkata", "/mosquitto/data"],
+                ...["find", "/etc/mosquitto", "/etc/appkata", "/mosquitto/data"],
                 ...["-exec", "stat", "-c", "%a %U:%G %n", "{}", "+"],
             );
             const owners = new Map(
@@ -72,7 +72,7 @@ for (const series of SERIES) {
             assert.equal(owners.get("/etc/mosquitto/mosquitto.conf"), "644 root:root");
             assert.equal(owners.get("/mosquitto/data"), "700 mosquitto:mosquitto");
             for (const [name, owner] of owners) {
-                assert.ok(!name.startsWith("/run/appkata/"), name);
+                assert.ok(!name.startsWith("/etc/appkata/"), name);
                 if (name.startsWith("/mosquitto/data/")) {
                     assert.equal(owner, "600 mosquitto:mosquitto", name);
                 }

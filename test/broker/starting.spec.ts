@@ -72,7 +72,7 @@ for (const series of SERIES) {
                 const broker = await fixture.start();
                 await broker.stop();
                 const renewed = "new password";
-                const changed = { "/run/appkata/passwd": passwordLine(ADA.username, renewed) };
+                const changed = { "/etc/appkata/passwd": passwordLine(ADA.username, renewed) };
                 await broker.put(changed);
                 await broker.start();
                 const client = await logInTo(broker, fixture.authority, {
@@ -87,7 +87,7 @@ for (const series of SERIES) {
                 `mosquitto-${series}.conf`,
             ]) {
                 it(`fails naming ${name} when it is missing or empty`, async () => {
-                    const file = `/run/appkata/${name}`;
+                    const file = `/etc/appkata/${name}`;
                     const missing = { ...fixture.files };
                     delete missing[file];
                     const without = await fixture.start({ files: missing });

@@ -34,7 +34,7 @@ describe("reconnect storm on a machine of 256 MB", function () {
             memoryMb: 256,
             files: {
                 ...(await filesForAda(authority)),
-                "/run/appkata/passwd": passwordLine(ADA.username, ADA.password, ITERATIONS),
+                "/etc/appkata/passwd": passwordLine(ADA.username, ADA.password, ITERATIONS),
             },
         });
         await broker.start();

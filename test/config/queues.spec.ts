@@ -10,7 +10,7 @@ const TYPE = "pulumi-nodejs:dynamic/fly:Machine";
 /** What the state has of a machine with these settings. */
 function deployedWith(raw: Record<string, string>, files?: object[]) {
     const { broker } = parseSettings({ users, ...raw }, "test");
-    const secret = { guest_path: "/run/appkata/passwd", secret_name: "MOSQUITTO_PASSWORD_FILE" };
+    const secret = { guest_path: "/etc/appkata/passwd", secret_name: "MOSQUITTO_PASSWORD_FILE" };
     const config = { files: files ?? [secret, ...confFiles(broker)] };
     const urn = `urn:pulumi:dev::p::appkata-mqtt:index:Broker$${TYPE}::mosquitto`;
     return deployedFrom({ [urn]: { type: TYPE, outputs: { config } } }, new Date());
@@ -51,7 +51,7 @@ describe("lower limits of what waits for a client", () => {
         const settings = parseSettings({ users, maxQueuedMessages: "10" }, "test");
         assert.deepEqual(queueWarnings(deployedFrom({}, new Date()), settings), []);
         const raw_value = Buffer.from("max_queued_messages 5").toString("base64");
-        for (const files of [[], [{ guest_path: "/run/appkata/mosquitto-2.1.conf", raw_value }]]) {
+        for (const files of [[], [{ guest_path: "/etc/appkata/mosquitto-2.1.conf", raw_value }]]) {
             assert.deepEqual(warnings({}, { maxQueuedMessages: "1" }, files), []);
         }
     });

@@ -157,13 +157,13 @@ describe("drift that a refresh shows and an up takes back", function () {
         });
         await byHand("DELETE", `/ip_assignments/${outputs.address}`);
         const theirs = Buffer.from("someone:x\n").toString("base64");
-        await byHand("POST", "/secrets", { values: { MOSQUITTO_PASSWORD_FILE: theirs } });
+        await byHand("POST", "/secrets", { values: { MOSQUITTO_FILES: theirs } });
         await refreshShows(
             /\+ THEIRS: "1"/,
             /~ memory_mb: 256 => 512/,
             /- port: 10000/,
             new RegExp(`- address : "${outputs.address}"`),
-            /~ MOSQUITTO_PASSWORD_FILE: "\w+" => "\w+"/,
+            /~ MOSQUITTO_FILES: "\w+" => "\w+"/,
         );
         await up();
         await allIsWell();
@@ -197,11 +197,11 @@ describe("drift that a refresh shows and an up takes back", function () {
             "the volume is deleted",
             async () => (await ask("DELETE", `/volumes/${volumeId}`)).status === 200,
         );
-        await byHand("POST", "/secrets", { values: { MOSQUITTO_SERVER_KEY: null } });
+        await byHand("POST", "/secrets", { values: { MOSQUITTO_FILES: null } });
         await refreshShows(
             new RegExp(`- volumeId +: "${volumeId}"`),
             new RegExp(`- machineId +: "${outputs.machineId}"`),
-            /- MOSQUITTO_SERVER_KEY +: "\w+"/,
+            /- MOSQUITTO_FILES +: "\w+"/,
             /- 2 deleted/,
         );
         await up();

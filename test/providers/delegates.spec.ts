@@ -61,7 +61,8 @@ describe("delegate", () => {
                     user: "u",
                     iterations: 1000,
                     config: { image: "i" },
-                    values: {},
+                    files: {},
+                    names: [],
                 };
                 const checked = await provider.check({}, news);
                 assert.deepEqual(checked.inputs, news);

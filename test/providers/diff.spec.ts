@@ -153,8 +153,8 @@ describe("diff", () => {
     });
 
     describe("secrets", () => {
-        async function made(values: Record<string, string>) {
-            // What `create` keeps: hashes, not values.
+        async function made(files: Record<string, string>) {
+            // What `create` keeps: hashes, not files.
             const { createHmac } = await import("node:crypto");
             const salt = Buffer.from("salt").toString("base64");
             const hash = (value: string) =>
@@ -165,23 +165,26 @@ describe("diff", () => {
                 version: 1,
                 restartVersion: 1,
                 salt,
-                digests: Object.fromEntries(Object.keys(values).map((name) => [name, "d"])),
+                names: ["S"],
+                number: 1,
+                digest: "d",
+                digests: { S: "d" },
                 fingerprints: Object.fromEntries(
-                    Object.entries(values).map(([name, value]) => [name, hash(value)]),
+                    Object.entries(files).map(([name, value]) => [name, hash(value)]),
                 ),
             };
         }
 
-        const live = { machine: "m", owner, check: ["c"], apply: ["a"], files: { A: "a" } };
+        const live = { machine: "m", owner, check: ["c"], apply: ["a"], state: ["s"] };
         const cases = [
             ["nothing", {}, "none"],
-            ["the order", { values: { B: "2", A: "1" } }, "none"],
-            ["a value", { values: { A: "1", B: "3" } }, "update"],
-            ["a new name", { values: { A: "1", B: "2", C: "3" } }, "update"],
-            ["a removed name", { values: { A: "1" } }, "update"],
-            ["no names at all", { values: {} }, "update"],
-            ["an unknown value", { values: { A: "1", B: UNKNOWN } }, "update"],
-            ["unknown values", { values: UNKNOWN }, "update"],
+            ["the order", { files: { B: "2", A: "1" } }, "none"],
+            ["a file", { files: { A: "1", B: "3" } }, "update"],
+            ["a new file", { files: { A: "1", B: "2", C: "3" } }, "update"],
+            ["a removed file", { files: { A: "1" } }, "update"],
+            ["an unknown file", { files: { A: "1", B: UNKNOWN } }, "update"],
+            ["unknown files", { files: UNKNOWN }, "update"],
+            ["other secrets for them", { names: ["S_01", "S_02"] }, "update"],
             ["the endpoint", { endpoint: "http://127.0.0.1:4290" }, "update"],
             ["an unknown endpoint", { endpoint: UNKNOWN }, "update"],
             ["the app", { app: "b" }, "replace app"],
@@ -191,7 +194,13 @@ describe("diff", () => {
         for (const [what, change, expected] of cases) {
             it(`${what}: ${expected}`, async () => {
                 const olds = await made({ A: "1", B: "2" });
-                const news = { endpoint, app: "a", values: { A: "1", B: "2" }, ...change };
+                const news = {
+                    endpoint,
+                    app: "a",
+                    files: { A: "1", B: "2" },
+                    names: ["S"],
+                    ...change,
+                };
                 assert.equal(await effectOf(Secrets, olds, news), expected);
             });
         }

@@ -1,12 +1,12 @@
 // core
 import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
 import { Machine, Secrets } from "../../providers/entry.ts";
 import type { MachineInputs } from "../../providers/fly/machine-inputs.ts";
 import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets-inputs.ts";
 import type { PartialFailure } from "../../providers/provider.ts";
-import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
-import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart } from "../support/liveMachine.ts";
+import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart, STATE } from "../support/liveMachine.ts";
 import {
     brokerLike,
     failureOf,
@@ -16,7 +16,8 @@ import {
     STRANGER,
 } from "./support/flyFixture.ts";
 
-const FILES = { PASSWORDS: "passwd", CERTIFICATE: "server.crt" };
+/** Of an image without the command. */
+const OLDER = { cmd: ["/bin/sh", "-c", LISTEN] };
 const HASH = "$7$101$c2FsdHNhbHRzYWx0$" + "aGFzaA".repeat(10);
 
 /** What is in force in the machine, and in the app for its next start, after a change of secrets. */
@@ -44,14 +45,14 @@ describe("fly secrets of a running machine", function () {
     const inputs = (passwords: string, certificate = "first certificate"): SecretsInputs => ({
         endpoint: fixture.endpoint,
         app,
-        values: { PASSWORDS: base64(passwords), CERTIFICATE: base64(certificate) },
-        live: { machine: "mosquitto", owner: OWNER, check: CHECK, apply: APPLY, files: FILES },
+        files: { passwd: passwords, "server.crt": certificate },
+        names: ["FILES"],
+        live: { machine: "mosquitto", owner: OWNER, check: CHECK, apply: APPLY, state: STATE },
     });
-    const base64 = (text: string) => Buffer.from(text).toString("base64");
 
     function machineInputs(change: Partial<MachineInputs["config"]> = {}): MachineInputs {
         const base = brokerLike(fixture, app, image);
-        const init = { cmd: ["/bin/sh", "-c", readAtStart(FILES) + LISTEN] };
+        const init = { cmd: ["/bin/sh", "-c", readAtStart("FILES") + LISTEN] };
         return {
             ...base,
             secretsVersion: secrets.restartVersion,
@@ -72,12 +73,14 @@ describe("fly secrets of a running machine", function () {
     const now = () => fixture.api.shell(app, machineId, "cat /tmp/now");
     const applied = () => fixture.api.shell(app, machineId, "grep -c apply /tmp/done");
 
+    /** The files' lines. */
     async function atFly(): Promise<string> {
         const { secrets: all } = await fixture.api.ok<{ secrets: { value: string }[] }>(
             "GET",
             `/apps/${app}/secrets?show_secrets=true`,
         );
-        return all.map(({ value }) => Buffer.from(value, "base64").toString()).join(", ");
+        const lines = gunzipSync(Buffer.from(all[0]!.value, "base64")).toString().split("\n");
+        return lines.filter((_, at) => at % 2 === 1 && at > 1).join(", ");
     }
 
     const execFault = (nth: number, times: number, status: number) =>
@@ -103,7 +106,7 @@ describe("fly secrets of a running machine", function () {
             `DELETE ${path}/${machineId}/lease 200`,
         ]);
         assert.equal(await now(), "passwd second passwords\nserver.crt first certificate");
-        assert.equal(await atFly(), "first certificate, second passwords");
+        assert.equal(await atFly(), "second passwords, first certificate");
         assert.equal(secrets.restartVersion, restartVersion);
         assert.ok(secrets.version > restartVersion);
         const same = await Machine.diff(machineId, machine, machineInputs());
@@ -121,24 +124,19 @@ describe("fly secrets of a running machine", function () {
         assert.match(error.message, /\n {2}broker-files: line 1 is wrong:\n {2}passwd REFUSED\n/);
         assert.match(error.message, /tester:\[secret\]/);
         assert.doesNotMatch(error.message, /aGFzaA/);
-        assert.equal(await atFly(), "first certificate, first passwords");
+        assert.equal(await atFly(), "first passwords, first certificate");
         assert.equal(await now(), "passwd first passwords\nserver.crt first certificate");
     });
 
     for (const [what, news, change] of [
         ["that the machine can only take at a start", () => inputs("RESTART"), {}],
-        ["that an older image has no command for", () => inputs("second"), { files: [] }],
         [
-            "that have no file",
-            () => {
-                const all = inputs("second");
-                const files = { CERTIFICATE: "server.crt" };
-                return { ...all, live: { ...all.live!, files } };
-            },
-            {},
+            "that an older image has no command for",
+            () => inputs("second"),
+            { init: OLDER, files: [] },
         ],
     ] as const) {
-        it(`${what} restart it`, async () => {
+        it(`${what} update it`, async () => {
             const machine = await deployed(change);
             const before = secrets.version;
             await update(news());
@@ -148,10 +146,7 @@ describe("fly secrets of a running machine", function () {
             assert.equal((await Machine.diff(machineId, machine, wanted)).changes, true);
             const changed = outsOf(await Machine.update(machineId, machine, wanted));
             assert.notEqual(changed.instanceId, machine.instanceId);
-            assert.match(
-                await now(),
-                new RegExp(`^passwd ${what.includes("start") ? "RESTART" : "second"}`),
-            );
+            if (what.includes("start")) assert.match(await now(), /^passwd RESTART/);
         });
     }
 
@@ -192,7 +187,7 @@ describe("fly secrets of a running machine", function () {
         assert.equal((await Secrets.diff(id, secrets, first)).changes, true);
         await fixture.api.shell(app, machineId, "rm /tmp/stuck");
         await update(first);
-        assert.equal(await atFly(), "first certificate, first passwords");
+        assert.equal(await atFly(), "first passwords, first certificate");
         await update(inputs("second passwords"));
         assert.equal(await now(), "passwd second passwords\nserver.crt first certificate");
         assert.equal(secrets.restartVersion, restartVersion);
@@ -220,7 +215,7 @@ describe("fly secrets of a running machine", function () {
         );
         assert.match(error.message, /^POST \S+\/exec: 403/);
         await fixture.noFaults();
-        assert.equal(await atFly(), "first certificate, first passwords");
+        assert.equal(await atFly(), "first passwords, first certificate");
     });
 
     it("are said to be set, but perhaps not in force, when it cannot be asked then", async () => {
@@ -231,7 +226,7 @@ describe("fly secrets of a running machine", function () {
         );
         assert.match(error.message, /may not have taken the changed secrets: POST \S+\/exec: 400/);
         await fixture.noFaults();
-        assert.equal(await atFly(), "first certificate, second passwords");
+        assert.equal(await atFly(), "second passwords, first certificate");
         assert.deepEqual(
             (error as PartialFailure as { properties: SecretsOutputs }).properties.fingerprints,
             {},
@@ -253,28 +248,51 @@ describe("fly secrets of a running machine", function () {
     it("do not show in an error that echoes them", async () => {
         await deployed();
         const news = inputs(`tester:${HASH}`);
-        const body = { error: `bad stdin ${news.values.PASSWORDS} of ${HASH}` };
+        const body = { error: `bad stdin of ${HASH}` };
         await fixture.fault({
             method: "POST",
             path: `/v1/apps/${app}/machines/*/exec`,
             action: { type: "status", status: 400, body },
         });
         const error = await failureOf(Secrets.update(`${app}/secrets`, secrets, news));
-        assert.match(error.message, /bad stdin \[secret\] of \[secret\]/);
+        assert.match(error.message, /bad stdin of \[secret\]/);
     });
 
-    it("are the machine's after its next start, however that comes about", async () => {
-        const machine = await deployed();
-        await update(inputs("second passwords"));
-        await fixture.api.ok("POST", `/apps/${app}/machines/${machineId}/restart`);
-        const { instance_id } = await fixture.api.machine(app, machineId);
-        await until("the machine has restarted", async () => {
-            const { state, events } = await fixture.api.machine(app, machineId);
-            const starts = (events ?? []).filter(({ type }) => type === "start").length;
-            return state === "started" && starts > 1;
-        });
-        assert.equal(await now(), "passwd second passwords\nserver.crt first certificate");
-        assert.equal(instance_id, machine.instanceId);
+    describe("are read as drift, and given again, where the machine", () => {
+        const drifts = async (files: SecretsInputs) => {
+            const id = `${app}/secrets`;
+            const { props: seen } = await Secrets.read(id, secrets);
+            const { changes } = await Secrets.diff(id, seen!, files);
+            secrets = seen!;
+            return changes;
+        };
+
+        for (const [what, spoil] of [
+            ["has fallen back to older ones", "echo 1700000000000 > /tmp/number"],
+            ["has one that was changed by hand", "sed -i 's/second/their/' /tmp/now"],
+            ["would fall back at a restart", "echo 1700000000000 > /tmp/restart"],
+        ] as const) {
+            it(what, async () => {
+                await deployed();
+                const news = inputs("second passwords");
+                await update(news);
+                assert.equal(await drifts(news), false);
+                await fixture.api.shell(app, machineId, spoil);
+                assert.equal(await drifts(news), true);
+                await fixture.api.shell(app, machineId, "rm -f /tmp/restart");
+                await update(news);
+                assert.equal(await now(), "passwd second passwords\nserver.crt first certificate");
+                assert.equal(await drifts(news), false);
+            });
+        }
+    });
+
+    it("are read as they were set where the machine cannot tell", async () => {
+        await deployed({ init: OLDER, files: [] });
+        const id = `${app}/secrets`;
+        assert.deepEqual((await Secrets.read(id, secrets)).props, secrets);
+        await fixture.api.stop(app, await fixture.api.machine(app, machineId));
+        assert.deepEqual((await Secrets.read(id, secrets)).props, secrets);
     });
 
     it("are no older than the newest in a machine that is updated for another reason", async () => {

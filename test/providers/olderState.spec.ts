@@ -64,9 +64,10 @@ describe("state that an older version of the providers wrote", function () {
         {
             noun: "secrets",
             provider: Secrets,
-            inputs: () => Promise.resolve({ ...at(), values: { A: "first", B: "second" } }),
-            missing: ["version", "restartVersion", "fingerprints", "salt"],
-            alone: ["version", "restartVersion", "digests", "fingerprints", "salt"],
+            inputs: () =>
+                Promise.resolve({ ...at(), files: { a: "first", b: "second" }, names: ["A"] }),
+            missing: ["version", "restartVersion", "fingerprints", "salt", "number", "digest"],
+            alone: ["version", "restartVersion", "fingerprints", "salt", "number", "digest"],
         },
         {
             noun: "volume",

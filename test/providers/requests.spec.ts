@@ -6,7 +6,7 @@ import { preflight } from "../../providers/fly/preflight.ts";
 import { pushImage } from "../local/support/image.ts";
 import { hasDocument, OpenApi } from "../local/support/openapi.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
-import { APPLY, BROKER_FILES, CHECK } from "../support/liveMachine.ts";
+import { APPLY, BROKER_FILES, CHECK, STATE } from "../support/liveMachine.ts";
 import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
 /** Every route that the providers use. What another spec asks beside these is checked there. */
@@ -125,9 +125,9 @@ async function everything(fixture: FlyFixture): Promise<void> {
     const address = await IpAddress.create({ endpoint, app: APP, type: "v4", region: "lhr" });
     await IpAddress.delete(address.id, outsOf(address));
 
-    const values = { endpoint, app: APP, values: { A: "first", B: "second" } };
-    const secrets = outsOf(await Secrets.create(values));
-    const fewer = { ...values, values: { A: "other" } };
+    const both = { endpoint, app: APP, files: { a: "first", b: "second" }, names: ["A", "B"] };
+    const secrets = outsOf(await Secrets.create(both));
+    const fewer = { ...both, files: { a: "other" }, names: ["A"] };
     const updated = outsOf(await Secrets.update("secrets", secrets, fewer));
     await Secrets.read("secrets", updated);
 
@@ -147,9 +147,10 @@ async function everything(fixture: FlyFixture): Promise<void> {
         owner: OWNER,
         check: CHECK,
         apply: APPLY,
-        files: { A: "a" },
+        state: STATE,
     };
-    await Secrets.update("secrets", updated, { ...fewer, values: { A: "YWxsIG5ldw==" }, live });
+    const news = { ...fewer, files: { a: "all new" }, live };
+    await Secrets.read("secrets", outsOf(await Secrets.update("secrets", updated, news)));
     const path = `/apps/${APP}/machines/${machine.id}`;
     await api.ok("POST", `${path}/cordon`);
     await api.ok("POST", `${path}/metadata/theirs`, { value: "1" });

@@ -1,10 +1,14 @@
 // core
 import assert from "node:assert/strict";
-import { Secrets } from "../../providers/entry.ts";
-import type { SecretsInputs } from "../../providers/fly/secrets-inputs.ts";
-import { failureOf, FlyFixture, outsOf } from "./support/flyFixture.ts";
+import { randomBytes } from "node:crypto";
+import { gunzipSync } from "node:zlib";
+import { Machine, Secrets } from "../../providers/entry.ts";
+import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets-inputs.ts";
+import { pushImage } from "../local/support/image.ts";
+import { brokerLike, failureOf, FlyFixture, outsOf } from "./support/flyFixture.ts";
 
-const VALUES = { KEY: "first value", CERT: "second\nvalue" };
+const FILES = { key: "first file\n", cert: "second\nfile\n" };
+const NAMES = ["FILES_1", "FILES_2"];
 
 describe("fly secrets", function () {
     this.timeout(60_000);
@@ -22,13 +26,12 @@ describe("fly secrets", function () {
     });
     afterEach(() => fixture.noFaults());
 
-    const inputs = (values: Record<string, string> = VALUES): SecretsInputs => ({
-        endpoint: fixture.endpoint,
-        app,
-        values,
-    });
+    const inputs = (
+        files: Record<string, string> = FILES,
+        names: string[] = NAMES,
+    ): SecretsInputs => ({ endpoint: fixture.endpoint, app, files, names });
 
-    async function atFly(): Promise<Record<string, string>> {
+    async function secretsAtFly(): Promise<Record<string, string>> {
         const { secrets } = await fixture.api.ok<{ secrets: { name: string; value: string }[] }>(
             "GET",
             `/apps/${app}/secrets?show_secrets=true`,
@@ -36,33 +39,102 @@ describe("fly secrets", function () {
         return Object.fromEntries(secrets.map(({ name, value }) => [name, value]));
     }
 
-    it("are set with one request, and leave no value in the outputs", async () => {
+    /** The bundle's text, its version's number replaced. */
+    async function atFly(names = NAMES): Promise<string> {
+        const all = await secretsAtFly();
+        const parts = names.map((name) => Buffer.from(all[name]!, "base64"));
+        return gunzipSync(Buffer.concat(parts))
+            .toString()
+            .replace(/^(version 1\n)\d{13} /, "$1N ");
+    }
+
+    const BUNDLE = "key 1\nfirst file\ncert 2\nsecond\nfile\n";
+
+    it("are set with one request, as one bundle in parts, and leave no file in the outputs", async () => {
         let made: Awaited<ReturnType<typeof Secrets.create>> | undefined;
         const requests = await fixture.requestsOf(async () => {
             made = await Secrets.create(inputs());
         });
         assert.deepEqual(requests, [`POST /v1/apps/${app}/secrets 200`]);
-        assert.deepEqual(await atFly(), VALUES);
+        assert.equal(await atFly(), `version 1\nN ${app}\n${BUNDLE}`);
         assert.equal(typeof made?.outs?.version, "number");
-        assert.deepEqual(Object.keys(made?.outs?.digests ?? {}).sort(), ["CERT", "KEY"]);
-        assert.doesNotMatch(JSON.stringify(made?.outs), /first value|second/);
+        assert.deepEqual(Object.keys(made?.outs?.digests ?? {}).sort(), NAMES);
+        assert.doesNotMatch(JSON.stringify(made?.outs), /first file|second/);
     });
 
-    it("that changed are set, those left out removed, others left alone", async () => {
+    it("of a changed file have a greater number, though the clock went back; others are left alone", async () => {
         await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { THEIRS: "x" } });
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
-        const news = inputs({ KEY: "changed value", NEW: "new value" });
+        const news = inputs({ key: "changed" });
         assert.equal((await Secrets.diff(id, outs, news)).changes, true);
-        const updated = outsOf(await Secrets.update(id, outs, news));
-        assert.deepEqual(await atFly(), {
-            KEY: "changed value",
-            NEW: "new value",
-            THEIRS: "x",
-        });
+        const ahead = { ...outs, number: Date.now() + 3_600_000 };
+        const updated = outsOf(await Secrets.update(id, ahead, news));
+        assert.equal(updated.number, ahead.number + 1);
+        assert.equal(await atFly(), `version 1\nN ${app}\nkey 1\nchanged\n`);
+        assert.equal((await secretsAtFly()).THEIRS, "x");
         assert.ok(updated.version > outs.version);
-        assert.deepEqual(Object.keys(updated.digests).sort(), ["KEY", "NEW"]);
         assert.equal((await Secrets.diff(id, updated, news)).changes, false);
+    });
+
+    it("that no machine could start with are refused before anything is set", async () => {
+        const large = randomBytes(150_000).toString("base64");
+        const { failures } = await Secrets.check({} as SecretsInputs, inputs({ key: large }));
+        const [failure, ...more] = failures ?? [];
+        assert.deepEqual(more, []);
+        assert.match(
+            failure!.reason,
+            /^the files take \d{6} bytes .*; it can start with 192000, which is 96000 in each of 2 secrets$/,
+        );
+        const { id, outs } = await Secrets.create(inputs());
+        const requests = await fixture.requestsOf(() =>
+            failureOf(Secrets.update(id, outs!, inputs({ key: large }))),
+        );
+        assert.deepEqual(requests, []);
+        const fits = await Secrets.check(
+            {} as SecretsInputs,
+            inputs({ key: large }, ["A", "B", "C"]),
+        );
+        assert.deepEqual(fits.failures, []);
+    });
+
+    it("by other names replace those of before, unless a machine names them still", async () => {
+        const { id, outs } = await Secrets.create(inputs());
+        const one = inputs(FILES, ["FILES"]);
+        assert.equal((await Secrets.diff(id, outs!, one)).changes, true);
+        const image = await pushImage(fixture.fly, app);
+        const base = brokerLike(fixture, app, image);
+        const config = {
+            ...base.config,
+            files: [{ guest_path: "/files.1", secret_name: "FILES_1" }],
+        };
+        const machine = await Machine.create({ ...base, config });
+        const updated = outsOf(await Secrets.update(id, outs!, one));
+        assert.deepEqual(Object.keys(await secretsAtFly()), ["FILES", "FILES_1"]);
+        assert.equal((await Secrets.diff(id, updated, one)).changes, false, "no change by itself");
+        assert.deepEqual((await Secrets.read(id, updated)).props, updated);
+        await Machine.delete(machine.id, outsOf(machine));
+        const later = inputs({ key: "later" }, ["FILES"]);
+        const last = outsOf(await Secrets.update(id, updated, later));
+        assert.deepEqual(Object.keys(await secretsAtFly()), ["FILES"]);
+        await Secrets.delete(id, last);
+        assert.deepEqual(await secretsAtFly(), {});
+    });
+
+    it("of a version with a secret for each file are set anew, and those of before removed", async () => {
+        const { id, outs } = await Secrets.create(inputs());
+        const { number, digest, names, ...rest } = outs!;
+        assert.ok(number > 0 && digest && names);
+        const old = {
+            ...rest,
+            digests: { KEY: "d", CERT: "e" },
+            fingerprints: { KEY: "f", CERT: "g" },
+        } as unknown as SecretsOutputs;
+        await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { KEY: "x", CERT: "y" } });
+        assert.equal((await Secrets.diff(id, old, inputs())).changes, true);
+        const updated = outsOf(await Secrets.update(id, old, inputs()));
+        assert.deepEqual(Object.keys(await secretsAtFly()), NAMES);
+        assert.equal((await Secrets.diff(id, updated, inputs())).changes, false);
     });
 
     it("that are as wanted make no request", async () => {
@@ -75,13 +147,13 @@ describe("fly secrets", function () {
     it("that someone changed or removed are seen, and set again", async () => {
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
-        for (const values of [{ KEY: "by hand" }, { CERT: null }]) {
+        for (const values of [{ FILES_1: "by hand" }, { FILES_2: null }]) {
             await fixture.api.ok("POST", `/apps/${app}/secrets`, { values });
             const { props: seen } = await Secrets.read(id, outs);
             assert.ok(seen);
             assert.equal((await Secrets.diff(id, seen, inputs())).changes, true);
             const again = outsOf(await Secrets.update(id, seen, inputs()));
-            assert.deepEqual(await atFly(), VALUES);
+            assert.equal(await atFly(), `version 1\nN ${app}\n${BUNDLE}`);
             assert.equal((await Secrets.diff(id, again, inputs())).changes, false);
         }
     });
@@ -91,7 +163,7 @@ describe("fly secrets", function () {
         assert.ok(outs);
         assert.deepEqual((await Secrets.read(id, outs)).props, outs);
         await Secrets.delete(id, outs);
-        assert.deepEqual(await atFly(), {});
+        assert.deepEqual(await secretsAtFly(), {});
         assert.deepEqual(await Secrets.read(id, outs), {});
         await Secrets.delete(id, outs);
     });
@@ -108,18 +180,6 @@ describe("fly secrets", function () {
         const path = `/v1/apps/${app}/secrets`;
         await fixture.fault({ method: "POST", path, action: { type: "drop-after" } });
         await Secrets.create(inputs());
-        assert.deepEqual(await atFly(), VALUES);
-    });
-
-    it("do not show in an error that echoes them", async () => {
-        const path = `/v1/apps/${app}/secrets`;
-        const body = { error: `bad value ${VALUES.KEY} and ${JSON.stringify(VALUES.CERT)}` };
-        await fixture.fault({
-            method: "POST",
-            path,
-            action: { type: "status", status: 400, body },
-        });
-        const error = await failureOf(Secrets.create(inputs()));
-        assert.match(error.message, /bad value \[secret\] and "\[secret\]"/);
+        assert.equal(await atFly(), `version 1\nN ${app}\n${BUNDLE}`);
     });
 });

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
-import { MONITOR_PORT, type Series } from "../../broker/conf.ts";
+import { GIVEN, MONITOR_PORT, type Series } from "../../broker/conf.ts";
+import { packBundle } from "../../providers/fly/bundle.ts";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
 
@@ -52,7 +53,10 @@ export async function buildBroker(
 
 export interface BrokerOptions {
     image: string;
-    /** Files put into the container before it starts: path → content. Root's, 0644. */
+    /**
+     * Files put into the container before it starts: path → content. Root's, 0644. The broker's own, in GIVEN,
+     * come as a machine gets them: in one bundle.
+     */
     files: Record<string, string | Buffer>;
     /** A volume at /mosquitto/data. Without it the container has one of its own. */
     volume?: string;
@@ -102,7 +106,7 @@ export class BrokerContainer {
     /** Puts files into it, running or not. Root's, 0644 if nothing else is said. */
     async put(files: Record<string, string | Buffer>, mode = 0o644): Promise<void> {
         const pack = tar.pack();
-        for (const [name, content] of Object.entries(files)) {
+        for (const [name, content] of Object.entries(bundled(files))) {
             pack.entry({ name: name.replace(/^\//, ""), mode }, content);
         }
         pack.finalize();
@@ -176,6 +180,30 @@ export class BrokerContainer {
     async remove(): Promise<void> {
         await this.container.remove({ force: true, v: true });
     }
+}
+
+let newest = 0;
+
+/** A bundle of the broker's files that is newer than each before it. */
+export function newBundle(files: Record<string, string>, app = "appkata-test"): Buffer {
+    newest = Math.max(newest + 1, Date.now());
+    return packBundle({ number: newest, app, files });
+}
+
+/** With the broker's files in GIVEN as one bundle; the configuration is none of them. */
+function bundled(files: Record<string, string | Buffer>): Record<string, string | Buffer> {
+    const isGiven = (name: string) =>
+        name.startsWith(`${GIVEN}/`) && !/\/(mosquitto-[\d.]+\.conf|files\.\d+)$/.test(name);
+    const [given, others] = [true, false].map((are) =>
+        Object.entries(files).filter(([name]) => isGiven(name) === are),
+    );
+    if (given!.length === 0) return files;
+    const bundle = newBundle(
+        Object.fromEntries(
+            given!.map(([name, text]) => [name.slice(GIVEN.length + 1), text.toString()]),
+        ),
+    );
+    return { ...Object.fromEntries(others!), [`${GIVEN}/files.01`]: bundle };
 }
 
 export async function makeVolume(): Promise<string> {

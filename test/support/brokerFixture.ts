@@ -7,6 +7,7 @@ import {
     BrokerContainer,
     buildBroker,
     makeVolume,
+    newBundle,
     removeVolume,
     type BrokerOptions,
 } from "./brokerContainer.ts";
@@ -16,8 +17,7 @@ export const HOSTNAME = "appkata-test.fly.dev";
 export const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };
 const NOTHING = { read: [], write: [], readWrite: [], deny: [] };
 const SECRETS = {
-    MOSQUITTO_SERVER_KEY: "c2VjcmV0IGtleQ==",
-    MOSQUITTO_PASSWORD_FILE: "c2VjcmV0IHBhc3N3b3Jkcw==",
+    MOSQUITTO_FILES: "c2VjcmV0IGtleQ==",
 };
 
 /** What no line of a healthy broker's log has; sqlite counts its failures, of which there are 0. */
@@ -41,11 +41,11 @@ export class BrokerFixture {
             this.authority = await makeAuthority();
             const certificate = await issue(this.authority, [HOSTNAME]);
             this.files = {
-                "/run/appkata/server.crt": certificate.chain,
-                "/run/appkata/server.key": certificate.key,
-                "/run/appkata/passwd":
+                "/etc/appkata/server.crt": certificate.chain,
+                "/etc/appkata/server.key": certificate.key,
+                "/etc/appkata/passwd":
                     passwordLine(ADA.username, ADA.password) + passwordLine(VERIFIER, ADA.password),
-                "/run/appkata/acl": aclFile({
+                "/etc/appkata/acl": aclFile({
                     users: [{ ...NOTHING, name: ADA.username, everything: true }],
                     everyone: NOTHING,
                     internal: [VERIFIER_ACCESS],
@@ -106,8 +106,13 @@ export async function filesForAda(
 /** Files by the machine's name for them, as a container is given them: path → content. */
 export function givenFiles(files: Readonly<Record<string, string>>): Record<string, string> {
     return Object.fromEntries(
-        Object.entries(files).map(([name, text]) => [`/run/appkata/${name}`, text]),
+        Object.entries(files).map(([name, text]) => [`/etc/appkata/${name}`, text]),
     );
+}
+
+/** What `broker-files` reads of the secret that carries them. */
+export function secretLine(files: Readonly<Record<string, string>>): string {
+    return `MOSQUITTO_FILES ${newBundle(files).toString("base64")}\n`;
 }
 
 /** Has the running broker take them, as an `up` does; done when it has. */
@@ -115,10 +120,7 @@ export async function applyFiles(
     broker: BrokerContainer,
     files: Readonly<Record<string, string>>,
 ): Promise<void> {
-    const lines = Object.entries(files).map(
-        ([name, text]) => `${name} ${Buffer.from(text).toString("base64")}\n`,
-    );
-    await broker.put({ "/run/given": lines.join("") });
+    await broker.put({ "/run/given": secretLine(files) });
     const before = (await broker.log()).length;
     const applied = await broker.exec("sh", "-c", "broker-files apply </run/given");
     if (applied !== "applied\n") throw new Error(applied);

@@ -3,38 +3,59 @@
  * `broker-files`. What it goes by is in /tmp/now, a line a file.
  */
 
-/** Certain words in a file make it say no, or ask for a restart; /tmp/stuck makes `apply` fail. */
+/** Certain words in a file make it say no, or ask for an update; /tmp/stuck makes `apply` fail. */
 const COMMAND = `#!/bin/sh
 next=/tmp/next.$$
+if [ "$1" = state ]; then
+    number=$(cat /tmp/number)
+    digest=$(while read -r name text; do
+        sum=$(echo "$text" | busybox sha256sum)
+        echo "$name \${sum%% *}"
+    done < /tmp/now | busybox sort | busybox sha256sum)
+    echo "$number \${digest%% *} $(cat /tmp/restart 2>/dev/null || echo "$number")"
+    exit
+fi
 while read -r name value; do
-    echo "$name $(echo "$value" | busybox base64 -d)"
-done > $next
+    echo "$value" | busybox base64 -d
+done | busybox gzip -dc > $next.bundle
+number() { busybox sed -n '2s/ .*//p' "$1"; }
+if [ "$1" = start ] && [ -e /data/bundle ] && [ "$(number /data/bundle)" -gt "$(number $next.bundle)" ]; then
+    cat /data/bundle > $next.bundle
+fi
+busybox awk '!lines { name = $1; lines = $2; next }
+    { lines--; if (name != "version") print name " " $0 }' $next.bundle > $next
 if grep -q REFUSED $next; then
     echo "broker-files: line 1 is wrong:" >&2
     cat $next >&2
-    rm $next
+    rm $next*
     exit 1
 fi
-if grep -q RESTART $next; then
+if grep -q RESTART $next && [ "$1" != start ]; then
     echo "broker-files: this file is read at the start only" >&2
-    rm $next
+    rm $next*
     exit 3
 fi
-if [ "$1" = apply ]; then
+if [ "$1" != check ]; then
     if [ -e /tmp/stuck ]; then
         echo "broker-files: no space left" >&2
-        rm $next
+        rm $next*
         exit 1
     fi
     busybox cmp -s $next /tmp/now && echo unchanged || echo applied
+    # As the broker does: what it has taken outlasts secrets that are older.
+    if [ "$1" = apply ] && [ -d /data ]; then
+        cat $next.bundle > /data/bundle
+    fi
     cat $next > /tmp/now
+    number $next.bundle > /tmp/number
     echo "$1" >> /tmp/done
 fi
-rm $next
+rm $next*
 `;
 
 export const CHECK = ["/bin/sh", "-c", "exec /bin/broker-files check"];
 export const APPLY = ["/bin/sh", "-c", "exec /bin/broker-files apply"];
+export const STATE = ["/bin/sh", "-c", "exec /bin/broker-files state"];
 
 /** Of a machine's `files`. */
 export const BROKER_FILES = {
@@ -43,12 +64,9 @@ export const BROKER_FILES = {
     mode: 0o755,
 };
 
-/** The start of a machine's command: what it goes by then is what its secrets say. */
-export function readAtStart(files: Readonly<Record<string, string>>): string {
-    const lines = Object.entries(files).map(
-        ([secret, file]) => `echo "${file} $(echo "$${secret}" | busybox base64 -d)"`,
-    );
-    return `{ ${lines.join("; ")}; } > /tmp/now;`;
+/** The start of a machine's command: what it goes by then is what this secret has. */
+export function readAtStart(secret: string): string {
+    return `echo "${secret} $${secret}" | /bin/sh /bin/broker-files start;`;
 }
 
 /** Answers on the port of a health check, and ends when told to. */

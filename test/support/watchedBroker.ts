@@ -39,13 +39,13 @@ export async function startWatched(
         image,
         // As on Fly: it takes leave of what a part that ends leaves behind, which counts as a process till then.
         host: { Init: true },
-        env: { MOSQUITTO_PASSWORD_FILE: "c2VjcmV0IHBhc3N3b3Jkcw==" },
+        env: { MOSQUITTO_FILES: "c2VjcmV0IHBhc3N3b3Jkcw==" },
         files: {
-            "/run/appkata/server.crt": certificate.chain,
-            "/run/appkata/server.key": certificate.key,
-            "/run/appkata/passwd": passwd,
-            "/run/appkata/acl": acl,
-            "/run/appkata/expiry": ends.join(""),
+            "/etc/appkata/server.crt": certificate.chain,
+            "/etc/appkata/server.key": certificate.key,
+            "/etc/appkata/passwd": passwd,
+            "/etc/appkata/acl": acl,
+            "/etc/appkata/expiry": ends.join(""),
             ...(Object.fromEntries(conf) as Record<string, string>),
         },
     });

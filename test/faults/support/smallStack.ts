@@ -10,7 +10,14 @@ import type { LocalFly } from "../../../local/index.ts";
 import { pulumiEnvironment } from "../../../toolchain/environment.ts";
 import { ROOT } from "../../../toolchain/paths.ts";
 import { pulumiCli } from "../../../toolchain/pulumi.ts";
-import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart } from "../../support/liveMachine.ts";
+import {
+    APPLY,
+    BROKER_FILES,
+    CHECK,
+    LISTEN,
+    readAtStart,
+    STATE,
+} from "../../support/liveMachine.ts";
 import { NODE_ARGS } from "../../support/nodeArgs.ts";
 
 /** What the program makes of an app; each can be changed by an `up`. */
@@ -32,7 +39,6 @@ export interface SmallRun {
 }
 
 const PROJECT = "small";
-const FILES = { SECRET: "secret" };
 
 const PROGRAM = `
 import { readFileSync } from "node:fs";
@@ -48,8 +54,8 @@ const volume = new Volume("data", {
     endpoint, app, name: "data", region: "lhr", sizeGb: settings.volumeSizeGb, owner,
 });
 const secrets = new Secrets("secrets", {
-    endpoint, app, values: { SECRET: Buffer.from(settings.secret).toString("base64") },
-    live: { machine: "small", owner, ...${JSON.stringify({ check: CHECK, apply: APPLY, files: FILES })} },
+    endpoint, app, files: { secret: settings.secret }, names: ["SECRET"],
+    live: { machine: "small", owner, ...${JSON.stringify({ check: CHECK, apply: APPLY, state: STATE })} },
 });
 new Machine("machine", {
     endpoint, app, name: "small", region: "lhr", owner,
@@ -58,7 +64,7 @@ new Machine("machine", {
     timeouts: { create: timeoutS, update: timeoutS, delete: timeoutS },
     config: {
         image,
-        init: { cmd: ["/bin/sh", "-c", ${JSON.stringify(`${readAtStart(FILES)} ${LISTEN}`)}] },
+        init: { cmd: ["/bin/sh", "-c", ${JSON.stringify(`${readAtStart("SECRET")} ${LISTEN}`)}] },
         files: [${JSON.stringify(BROKER_FILES)}],
         guest: { cpu_kind: "shared", cpus: 1, memory_mb: settings.memoryMb },
         mounts: [{ volume: volume.volumeId, path: "/data" }],

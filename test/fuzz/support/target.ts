@@ -43,10 +43,10 @@ export class Target {
         const broker = await BrokerContainer.create({
             image: await buildBroker(series),
             files: {
-                "/run/appkata/server.crt": certificate.chain,
-                "/run/appkata/server.key": certificate.key,
-                "/run/appkata/passwd": lines.join(""),
-                "/run/appkata/acl": grants.join(""),
+                "/etc/appkata/server.crt": certificate.chain,
+                "/etc/appkata/server.key": certificate.key,
+                "/etc/appkata/passwd": lines.join(""),
+                "/etc/appkata/acl": grants.join(""),
                 ...givenConf(conf),
             },
         });

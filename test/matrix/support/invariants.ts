@@ -5,6 +5,7 @@ import { instanceOf } from "../../../local/instance.ts";
 import { LABEL } from "../../../local/runtime/docker.ts";
 import { capture } from "../../../toolchain/process.ts";
 import { Api } from "../../local/support/api.ts";
+import { filesIn } from "../../support/bundle.ts";
 import { connect, servedCertificate } from "../../support/mqtt.ts";
 import type { Outputs, Status } from "../../support/project.ts";
 import { LEASE_S, type Stage } from "./stage.ts";
@@ -21,13 +22,10 @@ export interface Wanted {
 const PREVIEWED = 8;
 const checks = new WeakMap<Stage, number>();
 
-/** As Fly lists them, and where the broker has them. */
-const SECRETS: Record<string, string> = {
-    MOSQUITTO_ACL_FILE: "acl",
-    MOSQUITTO_EXPIRY: "expiry",
-    MOSQUITTO_PASSWORD_FILE: "passwd",
-    MOSQUITTO_SERVER_CERT: "certs/server.crt",
-    MOSQUITTO_SERVER_KEY: "certs/server.key",
+/** Where the broker has each of the bundle's files. */
+const PLACES: Record<string, string> = {
+    "server.crt": "certs/server.crt",
+    "server.key": "certs/server.key",
 };
 
 async function apps(stage: Stage): Promise<Status["apps"]> {
@@ -115,20 +113,18 @@ const ADDED: Record<string, RegExp> = {
     passwd: /^appkata-monitor:\S+\n$/,
 };
 
-/** The running broker has the files that the next start would give it, and serves their certificate. */
+/** The running broker has the files that were set last, and serves their certificate. */
 async function hasFiles(outputs: Outputs, container: string, secrets: Secret[]): Promise<void> {
     assert.deepEqual(
         secrets.map(({ name }) => name),
-        Object.keys(SECRETS),
+        ["MOSQUITTO_FILES"],
     );
-    for (const { name, value } of secrets) {
-        const text = Buffer.from(value, "base64").toString();
-        const kept = SECRETS[name]!;
-        const file = `/etc/mosquitto/${kept}`;
+    for (const [name, text] of filesIn(Buffer.from(secrets[0]!.value, "base64"))) {
+        const file = `/etc/mosquitto/${PLACES[name] ?? name}`;
         const { stdout } = await capture(["docker", "exec", container, "cat", file]);
         assert.ok(stdout.startsWith(text), `${file} is not as the app's secret is`);
-        assert.match(stdout.slice(text.length), ADDED[kept] ?? /^$/, `what ${file} has besides`);
-        if (name === "MOSQUITTO_SERVER_CERT") {
+        assert.match(stdout.slice(text.length), ADDED[name] ?? /^$/, `what ${file} has besides`);
+        if (name === "server.crt") {
             assert.equal(
                 await servedCertificate(outputs),
                 new X509Certificate(text).fingerprint256,

@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import mqtt from "mqtt";
+import { capture } from "../../toolchain/process.ts";
+import { connect, servedCertificate } from "../support/mqtt.ts";
+import { Project, usersNamed, type Outputs } from "../support/project.ts";
+import { until } from "../support/until.ts";
+
+const CERTIFICATE_PORT = 10001;
+const FLY = ["local/main.ts", "--dir", ".local/fly"];
+
+/** What was changed while the broker ran is in force after each kind of start, whatever secrets it brings. */
+describe("a deployed broker that was changed live and starts again", function () {
+    this.timeout(300_000);
+    let project: Project;
+    let outputs: Outputs;
+    /** Credentials that worked before the changes. */
+    let former: { removed: string; changed: string; device: mqtt.IClientOptions };
+    /** What is in force: the files' digest, and the certificate that is served. */
+    let expected: { state: string; certificate: string };
+
+    before(async () => {
+        project = await Project.make({
+            users: usersNamed("tester", "changed", "removed", "kept-device", "lost-device"),
+            devices: ["kept-device", "lost-device"],
+            clientCertificates: "optional",
+        });
+        outputs = await project.deploy();
+        const instance = (await machine()).instance_id;
+        const { removed, changed } = outputs.users;
+        const device = pairOf("lost-device");
+        former = { removed: removed!, changed: changed!, device };
+        const served = await servedCertificate(outputs);
+        await up({
+            users: [
+                ...usersNamed("tester", "kept-device"),
+                { name: "changed", read: ["granted/#"] },
+            ],
+            devices: ["kept-device"],
+            passwords: { changed: "another one than before" },
+            certificateValidDays: 364,
+        });
+        await up({ caTrusted: [1, 2] });
+        assert.equal((await machine()).instance_id, instance, "all of it was taken live");
+        const certificate = await servedCertificate(outputs);
+        assert.notEqual(certificate, served);
+        expected = { state: (await state()).join(" "), certificate };
+    });
+    after(() => project.remove());
+
+    async function up(settings: Record<string, unknown>): Promise<void> {
+        project.configure(settings);
+        const run = await project.up();
+        assert.equal(run.code, 0, run.output);
+        outputs = await project.outputs();
+    }
+
+    const pairOf = (name: string) => {
+        const { certificatePem: cert, privateKeyPem: key } = outputs.clientCertificates![name]!;
+        return { cert, key, protocol: "mqtts" as const, port: CERTIFICATE_PORT };
+    };
+
+    const path = () => `/apps/${outputs.appName}/machines/${outputs.machineId}`;
+
+    async function machine(): Promise<{ instance_id: string; state: string; events: object[] }> {
+        return (await (await project.fly("GET", path())).json()) as Awaited<
+            ReturnType<typeof machine>
+        >;
+    }
+
+    async function inContainer(script: string): Promise<string> {
+        const { apps } = await project.status();
+        const { container } = apps[0]!.machines.find(({ state }) => state !== "destroyed")!;
+        const ended = await capture(["docker", "exec", container!, "sh", "-c", script]);
+        assert.equal(ended.code, 0, ended.stderr);
+        return ended.stdout.trim();
+    }
+
+    /** The number, the digest and the number that a restart brings. */
+    const state = async () => (await inContainer("broker-files state")).split(" ");
+
+    async function isServed(): Promise<void> {
+        await until("it serves", () => servedCertificate(outputs).catch(() => undefined), {
+            withinMs: 60_000,
+        });
+    }
+
+    async function isAsDeclared(): Promise<void> {
+        await isServed();
+        const [number, digest] = await state();
+        assert.equal(`${number} ${digest}`, expected.state.split(" ").slice(0, 2).join(" "));
+        assert.equal(await servedCertificate(outputs), expected.certificate);
+        for (const user of ["tester", "changed"])
+            await (await connect(outputs, { user })).endAsync();
+        for (const user of ["removed", "changed"] as const) {
+            const theirs = { ...outputs, users: { [user]: former[user] } };
+            await assert.rejects(connect(theirs, { user }), /Not authorized/i, user);
+        }
+        const at = { host: outputs.address, servername: outputs.hostname, reconnectPeriod: 0 };
+        const ca = outputs.caCertificatePem;
+        await (await mqtt.connectAsync({ ...at, ca, ...pairOf("kept-device") })).endAsync();
+        await assert.rejects(mqtt.connectAsync({ ...at, ca, ...former.device }));
+        const changed = await connect(outputs, { user: "changed" });
+        const [granted] = await changed.subscribeAsync("other/#", { qos: 1 });
+        const reader = await connect(outputs, { user: "tester" });
+        let read = 0;
+        changed.on("message", () => read++);
+        await reader.publishAsync("other/a", "x", { qos: 1 });
+        await changed.endAsync();
+        await reader.endAsync();
+        assert.ok(granted === undefined || granted.qos > 2 || read === 0, "has the fewer grants");
+    }
+
+    /** Does it, and waits until the machine has started once more. */
+    async function startsAgain(how: () => Promise<unknown>): Promise<void> {
+        const starts = async () => JSON.stringify((await machine()).events).split('"start"').length;
+        const before = await starts();
+        await how();
+        await until(
+            "the machine has started",
+            async () => (await machine()).state === "started" && (await starts()) > before,
+            { withinMs: 60_000 },
+        );
+    }
+
+    const post = async (action: string) => {
+        const answer = await project.fly("POST", `${path()}/${action}`, {});
+        assert.equal(answer.status, 200, await answer.text());
+    };
+
+    async function rebootAll(reading: string): Promise<void> {
+        const { endpoint, registry } = await project.status();
+        const ports = [
+            "--port",
+            new URL(endpoint).port,
+            "--registry-port",
+            registry.split(":")[1]!,
+        ];
+        const env = { LOCAL_FLY_SECRETS_ON_RESTART: reading };
+        for (const command of [["stop"], ["start", ...ports]]) {
+            const run = await project.shell([process.execPath, ...FLY, ...command], env);
+            assert.equal(run.code, 0, run.output);
+        }
+    }
+
+    for (const reading of ["pinned", "fresh"]) {
+        describe(`with ${reading} secrets has what was declared after`, () => {
+            before(() => project.admin("PUT", "settings", { secretsOnRestart: reading }));
+
+            it("a kill of the broker", async () => {
+                const pid = await inContainer("cat /run/broker.pid");
+                await inContainer(`kill -9 ${pid}`);
+                await until("another one runs", async () => {
+                    const now = await inContainer("cat /run/broker.pid 2>/dev/null || true");
+                    return now !== "" && now !== pid;
+                });
+                await isAsDeclared();
+            });
+
+            it("a kill of the whole machine", async () => {
+                const { apps } = await project.status();
+                const { container } = apps[0]!.machines[0]!;
+                await startsAgain(() => capture(["docker", "kill", container!]));
+                await isAsDeclared();
+            });
+
+            it("a restart by API", async () => {
+                await startsAgain(() => post("restart"));
+                await isAsDeclared();
+            });
+
+            it("a stop and a start", async () => {
+                await post("stop");
+                await until("it has stopped", async () => (await machine()).state === "stopped");
+                await startsAgain(() => post("start"));
+                await isAsDeclared();
+            });
+
+            it("a reboot of all machines", async () => {
+                await rebootAll(reading);
+                await isAsDeclared();
+            });
+
+            it("that: neither a preview nor a refresh finds anything", async () => {
+                for (const command of [["preview"], ["refresh", "--yes"]]) {
+                    const run = await project.pulumi([...command, "--expect-no-changes"]);
+                    assert.equal(run.code, 0, run.output);
+                }
+            });
+        });
+    }
+
+    describe("and falls back, or is updated", () => {
+        it("is drift, and mended live, where it has fallen back", async () => {
+            await project.admin("PUT", "settings", { secretsOnRestart: "pinned" });
+            await inContainer("rm /mosquitto/data/.files/bundle");
+            await startsAgain(() => post("restart"));
+            await isServed();
+            const theirs = { ...outputs, users: { removed: former.removed } };
+            await (await connect(theirs, { user: "removed" })).endAsync();
+            const instance = (await machine()).instance_id;
+            const seen = await project.pulumi(["refresh", "--yes", "--expect-no-changes"]);
+            assert.notEqual(seen.code, 0, seen.output);
+            await up({});
+            assert.equal((await machine()).instance_id, instance);
+            const [, digest] = await state();
+            assert.equal(digest, expected.state.split(" ")[1]);
+            expected.state = (await state()).join(" ");
+            await isAsDeclared();
+        });
+
+        it("has nobody back by a larger volume, nor a copy on it once it was updated", async () => {
+            await up({ volumeSizeGb: 2 });
+            await isAsDeclared();
+            await up({ memoryMb: 512 });
+            await isAsDeclared();
+            assert.equal(await inContainer("ls -A /mosquitto/data/.files"), "");
+        });
+    });
+});
