@@ -3,7 +3,16 @@
  * had; otherwise the CLI is built from its Go module and the project's own replacements are used. All
  * of it stays in the project: a user's PULUMI_HOME is never touched.
  */
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+    existsSync,
+    mkdirSync,
+    readFileSync,
+    realpathSync,
+    rmSync,
+    statSync,
+    utimesSync,
+    writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { BIN, PLUGIN_BIN, PULUMI_HOME, TOOLCHAIN } from "./paths.ts";
 import { capture, onPath, say } from "./process.ts";
@@ -11,6 +20,7 @@ import {
     builtCli,
     PLUGINS,
     pluginFolder,
+    removeHosts,
     REPLACEMENT_MARK,
     replacementPlugin,
 } from "./replacements.ts";
@@ -26,6 +36,9 @@ export interface Pulumi {
     inUse: string;
 }
 
+/** What could not be downloaded is tried again, since a network may be there by then. */
+const ASK_AGAIN_AFTER_MS = 24 * 60 * 60 * 1000;
+
 /** Which CLI `ensurePulumi` chose last. */
 const CHOSEN_CLI = path.join(TOOLCHAIN, "cli");
 
@@ -35,6 +48,8 @@ export async function ensurePulumi(): Promise<Pulumi> {
     mkdirSync(PULUMI_HOME, { recursive: true });
     const official = await officialCli();
     const cli = official?.path ?? (await builtCli());
+    // The official CLI has hosts of its own version beside it, and would take those that it finds on PATH.
+    if (official !== undefined) removeHosts();
     const replaced: string[] = [];
     for (const name of PLUGINS) {
         if (!(await officialPlugin(name, official))) {
@@ -76,27 +91,48 @@ async function officialCli(): Promise<OfficialCli | undefined> {
     const folder = path.join(TOOLCHAIN, "pulumi");
     const installed = path.join(folder, "bin", "pulumi");
     if (existsSync(installed)) return { path: installed, offline: false };
-    if (existsSync(path.join(BIN, "pulumi"))) return undefined;
+    const own = path.join(BIN, "pulumi");
+    if (!isDue(own)) return undefined;
+    if (existsSync(own)) say("Trying once a day whether Pulumi's own CLI can be downloaded …");
     const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
     try {
         await PulumiCommand.install({ root: folder });
         return { path: installed, offline: false };
     } catch {
         rmSync(folder, { recursive: true, force: true });
+        asked(own);
         return undefined;
     }
 }
 
 async function officialPlugin(name: string, cli: OfficialCli | undefined): Promise<boolean> {
     const folder = pluginFolder(name);
-    if (existsSync(path.join(folder, REPLACEMENT_MARK))) return false;
-    if (existsSync(path.join(folder, `pulumi-resource-${name}`))) return true;
+    const mark = path.join(folder, REPLACEMENT_MARK);
+    const replaced = existsSync(mark);
+    if (!isDue(mark)) return false;
+    if (!replaced && existsSync(path.join(folder, `pulumi-resource-${name}`))) return true;
+    if (cli?.offline) asked(mark);
     if (cli === undefined || cli.offline) return false;
     const env = { ...process.env, PULUMI_HOME, PULUMI_SKIP_UPDATE_CHECK: "true" };
     const command = [cli.path, "plugin", "install", "resource", name, `v${pinned(name)}`];
+    if (replaced) command.push("--reinstall");
     const { code } = await capture(command, { env, timeoutMs: 300_000 });
     cli.offline = code !== 0;
-    return code === 0;
+    if (cli.offline) asked(mark);
+    else rmSync(mark, { force: true });
+    return !cli.offline;
+}
+
+/** Whether a download whose replacement is this file is to be tried: it is not there, or a day old. */
+function isDue(replacement: string): boolean {
+    return (
+        !existsSync(replacement) || Date.now() - statSync(replacement).mtimeMs > ASK_AGAIN_AFTER_MS
+    );
+}
+
+/** The download has just failed: its replacement is as new as that. */
+function asked(replacement: string): void {
+    if (existsSync(replacement)) utimesSync(replacement, new Date(), new Date());
 }
 
 async function versionOf(cli: string): Promise<string> {

@@ -1,5 +1,5 @@
 /** What takes the place of Pulumi's own downloads: its CLI, its language host, and the plugins. */
-import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { built, digest, GO_MODULE, goBuilt } from "./goBuild.ts";
 import { BIN, PLUGIN_BIN, PULUMI_HOME } from "./paths.ts";
@@ -72,9 +72,17 @@ function builtPlugins(): Promise<void> {
     );
 }
 
+const LANGUAGE_HOST = "pulumi-language-nodejs";
+const DYNAMIC_HOST = "pulumi-resource-pulumi-nodejs";
+
+/** Takes them from PATH, where the official CLI would find them before its own. */
+export function removeHosts(): void {
+    for (const name of [LANGUAGE_HOST, DYNAMIC_HOST]) rmSync(path.join(BIN, name), { force: true });
+}
+
 /** What the official CLI has beside it: the hosts for programs and for dynamic providers. */
 async function builtHosts(): Promise<void> {
-    const host = "pulumi-language-nodejs";
+    const host = LANGUAGE_HOST;
     const targets = [path.join(BIN, host)];
     await goBuilt(
         "hosts",
@@ -82,6 +90,6 @@ async function builtHosts(): Promise<void> {
         [BIN, `./cmd/${host}`],
         "replacement for Pulumi's language host",
     );
-    const script = "pulumi-resource-pulumi-nodejs";
+    const script = DYNAMIC_HOST;
     copyFileSync(path.join(import.meta.dirname, script), path.join(BIN, script));
 }
