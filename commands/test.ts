@@ -6,7 +6,7 @@
  */
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { ensureTestTools } from "../toolchain/testTools.ts";
+import { ensureTestTools, ensureZizmor, ZIZMOR } from "../toolchain/testTools.ts";
 import { BIN, LOGS, PLUGIN_BIN, ROOT, TOOLCHAIN } from "../toolchain/paths.ts";
 import { onPath, say } from "../toolchain/process.ts";
 import type { Report } from "../test/support/reporter.ts";
@@ -80,6 +80,16 @@ const GO_CHECKS: readonly Job[] = [
     })),
 ].map((check) => ({ ...check, env, needsTools: true, skip }));
 
+let zizmorThere = false;
+
+const AUDIT: Job = {
+    name: "audit",
+    command: [ZIZMOR, "--offline", "--quiet", "--no-progress", ...workflows()],
+    env,
+    needsTools: true,
+    skip: () => (zizmorThere ? undefined : "zizmor cannot be had"),
+};
+
 function workflows(): string[] {
     return globSync(path.join(ROOT, ".github", "workflows", "*.yaml"));
 }
@@ -105,7 +115,7 @@ process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 async function main(): Promise<void> {
     mkdirSync(LOGS, { recursive: true });
     const specs = allSpecs();
-    const checks = [...CHECKS, ...(scope === "fast" ? [] : GO_CHECKS)];
+    const checks = [...CHECKS, ...(scope === "fast" ? [] : [...GO_CHECKS, AUDIT])];
     const known = [...checks, ...specs].flatMap((one) =>
         "room" in one ? [one.room, one.name] : [one.name],
     );
@@ -139,6 +149,7 @@ async function main(): Promise<void> {
 async function prepareTools(): Promise<void> {
     say(`In use: ${await ensureTestTools()}.`);
     goThere = (await onPath("go")) !== undefined;
+    zizmorThere = await ensureZizmor();
 }
 
 function longFirst({ name, room }: Spec): number {

@@ -1,9 +1,11 @@
 /** What the tests need beside the toolchain: clients that know nothing of this project. */
-import { globSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
+import path from "node:path";
 import { canInstall, extract, install } from "./debian.ts";
 import { ensureBaseImage } from "./base-image/index.ts";
 import { ensureToolchain, sayNews } from "./index.ts";
-import { onPath } from "./process.ts";
+import { TOOLCHAIN } from "./paths.ts";
+import { capture, onPath } from "./process.ts";
 
 /** The seed's image tag, which the program must serve too. */
 const OLD_BASE_IMAGE = "eclipse-mosquitto:2.0.22";
@@ -14,6 +16,9 @@ const PROGRAMS = {
     testssl: "testssl.sh",
     pip3: "python3-pip",
 };
+
+const ZIZMOR_VERSION = "1.32.0";
+export const ZIZMOR = path.join(TOOLCHAIN, `zizmor-${ZIZMOR_VERSION}`, "bin", "zizmor");
 
 /** @returns one line: the toolchain in use */
 export async function ensureTestTools(): Promise<string> {
@@ -29,6 +34,17 @@ export async function ensureTestTools(): Promise<string> {
         await install(...missing);
     }
     return inUse;
+}
+
+/** Installs zizmor, which audits the workflows. @returns whether it is there */
+export async function ensureZizmor(): Promise<boolean> {
+    if (existsSync(ZIZMOR)) return true;
+    const into = path.dirname(path.dirname(ZIZMOR));
+    const { code } = await capture([
+        ...["pip3", "install", "--quiet", "--no-deps", "--target", into],
+        `zizmor==${ZIZMOR_VERSION}`,
+    ]);
+    return code === 0;
 }
 
 /** @returns the library with which a program sees another time of day, for the one test that needs it */

@@ -12,14 +12,15 @@ interface Workflow {
 const OWN = "me/broker";
 
 /** Jobs of a workflow that run for a pull request. */
-function jobsFor(file: string, from: string, actor: string): string[] {
+function jobsFor(file: string, from: string, login: string): string[] {
     const text = readFileSync(path.join(ROOT, ".github/workflows", file), "utf8");
     const { jobs } = parse(text) as Workflow;
+    const user = { login, type: login.endsWith("[bot]") ? "Bot" : "User" };
     const github = {
-        ...{ repository: OWN, actor },
+        repository: OWN,
         event: {
-            pull_request: { head: { repo: { full_name: from } } },
-            workflow_run: { head_repository: { full_name: from }, actor: { login: actor } },
+            pull_request: { head: { repo: { full_name: from } }, user },
+            workflow_run: { head_repository: { full_name: from }, actor: user },
         },
     };
     return (
@@ -38,6 +39,7 @@ describe("previews of pull requests", () => {
         ["a member", OWN, "ada", ["fly"], []],
         ["a fork", "other/broker", "bob", ["local"], ["comment"]],
         // Its runs get no secrets, and a token that cannot comment.
+        ["Renovate", OWN, "renovate[bot]", ["local"], ["comment"]],
         ["Dependabot", OWN, "dependabot[bot]", ["local"], ["comment"]],
     ] as const) {
         it(`of ${who} run where they can`, () => {
