@@ -37,7 +37,7 @@ plugin_opt_flush_period 0
 memory_limit 134217728
 global_max_connections 1034
 max_packet_size 2097152
-max_queued_messages 1000
+max_queued_messages 10000
 max_queued_bytes 8388608
 max_inflight_messages 20
 
@@ -102,7 +102,7 @@ autosave_interval 1
 
 memory_limit 134217728
 max_packet_size 2097152
-max_queued_messages 1000
+max_queued_messages 10000
 max_queued_bytes 8388608
 max_inflight_messages 20
 
