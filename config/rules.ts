@@ -76,7 +76,7 @@ const RULES = [
         if (guestIn(data).length > 0 || needMb <= data.volumeSizeGb * 1024) return [];
         return [
             `volumeSizeGb: ${limits.memoryMb} MB of messages (memoryLimitMb) may take ${needMb} MB ` +
-                `of the volume, and a full one loses them; it is ${data.volumeSizeGb}`,
+                `of the volume, and on a full one the broker is down; it is ${data.volumeSizeGb}`,
         ];
     }),
     over(["users", "everyone", "clientIds"], ({ users, everyone, clientIds }) => {

@@ -1,7 +1,7 @@
 /**
- * What the broker's last start found of its data (broker-data in the image): files that it has put aside since
- * they could not be read, more than `memoryLimitMb` holds. No client sees that, so the machine is asked, through
- * the Machines API.
+ * Warnings of the broker's data: files that its last start has put aside since they could not be read, more than
+ * `memoryLimitMb` holds (broker-data in the image), a volume that is nearly full (broker-space). No client sees
+ * that, so the machine is asked, through the Machines API.
  */
 import type { FlyClient } from "../providers/fly/client.ts";
 
@@ -11,12 +11,17 @@ const DATA = "/mosquitto/data";
 const PUT_ASIDE =
     /^(mosquitto\.(?:sqlite3|db))\.unreadable-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
-/** The data's folder, a name a line, and the memory's limit: with what it was set to above, if it was raised. */
+/**
+ * The data's folder, a name a line; the memory's limit, with what it was set to above, if it was raised; the volume.
+ */
 export const DATA_COMMAND = [
     "sh",
     "-c",
-    `ls ${DATA} && grep memory_limit /etc/mosquitto/mosquitto.conf`,
+    `ls ${DATA} && grep memory_limit /etc/mosquitto/mosquitto.conf && df -Pk ${DATA}`,
 ];
+
+/** Kilobytes: of the volume, taken, free. */
+const VOLUME = new RegExp(`^\\S+ +(\\d+) +\\d+ +(\\d+) +\\d+% ${DATA}$`, "m");
 
 const RAISED = /^# memory_limit (\d+)\nmemory_limit (\d+)$/m;
 
@@ -46,7 +51,20 @@ export async function dataWarnings(
 
 /** @param listing what DATA_COMMAND has printed */
 export function warningsOf(listing: string): string[] {
-    return [...putAside(listing), ...overLimit(listing)];
+    return [...putAside(listing), ...overLimit(listing), ...nearlyFull(listing)];
+}
+
+function nearlyFull(listing: string): string[] {
+    const [size, free] =
+        VOLUME.exec(listing)
+            ?.slice(1)
+            .map((kilobytes) => Number(kilobytes) / 1024) ?? [];
+    // Twice of what the image's broker-space ends the broker at.
+    if (size === undefined || free === undefined || free >= Math.min(size / 5, 256)) return [];
+    return [
+        `data - the volume has ${Math.floor(free)} of ${Math.floor(size)} MB left; at half of that or less the broker ` +
+            "is down until there is room: set volumeSizeGb higher",
+    ];
 }
 
 function overLimit(listing: string): string[] {

@@ -50,7 +50,7 @@ export class RestoreSteps {
         if (series === "2.1") writeFileSync(plugin, "");
         const broker = path.join(this.#dir, "broker.pid");
         writeFileSync(broker, "1");
-        for (const name of ["broker-backup", "broker-data", "broker-restore"]) {
+        for (const name of ["broker-backup", "broker-data", "broker-restore", "broker-space"]) {
             const text = readFileSync(path.join(BROKER, name), "utf8")
                 .replace("set -eu\n", (line) => line + PRELUDE)
                 .replaceAll("/usr/lib/mosquitto_persist_sqlite.so", plugin)

@@ -29,6 +29,17 @@ describe("warnings of the broker's data", () => {
         assert.deepEqual(others, []);
     });
 
+    it("name a volume that is nearly full", () => {
+        const df = (total: number, free: number) =>
+            "Filesystem 1024-blocks Used Available Capacity Mounted on\n" +
+            `/dev/vdb ${total} 1 ${free} 86% /mosquitto/data\n`;
+        const [line, ...others] = warningsOf(df(1_000_000, 120_000));
+        assert.match(line!, /^data - the volume has 117 of 976 MB left; .* volumeSizeGb/);
+        assert.deepEqual(others, []);
+        assert.deepEqual(warningsOf(df(1_000_000, 500_000)), []);
+        assert.deepEqual(warningsOf(df(100_000_000, 300_000)), []);
+    });
+
     it("are none where all is well", () => {
         const listing = "mosquitto.sqlite3\nmosquitto.sqlite3-wal\nmemory_limit 8388608\n";
         assert.deepEqual(warningsOf(listing), []);
