@@ -16,7 +16,7 @@ import {
     saysClearly,
 } from "./support/invariants.ts";
 import { SmallStack } from "./support/smallStack.ts";
-import { SEQUENCES, take, type Step } from "./support/steps.ts";
+import { removeClones, SEQUENCES, take, type Step } from "./support/steps.ts";
 
 /** Sequences that were once broken, as a failure prints them. */
 const KEPT: Step[][] = [];
@@ -61,6 +61,7 @@ describe("a deployment, whatever happens to it", function () {
                 if (wanted !== "sample") console.log(`        ${errorsOf(run).join("\n        ")}`);
                 saysClearly(run);
             }
+            await removeClones(stack);
             const first = await stack.up("--refresh");
             keepsSecrets(stack, first);
             if (first.code !== 0) {

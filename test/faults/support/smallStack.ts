@@ -40,6 +40,15 @@ export interface SmallRun {
 
 const PROJECT = "small";
 
+/** Type and logical name of each of the program's resources, as in their URNs. */
+export const RESOURCES = {
+    app: "App::app",
+    address: "IpAddress::v6",
+    volume: "Volume::data",
+    secrets: "Secrets::secrets",
+    machine: "Machine::machine",
+} as const;
+
 const PROGRAM = `
 import { readFileSync } from "node:fs";
 import { App, IpAddress, Machine, Secrets, Volume } from ${JSON.stringify(path.join(ROOT, "providers", "index.ts"))};
@@ -92,6 +101,7 @@ export class SmallStack {
     readonly secrets = new Set<string>();
     #image: string;
     #settings: SmallSettings;
+    #name = "dev";
 
     private constructor(fly: LocalFly, app: string, image: string, settings: SmallSettings) {
         this.fly = fly;
@@ -164,9 +174,21 @@ export class SmallStack {
         return output;
     }
 
+    urn(resource: keyof typeof RESOURCES): string {
+        const type = "pulumi-nodejs:dynamic/fly";
+        return `urn:pulumi:${this.#name}::${PROJECT}::${type}:${RESOURCES[resource]}`;
+    }
+
+    /** Gives the stack another name, or its first one back. */
+    async rename(): Promise<void> {
+        const name = this.#name === "dev" ? "renamed" : "dev";
+        await this.must(this.run("stack", "rename", name, "--stack", this.#name));
+        this.#name = name;
+    }
+
     /** Pulumi's CLI on the stack. */
     run(...args: string[]): Promise<SmallRun> {
-        const plain = ["--non-interactive", "--color", "never", "--stack", "dev"];
+        const plain = ["--non-interactive", "--color", "never", "--stack", this.#name];
         const command = args[0] === "stack" ? args : [...args, ...plain];
         const child = spawn(pulumiCli(), command, {
             cwd: this.dir,
@@ -191,7 +213,7 @@ export class SmallStack {
     /** As it is on the disk. @returns empty before anything was written */
     stateText(): string {
         try {
-            const file = path.join("backend", ".pulumi", "stacks", PROJECT, "dev.json");
+            const file = path.join("backend", ".pulumi", "stacks", PROJECT, `${this.#name}.json`);
             return readFileSync(path.join(this.dir, file), "utf8");
         } catch {
             return "";

@@ -4,7 +4,7 @@ import { Api } from "../../local/support/api.ts";
 import { FAULTS } from "../../matrix/support/faults.ts";
 import { contents } from "./invariants.ts";
 import { meet, type MetRun } from "./meet.ts";
-import type { SmallRun, SmallSettings, SmallStack } from "./smallStack.ts";
+import { RESOURCES, type SmallRun, type SmallSettings, type SmallStack } from "./smallStack.ts";
 import { until } from "../../support/until.ts";
 
 /** From the `nth` request of this kind in a run on, they meet the fault of this name. */
@@ -16,12 +16,24 @@ interface Met {
     readonly fault: string;
 }
 
-type Run = "up" | "up --refresh" | "refresh" | "destroy";
+type Run = "up" | "up --refresh" | "up --replace" | "refresh" | "destroy";
+
+type Resource = keyof typeof RESOURCES;
 
 export type Step =
     /** The volume, by one GB; where it was done by hand, the settings follow. */
     | { readonly do: "grow"; readonly byHand: boolean }
-    | { readonly do: Run; readonly change?: Partial<SmallSettings>; readonly met?: Met }
+    | {
+          readonly do: Run;
+          readonly change?: Partial<SmallSettings>;
+          readonly met?: Met;
+          /** What `up --replace` is told to replace. */
+          readonly target?: Resource;
+      }
+    /** Marks a resource, so that the next `up` replaces it. */
+    | { readonly do: "taint"; readonly target: Resource }
+    /** Gives the stack another name. */
+    | { readonly do: "rename" }
     /** Someone's own doing, past the program. */
     | { readonly do: "drift"; readonly what: Drift };
 
@@ -91,6 +103,21 @@ const DRIFTS = {
         const config = { ...found.machines[0]?.config, guest, env: { ADDED: "by hand" } };
         return api.call("POST", `/apps/${app}/${someone(found)}`, { config });
     },
+    "the machine is restarted": (api: Api, { app }: SmallStack, found: Found) =>
+        api.call("POST", `/apps/${app}/${someone(found)}/restart`),
+    // As flyctl does it: metadata, the owner's too, go along, and the volume is a new one.
+    "the machine is cloned": async (api: Api, { app }: SmallStack, found: Found) => {
+        const [original] = found.machines;
+        if (!original) return;
+        const request = { name: "data", region: "lhr", size_gb: 1 };
+        const { id: volume } = await api.ok<{ id: string }>(
+            "POST",
+            `/apps/${app}/volumes`,
+            request,
+        );
+        const config = { ...original.config, mounts: [{ volume, path: "/data" }] };
+        await api.call("POST", `/apps/${app}/machines`, { region: "lhr", config });
+    },
     "the machine is cordoned": (api: Api, { app }: SmallStack, found: Found) =>
         api.call("POST", `/apps/${app}/${someone(found)}/cordon`),
     "its owner is changed": (api: Api, { app }: SmallStack, found: Found) =>
@@ -127,12 +154,20 @@ function met(calls: readonly string[]): fc.Arbitrary<Met> {
     });
 }
 
+const resource = fc.constantFrom(...(Object.keys(RESOURCES) as Resource[]));
+
 /** Mostly with something to do, and with something in its way. */
 function runs(kind: Run): fc.Arbitrary<Step> {
-    const calls = CALLS[kind === "up --refresh" ? "up" : kind];
-    const parts = { do: fc.constant(kind), change, met: met(calls) };
+    const calls = CALLS[kind === "refresh" || kind === "destroy" ? kind : "up"];
+    const parts = {
+        do: fc.constant(kind),
+        change,
+        met: met(calls),
+        ...(kind === "up --replace" && { target: resource }),
+    };
+    const requiredKeys: "do"[] = ["do", ...(kind === "up --replace" ? ["target" as "do"] : [])];
     return fc.oneof(
-        { weight: 1, arbitrary: fc.record(parts, { requiredKeys: ["do"] }) },
+        { weight: 1, arbitrary: fc.record(parts, { requiredKeys }) },
         { weight: 2, arbitrary: fc.record(parts) },
     );
 }
@@ -140,6 +175,12 @@ function runs(kind: Run): fc.Arbitrary<Step> {
 const step: fc.Arbitrary<Step> = fc.oneof(
     { weight: 3, arbitrary: runs("up") },
     { weight: 1, arbitrary: runs("up --refresh") },
+    { weight: 1, arbitrary: runs("up --replace") },
+    {
+        weight: 1,
+        arbitrary: fc.record({ do: fc.constant("taint" as const), target: resource }),
+    },
+    { weight: 1, arbitrary: fc.constant({ do: "rename" as const }) },
     { weight: 1, arbitrary: runs("refresh") },
     { weight: 1, arbitrary: runs("destroy") },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("grow" as const), byHand: fc.boolean() }) },
@@ -167,12 +208,20 @@ export async function take(stack: SmallStack, step: Step): Promise<MetRun | unde
         case "drift":
             await byHand(stack, DRIFTS[step.what]);
             return undefined;
+        case "taint":
+            // Fails where there is no such resource.
+            await stack.run("state", "taint", stack.urn(step.target), "--yes");
+            return undefined;
+        case "rename":
+            await stack.rename();
+            return undefined;
         case "up":
         case "up --refresh":
+        case "up --replace":
         case "refresh":
         case "destroy":
             stack.configure(step.change ?? {});
-            return await meeting(stack, step.met, () => runOf(stack, step.do));
+            return await meeting(stack, step.met, () => runOf(stack, step.do, step.target));
     }
 }
 
@@ -190,7 +239,24 @@ async function growVolume(api: Api, { app, settings }: SmallStack, found: Found)
     }
 }
 
-function runOf(stack: SmallStack, kind: Run): Promise<SmallRun> {
+/** What people take away who have cloned the machine, once they know of it. */
+export async function removeClones(stack: SmallStack): Promise<void> {
+    await byHand(stack, async (api, { app }, { machines, volumes }) => {
+        const clones = machines.filter(({ name }) => name !== "small");
+        for (const { id } of clones)
+            await api.call("DELETE", `/apps/${app}/machines/${id}?force=true`);
+        const state = stack.stateText();
+        for (const { id } of volumes.filter((volume) => !state.includes(volume.id))) {
+            await until(`volume ${id} is destroyed`, async () => {
+                const { status } = await api.call("DELETE", `/apps/${app}/volumes/${id}`);
+                return status === 200 || status === 404;
+            });
+        }
+    });
+}
+
+function runOf(stack: SmallStack, kind: Run, target?: Resource): Promise<SmallRun> {
+    if (kind === "up --replace") return stack.up("--replace", stack.urn(target!));
     if (kind === "refresh") return stack.refresh();
     if (kind === "destroy") return stack.destroy();
     return stack.up(...(kind === "up" ? [] : ["--refresh"]));
