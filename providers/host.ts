@@ -5,10 +5,12 @@
 import * as all from "./entry.ts";
 import { succeeding } from "./succession.ts";
 
-export const App = succeeding("app", all.App);
-export const Certificate = succeeding("certificate", all.Certificate);
-export const IpAddress = succeeding("address", all.IpAddress);
-export const Machine = succeeding("machine", all.Machine);
-export const Secrets = succeeding("secrets", all.Secrets);
-export const Volume = succeeding("volume", all.Volume);
+const run = { declaring: false };
+
+export const App = succeeding("app", all.App, run);
+export const Certificate = succeeding("certificate", all.Certificate, run);
+export const IpAddress = succeeding("address", all.IpAddress, run);
+export const Machine = succeeding("machine", all.Machine, run);
+export const Secrets = succeeding("secrets", all.Secrets, run);
+export const Volume = succeeding("volume", all.Volume, run);
 export { Name, Password, RevocationList } from "./entry.ts";

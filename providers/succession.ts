@@ -8,13 +8,23 @@
  * that the program has not. So what this run has diffed without a replacement, created or updated
  * is in use, and its deletion has nothing to do. A run that was killed between the two leaves the
  * delete to the next one, which diffs the successor first.
+ *
+ * A refresh diffs too, and objects that the program no longer has: those must go. The engine checks the
+ * inputs of what the program declares before it diffs them, and a refresh comes before the program.
  */
 import { PartialFailure, type Provider } from "./provider.ts";
+
+/** One run of the engine, which all its providers share. */
+export interface Run {
+    /** Whether the program has begun to declare resources. */
+    declaring: boolean;
+}
 
 /** @param kind for the line that tells of an object that is kept */
 export function succeeding<Inputs extends object, Outputs extends object>(
     kind: string,
     provider: Provider<Inputs, Outputs>,
+    run: Run,
 ): Provider<Inputs, Outputs> {
     const inUse = new Set<string>();
     // A shared address is the same for every app.
@@ -22,9 +32,14 @@ export function succeeding<Inputs extends object, Outputs extends object>(
     return {
         ...provider,
 
+        check(olds, news) {
+            run.declaring = true;
+            return provider.check(olds, news);
+        },
+
         async diff(id, olds, news) {
             const result = await provider.diff(id, olds, news);
-            if ((result.replaces ?? []).length === 0) {
+            if (run.declaring && (result.replaces ?? []).length === 0) {
                 inUse.add(keyOf(id, olds));
             }
             return result;

@@ -57,7 +57,8 @@ describe("succession of a replaced resource", function () {
 
     for (const [kind, { provider, inputs }] of Object.entries(KINDS)) {
         /** Of a run of the engine's own. */
-        const anew = () => succeeding<Props, Props>(kind, provider as AnyProvider);
+        const anew = () =>
+            succeeding<Props, Props>(kind, provider as AnyProvider, { declaring: false });
         const deletions = async (work: () => Promise<unknown>) =>
             (await fixture.requestsOf(work)).filter(
                 (line) => line.startsWith("DELETE") && !line.includes("/lease"),
@@ -84,6 +85,7 @@ describe("succession of a replaced resource", function () {
             const { id, outs } = await anew().create(wanted);
             const next = anew();
             const requests = await deletions(async () => {
+                await next.check(outs!, wanted);
                 await next.diff(id, outs!, wanted);
                 await next.delete(made.id, outsOf(made));
             });
@@ -91,10 +93,20 @@ describe("succession of a replaced resource", function () {
             assert.ok(await isThere(made.id, outsOf(made)));
         });
 
+        it(`deletes a ${kind} that a refresh has diffed and the program has no more`, async () => {
+            const wanted = await inputs();
+            const made = await anew().create(wanted);
+            const run = anew();
+            await run.diff(made.id, outsOf(made), wanted);
+            await run.delete(made.id, outsOf(made));
+            assert.equal(await isThere(made.id, outsOf(made)), false);
+        });
+
         it(`deletes a ${kind} that is replaced by another, or no longer declared`, async () => {
             const wanted = await inputs();
             const made = await anew().create(wanted);
             const run = anew();
+            await run.check(outsOf(made), wanted);
             await run.diff(made.id, outsOf(made), { ...wanted, app: "another", name: "another" });
             await run.delete(made.id, outsOf(made));
             assert.equal(await isThere(made.id, outsOf(made)), false);
