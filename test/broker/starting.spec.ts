@@ -82,21 +82,28 @@ for (const series of SERIES) {
                 await client.endAsync();
             });
 
-            for (const name of [
-                ...["server.crt", "server.key", "passwd", "acl"],
-                `mosquitto-${series}.conf`,
-            ]) {
-                it(`fails naming ${name} when it is missing or empty`, async () => {
-                    const file = `/etc/appkata/${name}`;
-                    const missing = { ...fixture.files };
-                    delete missing[file];
-                    const without = await fixture.start({ files: missing });
-                    assert.equal(await without.log(), `broker: ${file} is missing\n`);
+            for (const name of ["server.crt", "server.key", "passwd", "acl"]) {
+                it(`fails naming ${name} when it is missing`, async () => {
+                    const without = await fixture.start({ files: allBut(`/etc/appkata/${name}`) });
+                    assert.equal(await without.log(), `broker: ${name} is missing\n`);
                     assert.equal(await without.exitCode(), 78);
-                    const empty = await fixture.start({ files: { ...fixture.files, [file]: "" } });
-                    assert.equal(await empty.log(), `broker: ${file} is empty\n`);
-                    assert.equal(await empty.exitCode(), 78);
                 });
+            }
+
+            it("fails naming the configuration when it is missing or empty", async () => {
+                const file = `/etc/appkata/mosquitto-${series}.conf`;
+                const without = await fixture.start({ files: allBut(file) });
+                assert.equal(await without.log(), `broker: ${file} is missing\n`);
+                assert.equal(await without.exitCode(), 78);
+                const empty = await fixture.start({ files: { ...fixture.files, [file]: "" } });
+                assert.equal(await empty.log(), `broker: ${file} is empty\n`);
+                assert.equal(await empty.exitCode(), 78);
+            });
+
+            function allBut(file: string): Record<string, string> {
+                const files = { ...fixture.files };
+                delete files[file];
+                return files;
             }
         });
     });
