@@ -48,6 +48,7 @@ const revocation =
               issuer,
               names: devices,
               certificates: clientCerts?.pems ?? {},
+              devices: clientCerts?.certificates ?? {},
               earlier: deployed.revocation ? undefined : deployed.clientPems,
           });
 
@@ -55,6 +56,7 @@ const credentials = new Credentials("credentials", {
     users: settings.users,
     everyone: settings.everyone,
     revoked: revocation?.names ?? [],
+    earlier: deployed.passwords,
 });
 
 const image = new Image("image", {
@@ -81,10 +83,22 @@ const broker = new Broker("broker", {
 const { port, webSocketsPort } = settings;
 const { appName, hostname, address } = app;
 
-const proofs = clientCerts?.verification.apply((pairs) => ({
-    port: mode === "required" ? port : certificatePort,
-    ...pairs,
-}));
+const logins = pulumi.secret(
+    pulumi
+        .all([credentials.logins, clientCerts?.verification, revocation?.former])
+        .apply(([byPassword, pairs, former = []]) => ({
+            ...byPassword,
+            // A login as a user would disconnect that user's client and drop its session.
+            ...(clientIds === "user" && { users: [] }),
+            ...(pairs && {
+                certificates: {
+                    port: mode === "required" ? port : certificatePort,
+                    ...pairs,
+                    former,
+                },
+            }),
+        })),
+);
 
 const proof = new Verification("verification", {
     address,
@@ -95,9 +109,7 @@ const proof = new Verification("verification", {
     webSockets,
     webSocketsPort,
     verifier: credentials.verifier,
-    // A login as a user would put out the client that has its name for an ID, and forget its session.
-    passwords: clientIds === "user" ? {} : credentials.passwords,
-    certificates: proofs,
+    logins,
     proves: [broker.instanceId, broker.secretsVersion, image.digest, ...app.addresses, port],
 });
 
@@ -134,10 +146,8 @@ export default {
     users: credentials.passwords,
     clientIds,
     verifier: credentials.verifier,
-    ...(clientCerts && {
-        clientCertificates: clientCerts.certificates,
-        verificationCertificates: proofs,
-    }),
+    verificationLogins: logins,
+    ...(clientCerts && { clientCertificates: clientCerts.certificates }),
     subscribeCommand: clients.subscribeCommand,
     publishCommand: clients.publishCommand,
     verification: checkedReport({

@@ -15,13 +15,11 @@ interface Outputs {
     port: number;
     hostname: string;
     caCertificatePem: string;
-    users: Record<string, string>;
-    clientIds?: "any" | "user";
     tls: "broker" | "edge";
     webSockets: "off" | "broker" | "edge";
     webSocketUrl?: string;
     verifier?: { username: string; password: string };
-    verificationCertificates?: object;
+    verificationLogins?: object;
 }
 
 const { values } = parseArgs({ options: { stack: { type: "string" } } });
@@ -37,8 +35,8 @@ if (outputs.address === undefined) {
 }
 // A URL leaves out its scheme's own port.
 const webSocketsPort = new URL(outputs.webSocketUrl ?? "wss://none").port || 443;
-if (outputs.verifier === undefined) {
-    say("The stack is of a version without a user for the verification: run `pulumi up` first.");
+if (outputs.verifier === undefined || outputs.verificationLogins === undefined) {
+    say("The stack was deployed by an earlier version: run `pulumi up` first.");
     process.exit(1);
 }
 say(`Verifying ${outputs.url} …`);
@@ -49,7 +47,8 @@ try {
     process.exit(1);
 }
 const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", "main.ts")], {
-    stdio: "inherit",
+    stdio: ["pipe", "inherit", "inherit"],
+    input: JSON.stringify(outputs.verificationLogins),
     env: {
         ...process.env,
         ...(meansDev(values.stack) && publicTrust()),
@@ -62,11 +61,6 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
         MQTT_WEBSOCKETS_PORT: String(webSocketsPort),
         MQTT_USERNAME: outputs.verifier.username,
         MQTT_PASSWORD: outputs.verifier.password,
-        // As index.ts has it.
-        MQTT_USERS: JSON.stringify(outputs.clientIds === "user" ? {} : outputs.users),
-        ...(outputs.verificationCertificates && {
-            MQTT_CERTIFICATES: JSON.stringify(outputs.verificationCertificates),
-        }),
     },
 });
 process.exit(status ?? 1);

@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { aclFile, type Grants } from "../broker/acl.ts";
 import type { User } from "../config/settings.ts";
-import { Password } from "../providers/index.ts";
+import { Passwords } from "../providers/index.ts";
+import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
+import type { Logins } from "../verification/target.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
 
 /**
@@ -17,6 +19,8 @@ export interface CredentialsArgs {
     everyone: Grants;
     /** Who has a certificate that is revoked. */
     revoked: pulumi.Input<string[]>;
+    /** Passwords that the stack has. */
+    earlier: KnownPasswords;
 }
 
 /** Users with their passwords, given or generated, and Mosquitto's password and ACL files. */
@@ -25,6 +29,8 @@ export class Credentials extends pulumi.ComponentResource {
     readonly passwords: pulumi.Output<Record<string, string>>;
     /** Secret: the user that the verification logs in as. */
     readonly verifier: pulumi.Output<{ username: string; password: string }>;
+    /** Secret: for the verification, who logs in and who must not; without devices. */
+    readonly logins: pulumi.Output<Pick<Logins, "users" | "userCount" | "former">>;
     /** Secret: the file's text, a line a user. */
     readonly passwordFile: pulumi.Output<string>;
     /** The text of Mosquitto's ACL file. */
@@ -33,34 +39,42 @@ export class Credentials extends pulumi.ComponentResource {
     constructor(name: string, args: CredentialsArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Credentials", name, {}, opts);
         const { users, everyone } = args;
-        const kept = [...users, { name: VERIFIER, password: undefined }].map(
-            (user) =>
-                new Password(
-                    user.name,
-                    {
-                        user: user.name,
-                        ...(user.password !== undefined && {
-                            password: pulumi.secret(user.password),
-                        }),
-                        iterations: ITERATIONS,
-                    },
-                    { parent: this },
-                ),
+        const { kept, former } = new Passwords(
+            "passwords",
+            {
+                users: [...users, { name: VERIFIER, password: undefined }].map((one) => ({
+                    user: one.name,
+                    ...(one.password !== undefined && { password: one.password }),
+                })),
+                iterations: ITERATIONS,
+                earlier: args.earlier,
+            },
+            { parent: this },
+        );
+        const devices = new Set(users.filter((user) => user.certificate).map(({ name }) => name));
+        const withPassword = kept.apply((all) =>
+            all.filter(({ user }) => user !== VERIFIER && !devices.has(user)),
         );
         this.passwords = pulumi.secret(
-            pulumi
-                .all(kept.map(({ password }) => password))
-                .apply((all) => users.map((user, at) => ({ ...user, password: all[at]! })))
-                .apply((all) => all.filter(({ certificate }) => !certificate))
-                .apply((all) => Object.fromEntries(all.map((user) => [user.name, user.password]))),
+            withPassword.apply((all) =>
+                Object.fromEntries(all.map(({ user, password }) => [user, password])),
+            ),
         );
         this.verifier = pulumi.secret(
-            kept.at(-1)!.password.apply((password) => ({ username: VERIFIER, password })),
+            kept.apply((all) => {
+                const { password } = all.find(({ user }) => user === VERIFIER)!;
+                return { username: VERIFIER, password };
+            }),
+        );
+        this.logins = pulumi.secret(
+            pulumi.all([withPassword, former]).apply(([all, former]) => ({
+                users: newest(all).map(({ user, password }) => ({ user, password })),
+                userCount: all.length,
+                former,
+            })),
         );
         this.passwordFile = pulumi.secret(
-            pulumi
-                .all(kept.map(({ user, hash }) => pulumi.interpolate`${user}:${hash}\n`))
-                .apply((lines) => lines.join("")),
+            kept.apply((all) => all.map(({ user, hash }) => `${user}:${hash}\n`).join("")),
         );
         this.aclFile = pulumi.output(args.revoked).apply((revoked) => {
             const removed = revoked.filter((one) => !users.some((user) => user.name === one));
@@ -68,4 +82,14 @@ export class Credentials extends pulumi.ComponentResource {
         });
         this.registerOutputs({});
     }
+}
+
+/** How many users the verification logs in as. */
+const MAX_LOGINS = 20;
+
+/** The users whose passwords are newest: a change is proved by those whom it concerns. */
+function newest(all: readonly KeptPassword[]): KeptPassword[] {
+    return all
+        .toSorted((a, b) => (a.since < b.since ? 1 : a.since > b.since ? -1 : 0))
+        .slice(0, MAX_LOGINS);
 }

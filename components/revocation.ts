@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { RevocationList } from "../providers/index.ts";
+import { FormerDevices, RevocationList } from "../providers/index.ts";
+import type { Device } from "../providers/kept/formerDevices.ts";
 import { authorityName, type Authority } from "./authorities.ts";
+import type { ClientCertificate } from "./clientCertificates.ts";
 
 export interface RevocationArgs {
     /** Those by whose certificates clients log in, and the one that signs. */
@@ -10,6 +12,8 @@ export interface RevocationArgs {
     names: string[];
     /** Those that the issuer has signed for them, in PEM by name. */
     certificates: pulumi.Input<Record<string, string>>;
+    /** Secret: the same with their keys. */
+    devices: pulumi.Input<Record<string, ClientCertificate>>;
     /** Those that the stack has from before it had lists, of whichever CA. */
     earlier: Record<string, string> | undefined;
 }
@@ -20,6 +24,8 @@ export class Revocation extends pulumi.ComponentResource {
     readonly listsPem: pulumi.Output<string>;
     /** Whose certificates are on one of them. */
     readonly names: pulumi.Output<string[]>;
+    /** Secret: devices that were removed, for the verification. */
+    readonly former: pulumi.Output<Device[]>;
 
     constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Revocation", name, {}, opts);
@@ -44,6 +50,10 @@ export class Revocation extends pulumi.ComponentResource {
         this.names = pulumi
             .all(lists.map(({ revoked }) => revoked))
             .apply((all) => [...new Set(all.flat().map(({ name }) => name))]);
+        const devices = pulumi
+            .output(args.devices)
+            .apply((all) => Object.entries(all).map(([name, pair]) => ({ name, ...pair })));
+        this.former = new FormerDevices("former", { devices }, { parent: this }).former;
         this.registerOutputs({});
     }
 }

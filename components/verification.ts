@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Certificates } from "../verification/target.ts";
+import type { Logins } from "../verification/target.ts";
 
 export interface VerificationArgs {
     /** Host or IP that is dialled. */
@@ -16,10 +16,8 @@ export interface VerificationArgs {
     webSocketsPort: number;
     /** Secret: the user that does the round trip. */
     verifier: pulumi.Input<{ username: string; password: string }>;
-    /** Secret: user name → password. */
-    passwords: pulumi.Input<Record<string, string>>;
-    /** Secret: what it tries where clients log in with certificates. */
-    certificates?: pulumi.Input<Certificates> | undefined;
+    /** Secret: who logs in, and who must not. */
+    logins: pulumi.Input<Logins>;
     /** What the verification proves: it runs again when one of these changes. */
     proves: pulumi.Input<string | number>[];
 }
@@ -48,11 +46,9 @@ export class Verification extends pulumi.ComponentResource {
                     }),
                     MQTT_USERNAME: verifier.username,
                     MQTT_PASSWORD: pulumi.secret(verifier.password),
-                    MQTT_USERS: pulumi.secret(pulumi.jsonStringify(args.passwords)),
-                    ...(args.certificates && {
-                        MQTT_CERTIFICATES: pulumi.secret(pulumi.jsonStringify(args.certificates)),
-                    }),
                 },
+                // Linux takes at most 131,072 bytes for a variable of the environment.
+                stdin: pulumi.secret(pulumi.jsonStringify(args.logins)),
                 triggers: args.proves,
             },
             { parent: this },

@@ -5,6 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { VERIFIER } from "../verification/verifier.ts";
+import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
@@ -28,6 +29,8 @@ export interface Deployed {
     clientIssuers: Map<string, Set<number>>;
     /** These certificates, in PEM. */
     clientPems: Record<string, string>;
+    /** Passwords of the users that there are, and former ones. */
+    passwords: KnownPasswords;
     /** Whether there is a revocation list. */
     revocation: boolean;
     /** Whose certificates are on one, a name for each certificate. */
@@ -53,6 +56,10 @@ type State = Readonly<Record<string, { type: string; outputs: Readonly<Record<st
 
 const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
 
+const PASSWORDS = "pulumi-nodejs:dynamic/kept:Passwords";
+/** One resource a user, until version 0.2. */
+const PASSWORD = "pulumi-nodejs:dynamic/kept:Password";
+
 const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
 
 const MACHINE = "pulumi-nodejs:dynamic/fly:Machine";
@@ -77,6 +84,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         clients: new Map(),
         clientIssuers: new Map(),
         clientPems: {},
+        passwords: passwordsIn(state),
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
         revoked: [],
         queues: undefined,
@@ -127,4 +135,19 @@ export function deployedFrom(state: State, now: Date): Deployed {
         deployed.clientIssuers.set(name!, issuers.add(issuer));
     }
     return deployed;
+}
+
+function passwordsIn(state: State): KnownPasswords {
+    const all = Object.values(state);
+    const { kept = [], former = [] } = (all.find(({ type }) => type === PASSWORDS)?.outputs ??
+        {}) as Partial<KnownPasswords>;
+    if (kept.length > 0) return { kept, former };
+    const ofEarlierVersion = all
+        .filter(({ type }) => type === PASSWORD)
+        .map(({ outputs }) => outputs as unknown as KeptPassword)
+        .map(({ user, password, generated, iterations, hash }) => ({
+            ...{ user, password, generated, iterations, hash },
+            since: "",
+        }));
+    return { kept: ofEarlierVersion, former };
 }

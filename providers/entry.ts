@@ -11,7 +11,9 @@ import { machine } from "./fly/machine.ts";
 import { secrets } from "./fly/secrets.ts";
 import { volume } from "./fly/volume.ts";
 import { name } from "./kept/name.ts";
-import { password } from "./kept/password.ts";
+import { formerDevices } from "./kept/formerDevices.ts";
+import { passwords } from "./kept/passwords.ts";
+import { retired } from "./kept/retired.ts";
 import { revocationList } from "./kept/revocationList.ts";
 
 export const App = withoutTraces(app);
@@ -21,5 +23,8 @@ export const Machine = withoutTraces(machine);
 export const Secrets = withoutTraces(secrets);
 export const Volume = withoutTraces(volume);
 export const Name = withoutTraces(name);
-export const Password = withoutTraces(password);
+export const Passwords = withoutTraces(passwords);
+export const FormerDevices = withoutTraces(formerDevices);
+/** One resource a user, until version 0.2. */
+export const Password = withoutTraces(retired);
 export const RevocationList = withoutTraces(revocationList);

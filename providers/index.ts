@@ -11,7 +11,12 @@ export type {
     SecretsArgs,
     VolumeArgs,
 } from "./fly/resources.ts";
-export { Name, Password, RevocationList } from "./kept/resources.ts";
-export type { NameArgs, PasswordArgs, RevocationListArgs } from "./kept/resources.ts";
+export { FormerDevices, Name, Passwords, RevocationList } from "./kept/resources.ts";
+export type {
+    FormerDevicesArgs,
+    NameArgs,
+    PasswordsArgs,
+    RevocationListArgs,
+} from "./kept/resources.ts";
 export { preflight } from "./fly/preflight.ts";
 export type { PreflightArgs } from "./fly/preflight.ts";

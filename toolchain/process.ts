@@ -68,21 +68,22 @@ export interface Captured {
 /** Runs a command to its end; a program that is not there counts as code null. */
 export function capture(
     command: string[],
-    options: { env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number } = {},
+    options: { env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number; input?: string } = {},
 ): Promise<Captured> {
     const [program, ...args] = command;
     return new Promise((resolve) => {
         const child = spawn(program!, args, {
             cwd: options.cwd,
             env: options.env ?? process.env,
-            stdio: ["ignore", "pipe", "pipe"],
+            stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
             timeout: options.timeoutMs,
             killSignal: "SIGKILL",
         });
         let stdout = "";
         let stderr = "";
-        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+        child.stdin?.end(options.input);
+        child.stdout!.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+        child.stderr!.setEncoding("utf8").on("data", (text: string) => (stderr += text));
         child.on("error", (error) => resolve({ code: null, stdout, stderr: error.message }));
         child.on("close", (code) => resolve({ code, stdout, stderr }));
     });

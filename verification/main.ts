@@ -1,14 +1,15 @@
 /**
- * Proves a deployed broker by using it: `node verification/main.ts`, told by the environment what to
- * prove (see `target.ts`). TLS to its address with its name and our CA, or a public one where Fly's edge
+ * Proves a deployed broker by using it: `node verification/main.ts`, told by the environment and standard
+ * input what to prove (see `target.ts`). TLS to its address with its name and our CA, or a public one where Fly's edge
  * ends TLS; a message published and received, over WebSockets too where there are any; refused without a
  * password, with a wrong one and without TLS; and refused by a client that knows only other CAs.
  *
  * A line a step with its duration, failed ones to stderr with what was expected and seen. Exit code
  * 0 when every step held, else 1. Passwords are never printed.
  */
+import { readFileSync } from "node:fs";
 import { visible, visibleLine } from "../lib/visible.ts";
-import { targetFromEnvironment } from "./target.ts";
+import { targetFrom } from "./target.ts";
 import type { Step } from "./verify.ts";
 import { verify } from "./verify.ts";
 
@@ -19,7 +20,8 @@ function print(step: Step): void {
 }
 
 try {
-    const steps = await verify(targetFromEnvironment(process.env), {
+    const input = process.stdin.isTTY ? "" : readFileSync(0, "utf8");
+    const steps = await verify(targetFrom(process.env, input), {
         onStep: print,
         onWait: (line) => console.error(visible(line)),
     });

@@ -13,10 +13,7 @@ export interface Target {
     webSockets?: { port: number; tls: "broker" | "edge" };
     /** Does the round trip and tries what it is not granted. */
     verifier: { username: string; password: string };
-    /** User name → password. Each logs in. */
-    users: Record<string, string>;
-    /** Where clients log in with certificates: its port, one for the verification, and a foreign one. */
-    certificates?: Certificates;
+    logins: Logins;
     /** How long the first step waits for the address to start answering, in seconds. */
     deadlineSeconds: number;
 }
@@ -27,12 +24,32 @@ export type Endpoint = Pick<
     "address" | "port" | "hostname" | "caPem" | "tls" | "deadlineSeconds"
 >;
 
+/** Who logs in, and who must not. */
+export interface Logins {
+    /** Each logs in: of many users those whose passwords are newest. */
+    users: Login[];
+    /** How many users there are. */
+    userCount: number;
+    /** Passwords of removed users, and earlier ones of present users. None logs in. */
+    former: Login[];
+    /** Where clients log in with certificates. */
+    certificates?: Certificates;
+}
+
+export interface Login {
+    user: string;
+    password: string;
+}
+
+/** The port, a certificate for the verification, a foreign one, and those of removed devices. */
 export interface Certificates {
     /** The same as that of the others where there is no password to log in with. */
     port: number;
     own: Pem;
     /** In the same name, by another CA. */
     foreign: Pem;
+    /** Of removed devices. None logs in. */
+    former: (Pem & { name: string })[];
 }
 
 interface Pem {
@@ -45,14 +62,13 @@ const DEADLINE_SECONDS = 60;
 
 /**
  * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and
- * MQTT_USERNAME and MQTT_PASSWORD of the verification's user; if wanted MQTT_USERS (the others, as a
- * JSON object: name → password), MQTT_DEADLINE_SECONDS, MQTT_TLS (broker, edge), MQTT_WEBSOCKETS (off,
- * broker, edge) with MQTT_WEBSOCKETS_PORT, and MQTT_CERTIFICATES where clients log in with certificates
- * (a JSON object as `Certificates`).
+ * MQTT_USERNAME and MQTT_PASSWORD of the verification's user; if wanted MQTT_DEADLINE_SECONDS, MQTT_TLS
+ * (broker, edge), MQTT_WEBSOCKETS (off, broker, edge) with MQTT_WEBSOCKETS_PORT.
  *
+ * @param input `Logins` as JSON; empty: nobody but the verification's user
  * @throws Error naming every variable that is missing or wrong; never with a password in it
  */
-export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
+export function targetFrom(env: NodeJS.ProcessEnv, input: string): Target {
     const mistakes: string[] = [];
     const text = (name: string) => {
         const value = env[name] ?? "";
@@ -66,8 +82,7 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
         }
         return parsed;
     };
-    const users = usersFrom(env["MQTT_USERS"] ?? "{}", mistakes);
-    const certificates = env["MQTT_CERTIFICATES"];
+    const logins = loginsFrom(input, mistakes);
     const deadline = env["MQTT_DEADLINE_SECONDS"] ?? String(DEADLINE_SECONDS);
     const choice = <T extends string>(name: string, one: T, ...others: T[]): T => {
         const value = (env[name] ?? one) as T;
@@ -91,31 +106,32 @@ export function targetFromEnvironment(env: NodeJS.ProcessEnv): Target {
             },
         }),
         verifier: { username: text("MQTT_USERNAME"), password: text("MQTT_PASSWORD") },
-        users,
-        ...(certificates !== undefined && {
-            certificates: JSON.parse(certificates) as Certificates,
-        }),
+        logins,
         deadlineSeconds: number("MQTT_DEADLINE_SECONDS", deadline, 3600),
     };
     if (mistakes.length > 0) throw new Error(mistakes.join("; "));
     return target;
 }
 
-function usersFrom(json: string, mistakes: string[]): Record<string, string> {
-    const rule = "MQTT_USERS must be a JSON object of user names and their passwords";
-    let parsed: unknown;
+function loginsFrom(input: string, mistakes: string[]): Logins {
+    const none = { users: [], userCount: 0, former: [] };
+    if (input.trim() === "") return none;
+    let parsed: Partial<Logins> = {};
     try {
-        parsed = JSON.parse(json);
+        parsed = JSON.parse(input) as Partial<Logins>;
     } catch {
         // The parser's own message would quote the text, and with it a password.
-        mistakes.push(rule);
-        return {};
     }
-    const usable =
-        typeof parsed === "object" &&
-        parsed !== null &&
-        !Array.isArray(parsed) &&
-        Object.values(parsed).every((value) => typeof value === "string");
-    if (!usable) mistakes.push(rule);
-    return usable ? (parsed as Record<string, string>) : {};
+    const isLogin = (one: unknown) => {
+        const { user, password } = (one ?? {}) as Partial<Login>;
+        return typeof user === "string" && typeof password === "string";
+    };
+    const { users, former = [] } = parsed ?? {};
+    if (![users, former].every((list) => Array.isArray(list) && list.every(isLogin))) {
+        mistakes.push(
+            "standard input must be JSON with lists of users and former, each with user and password",
+        );
+        return none;
+    }
+    return { ...none, ...parsed };
 }

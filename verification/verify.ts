@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { pairOf } from "./clientCertificate.ts";
 import {
+    allStayOut,
     isHeldToGrants,
     isLetIn,
     isRefused,
@@ -25,9 +26,11 @@ export type StepName =
     | "grants"
     | "no password"
     | "wrong password"
+    | "former passwords"
     | "certificate"
     | "no certificate"
     | "foreign certificate"
+    | "former certificates"
     | "no TLS"
     | "other CA";
 
@@ -74,7 +77,8 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         options.onStep?.(step);
         return step.ok;
     };
-    const { verifier, certificates } = target;
+    const { verifier, logins } = target;
+    const { certificates } = logins;
     const user = verifier.username;
 
     if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options.onWait)))) {
@@ -85,8 +89,13 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         const messagesCome = await attempt("round trip", () =>
             sendsToItself(target, verifier, timeout),
         );
-        for (const [username, password] of Object.entries(target.users)) {
-            await attempt("login", () => isLetIn(target, { username, password }, timeout));
+        const { users, userCount } = logins;
+        const sample =
+            users.length < userCount ? ` (${users.length} of ${userCount} users are tried)` : "";
+        for (const { user: username, password } of users) {
+            await attempt("login", async () => {
+                return `${await isLetIn(target, { username, password }, timeout)}${sample}`;
+            });
         }
         // Where no message comes at all, that none comes says nothing.
         if (messagesCome) {
@@ -103,6 +112,9 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
             const as = { username: user, password: wrong };
             return isRefused(target, as, `as ${user} with a wrong password`, timeout);
         });
+        if (logins.former.length > 0) {
+            await attempt("former passwords", () => allStayOut(target, logins.former, timeout));
+        }
     }
     if (certificates) {
         const own = pairOf(certificates.own);
@@ -114,6 +126,15 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         await attempt("foreign certificate", () =>
             isNotTaken(at, foreign, "a certificate by another CA", timeout),
         );
+        if (certificates.former.length > 0) {
+            await attempt("former certificates", async () => {
+                for (const device of certificates.former) {
+                    const what = `the revoked certificate of ${device.name}`;
+                    await isNotTaken(at, pairOf(device), what, timeout);
+                }
+                return `those of ${certificates.former.length} removed devices are refused`;
+            });
+        }
     }
     await attempt("no TLS", () => refusesPlain(target, timeout));
     await attempt("other CA", () =>

@@ -1,40 +1,7 @@
-/** A user's password, given or made, and its hash for Mosquitto's password file, kept in the state. */
+/** Rules for users' names and passwords, and the hashes of Mosquitto's password file. */
 import { pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
-import {
-    diffProperties,
-    failuresOf,
-    isUnknown,
-    toState,
-    type PropertyRules,
-    type Provider,
-} from "../provider.ts";
-
-export interface PasswordInputs {
-    /** A change makes a new password, unless it is given. */
-    user: string;
-    /** Secret. A change hashes it anew. Left out: 24 random characters, made once. */
-    password?: string;
-    /** Of PBKDF2. A change hashes the same password anew. */
-    iterations: number;
-}
-
-export interface PasswordOutputs {
-    user: string;
-    iterations: number;
-    /** Secret. */
-    password: string;
-    /** Made here, rather than given. */
-    generated: boolean;
-    /** Secret. `$7$ITERATIONS$SALT$HASH`, what follows `user:` in the password file. */
-    hash: string;
-}
-
-export const PASSWORD_RULES: PropertyRules<PasswordInputs> = {
-    user: { effect: "replace" },
-    password: { effect: "update", optional: true },
-    iterations: { effect: "update" },
-};
+import { isUnknown } from "../provider.ts";
 
 export const MIN_PASSWORD_LENGTH = 8;
 const MAX_USER_BYTES = 65_535;
@@ -44,61 +11,18 @@ const MAX_ITERATIONS = 10_000_000;
 /** 18 bytes are 24 characters of base64url: 144 bits. */
 const GENERATED_BYTES = 18;
 
+/** Hashes that Mosquitto's password files have. */
+const HASH = /^\$(6|7|argon2\w*)\$/;
+
 /** Mosquitto 2.0 takes no other length: "Unable to decode password salt… removing entry". */
 const SALT_BYTES = 12;
 const HASH_BYTES = 64;
 
 const deriveKey = promisify(pbkdf2);
 
-export const password: Provider<PasswordInputs, PasswordOutputs> = {
-    configure: () => Promise.resolve(),
-
-    check(_olds, news) {
-        const failures = failuresOf([
-            ["user", userNameProblem(news.user)],
-            ["password", passwordProblem(news.password)],
-            ["iterations", iterationsProblem(news.iterations)],
-        ]);
-        return Promise.resolve({ inputs: news, failures });
-    },
-
-    diff(_id, olds, news) {
-        const given = olds.generated ? undefined : olds.password;
-        const { changed, replaces } = diffProperties(
-            { user: olds.user, iterations: olds.iterations, ...(given && { password: given }) },
-            news,
-            PASSWORD_RULES,
-        );
-        const withdrawn = given !== undefined && news.password === undefined;
-        return Promise.resolve({ changes: changed.length > 0 || withdrawn, replaces });
-    },
-
-    async create(inputs) {
-        return { id: inputs.user, outs: await makeOutputs(inputs) };
-    },
-
-    read: (id, props) => Promise.resolve({ id, ...(props && { props }) }),
-
-    async update(_id, olds, news) {
-        return { outs: await makeOutputs(news, olds) };
-    },
-
-    delete: () => Promise.resolve(),
-};
-
-async function makeOutputs(
-    inputs: PasswordInputs,
-    olds?: PasswordOutputs,
-): Promise<PasswordOutputs> {
-    const kept = olds?.generated ? olds.password : undefined;
-    const plain = inputs.password ?? kept ?? randomBytes(GENERATED_BYTES).toString("base64url");
-    const unchanged = olds?.iterations === inputs.iterations && olds.password === plain;
-    return toState({
-        ...inputs,
-        password: plain,
-        generated: inputs.password === undefined,
-        hash: unchanged ? olds.hash : await hashPassword(plain, inputs.iterations),
-    });
+/** A password of 24 characters. */
+export function generatePassword(): string {
+    return randomBytes(GENERATED_BYTES).toString("base64url");
 }
 
 /** PBKDF2 with HMAC-SHA512, as `mosquitto_passwd -H sha512-pbkdf2` writes it. */
@@ -165,12 +89,16 @@ export function passwordProblem(given: unknown): string | undefined {
     if (given === "") {
         return "the password is empty; leave it out to have one made";
     }
+    // Taken literally, the password that was hashed would let nobody in.
+    if (HASH.test(given)) {
+        return "the password is a hash; give the password itself, which is hashed here, or leave it out to have one made";
+    }
     return [...given].length < MIN_PASSWORD_LENGTH
         ? `the password has ${[...given].length} characters, fewer than ${MIN_PASSWORD_LENGTH}`
         : undefined;
 }
 
-function iterationsProblem(iterations: unknown): string | undefined {
+export function iterationsProblem(iterations: unknown): string | undefined {
     return isUnknown(iterations) ||
         (Number.isInteger(iterations) &&
             Number(iterations) >= MIN_ITERATIONS &&

@@ -1,14 +1,16 @@
 /** What is made once and kept in the state, as a Pulumi program declares it. */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
+import type { Device, FormerDevicesInputs } from "./formerDevices.ts";
 import type { NameInputs } from "./name.ts";
-import type { PasswordInputs } from "./password.ts";
+import type { FormerPassword, KeptPassword, PasswordsInputs } from "./passwords.ts";
 import type { Remembered, RevocationListInputs } from "./revocationList.ts";
 
 type Inputs<T> = { [K in keyof T]: pulumi.Input<T[K]> };
 
 export type NameArgs = Inputs<NameInputs>;
-export type PasswordArgs = Inputs<PasswordInputs>;
+export type PasswordsArgs = Inputs<PasswordsInputs>;
+export type FormerDevicesArgs = Inputs<FormerDevicesInputs>;
 export type RevocationListArgs = Inputs<RevocationListInputs>;
 
 /** A name made of a prefix and six random characters. */
@@ -21,24 +23,35 @@ export class Name extends DynamicResource {
     }
 }
 
-/** A user's password and its hash for Mosquitto's password file. */
-export class Password extends DynamicResource {
-    declare readonly user: pulumi.Output<string>;
-    /** Secret. */
-    declare readonly password: pulumi.Output<string>;
-    /** Secret. `$7$…`: what follows `user:` in the password file. */
-    declare readonly hash: pulumi.Output<string>;
+/** All users' passwords and their hashes for Mosquitto's password file. */
+export class Passwords extends DynamicResource {
+    /** Secret. In the order of `users`. */
+    declare readonly kept: pulumi.Output<KeptPassword[]>;
+    /** Secret. Passwords that no longer hold. */
+    declare readonly former: pulumi.Output<FormerPassword[]>;
 
-    constructor(name: string, args: PasswordArgs, opts?: pulumi.CustomResourceOptions) {
-        const { password, ...rest } = args;
+    constructor(name: string, args: PasswordsArgs, opts?: pulumi.CustomResourceOptions) {
         const props = {
-            hash: undefined,
-            generated: undefined,
-            ...rest,
-            password: password === undefined ? undefined : pulumi.secret(password),
+            kept: undefined,
+            former: undefined,
+            ...args,
+            users: pulumi.secret(args.users),
+            ...(args.earlier !== undefined && { earlier: pulumi.secret(args.earlier) }),
         };
-        const secretOutputs = { additionalSecretOutputs: ["password", "hash"] };
-        super("kept", "Password", name, props, pulumi.mergeOptions(opts, secretOutputs));
+        const secretOutputs = { additionalSecretOutputs: ["kept", "former"] };
+        super("kept", "Passwords", name, props, pulumi.mergeOptions(opts, secretOutputs));
+    }
+}
+
+/** Keys and certificates of devices that may no longer log in. */
+export class FormerDevices extends DynamicResource {
+    /** Secret. */
+    declare readonly former: pulumi.Output<Device[]>;
+
+    constructor(name: string, args: FormerDevicesArgs, opts?: pulumi.CustomResourceOptions) {
+        const props = { former: undefined, devices: pulumi.secret(args.devices) };
+        const secretOutputs = { additionalSecretOutputs: ["former"] };
+        super("kept", "FormerDevices", name, props, pulumi.mergeOptions(opts, secretOutputs));
     }
 }
 

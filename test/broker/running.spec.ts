@@ -24,7 +24,11 @@ for (const series of SERIES) {
                 caPem: fixture.authority.pem,
                 tls: "broker" as const,
                 verifier: { username: VERIFIER, password: ADA.password },
-                users: { [ADA.username]: ADA.password },
+                logins: {
+                    users: [{ user: ADA.username, password: ADA.password }],
+                    userCount: 1,
+                    former: [],
+                },
                 deadlineSeconds: 10,
             });
             assert.deepEqual(

@@ -71,7 +71,7 @@ describe("a deployed broker's clients with certificates", function () {
         assert.deepEqual(Object.keys(outputs.users), ["tester"]);
         const shown = await project.outputs(false);
         assert.equal(shown.clientCertificates, "[secret]");
-        assert.equal(shown.verificationCertificates, "[secret]");
+        assert.equal(shown.verificationLogins, "[secret]");
     });
 
     it("log in at a port of their own, and the others with passwords as before", async () => {
@@ -81,7 +81,7 @@ describe("a deployed broker's clients with certificates", function () {
         assert.notEqual(await logIn(CERTIFICATE_PORT, { username, password }), "in");
         assert.match(await logIn(outputs.port, pairOf("pump")), /not authorized/i);
         const { certificatePem: cert, privateKeyPem: key } =
-            outputs.verificationCertificates!.foreign;
+            outputs.verificationLogins.certificates!.foreign;
         assert.notEqual(await logIn(CERTIFICATE_PORT, { cert, key }), "in");
         assert.deepEqual(steps().slice(-6), [
             "certificate",

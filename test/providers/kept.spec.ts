@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { Name, Password } from "../../providers/entry.ts";
-import { verifyPassword, type PasswordInputs } from "../../providers/kept/password.ts";
-
-async function make(inputs: PasswordInputs) {
-    const { outs } = await Password.create(inputs);
-    assert.ok(outs);
-    return outs;
-}
+import { FormerDevices, Name, Password, Passwords } from "../../providers/entry.ts";
+import { MAX_FORMER_DEVICES } from "../../providers/kept/formerDevices.ts";
+import { verifyPassword } from "../../providers/kept/password.ts";
+import {
+    MAX_FORMER,
+    type PasswordsInputs,
+    type PasswordsOutputs,
+    type UserPassword,
+} from "../../providers/kept/passwords.ts";
+import { issue, makeAuthority } from "../support/certificates.ts";
 
 describe("kept name", () => {
     it("is the prefix and six random characters", async () => {
@@ -37,75 +39,156 @@ describe("kept name", () => {
     });
 });
 
-describe("kept password", () => {
-    const inputs: PasswordInputs = { user: "tester", iterations: 1000 };
+describe("kept passwords", () => {
+    const of = (...users: UserPassword[]): PasswordsInputs => ({ users, iterations: 1000 });
 
-    it("is hashed as Mosquitto reads it: 12 bytes of salt, 64 of hash, padded base64", async () => {
-        const { hash } = await make({ ...inputs, password: "a given password" });
-        const [, type, iterations, salt, key] = hash.split("$");
+    async function make(inputs: PasswordsInputs): Promise<PasswordsOutputs> {
+        const { outs } = await Passwords.create(inputs);
+        assert.ok(outs);
+        return outs;
+    }
+
+    async function update(
+        olds: PasswordsOutputs,
+        news: PasswordsInputs,
+    ): Promise<PasswordsOutputs> {
+        const { outs } = await Passwords.update("passwords", olds, news);
+        assert.ok(outs);
+        return outs;
+    }
+
+    it("are hashed as Mosquitto reads them: 12 bytes of salt, 64 of hash, padded base64", async () => {
+        const { kept } = await make(of({ user: "ada", password: "a given password" }));
+        const [, type, iterations, salt, key] = kept[0]!.hash.split("$");
         assert.equal(type, "7");
         assert.equal(iterations, "1000");
         assert.match(salt ?? "", /^[A-Za-z0-9+/]{16}$/);
         assert.match(key ?? "", /^[A-Za-z0-9+/]{86}==$/);
-        assert.equal(Buffer.from(salt ?? "", "base64").length, 12);
-        assert.equal(Buffer.from(key ?? "", "base64").length, 64);
     });
 
-    it("has a hash that fits it and nothing else", async () => {
-        const { hash } = await make({ ...inputs, password: "pässword 2" });
+    it("have hashes that fit them and nothing else", async () => {
+        const { kept } = await make(of({ user: "ada", password: "pässword 2" }));
+        const { hash } = kept[0]!;
         assert.equal(await verifyPassword("pässword 2", hash), true);
         assert.equal(await verifyPassword("pässword 3", hash), false);
         assert.equal(await verifyPassword("pässword 2", "$6$other"), false);
     });
 
-    it("is 24 url-safe characters when none is given", async () => {
-        const { password, generated } = await make(inputs);
-        assert.match(password, /^[A-Za-z0-9_-]{24}$/);
-        assert.equal(generated, true);
-        assert.notEqual(password, (await make(inputs)).password);
+    it("are 24 url-safe characters, each another, where none is given", async () => {
+        const users = ["a.b", "constructor", "__proto__", "jürgen"].map((user) => ({ user }));
+        const { kept } = await make(of(...users));
+        assert.deepEqual(
+            kept.map(({ user, generated }) => ({ user, generated })),
+            users.map(({ user }) => ({ user, generated: true })),
+        );
+        for (const { password } of kept) assert.match(password, /^[A-Za-z0-9_-]{24}$/);
+        assert.equal(new Set(kept.map(({ password }) => password)).size, users.length);
     });
 
-    const given = { ...inputs, password: "a given password" };
-    for (const [what, from, to, expected] of [
-        ["nothing, generated", inputs, inputs, { changes: false, replaces: [] }],
-        ["nothing, given", given, given, { changes: false, replaces: [] }],
-        [
-            "another password",
-            given,
-            { ...given, password: "another one" },
-            { changes: true, replaces: [] },
-        ],
-        ["a password given at last", inputs, given, { changes: true, replaces: [] }],
-        ["a password withdrawn", given, inputs, { changes: true, replaces: [] }],
-        ["iterations", inputs, { ...inputs, iterations: 2000 }, { changes: true, replaces: [] }],
-        ["the user", inputs, { ...inputs, user: "b" }, { changes: true, replaces: ["user"] }],
-    ] as const) {
-        it(`diffs ${what}`, async () => {
-            const olds = await make(from);
-            assert.deepEqual(await Password.diff(olds.user, olds, to), expected);
-        });
-    }
-
-    it("keeps a generated password, and hashes it anew, when the iterations change", async () => {
+    it("do not differ while users, given passwords and iterations do not", async () => {
+        const inputs = of({ user: "ada" }, { user: "grace", password: "a given password" });
         const olds = await make(inputs);
-        const { outs } = await Password.update("tester", olds, { ...inputs, iterations: 2000 });
-        assert.equal(outs?.password, olds.password);
-        assert.match(outs?.hash ?? "", /^\$7\$2000\$/);
-        assert.equal(await verifyPassword(olds.password, outs?.hash ?? ""), true);
+        const diff = (news: PasswordsInputs) => Passwords.diff("passwords", olds, news);
+        assert.deepEqual(await diff(inputs), { changes: false, replaces: [] });
+        const earlier = { kept: olds.kept, former: [] };
+        assert.deepEqual(await diff({ ...inputs, earlier }), { changes: false, replaces: [] });
+        for (const news of [
+            of({ user: "ada" }),
+            of({ user: "ada" }, { user: "grace" }),
+            of({ user: "ada" }, { user: "grace", password: "another one" }),
+            { ...inputs, iterations: 2000 },
+        ]) {
+            assert.deepEqual(await diff(news), { changes: true, replaces: [] });
+        }
     });
 
-    it("hashes a changed password, and keeps the hash of an unchanged one", async () => {
-        const olds = await make(given);
-        const same = await Password.update("tester", olds, given);
-        assert.equal(same.outs?.hash, olds.hash);
-        const news = { ...given, password: "another one" };
-        const changed = await Password.update("tester", olds, news);
-        assert.equal(await verifyPassword("another one", changed.outs?.hash ?? ""), true);
+    it("stay with their hashes where another user comes or goes", async () => {
+        const ada = { user: "ada" };
+        const olds = await make(of(ada));
+        const more = await update(olds, of(ada, { user: "grace" }));
+        assert.deepEqual(more.kept[0], olds.kept[0]);
+        assert.deepEqual((await update(more, of(ada))).kept, olds.kept);
     });
 
-    it("makes a new one when a given password is withdrawn", async () => {
-        const { outs } = await Password.update("tester", await make(given), inputs);
-        assert.match(outs?.password ?? "", /^[A-Za-z0-9_-]{24}$/);
-        assert.equal(outs?.generated, true);
+    it("are hashed anew when the iterations change", async () => {
+        const olds = await make(of({ user: "ada" }));
+        const { kept } = await update(olds, { ...of({ user: "ada" }), iterations: 2000 });
+        assert.equal(kept[0]!.password, olds.kept[0]!.password);
+        assert.match(kept[0]!.hash, /^\$7\$2000\$/);
+        assert.equal(await verifyPassword(olds.kept[0]!.password, kept[0]!.hash), true);
+    });
+
+    it("are new where a given one is withdrawn", async () => {
+        const olds = await make(of({ user: "ada", password: "a given password" }));
+        const { kept } = await update(olds, of({ user: "ada" }));
+        assert.match(kept[0]!.password, /^[A-Za-z0-9_-]{24}$/);
+        assert.equal(kept[0]!.generated, true);
+    });
+
+    it("are taken over from what the stack has, also of an earlier version", async () => {
+        const olds = await make(of({ user: "ada" }, { user: "grace", password: "given password" }));
+        const kept = olds.kept.map((one) => ({ ...one, since: "" }));
+        const former = [{ user: "bob", password: "former password" }];
+        const again = await make({ ...olds, earlier: { kept, former } });
+        assert.deepEqual(again.kept, kept);
+        assert.deepEqual(again.former, former);
+    });
+
+    it("of removed users and earlier ones are remembered, the newest first", async () => {
+        const first = await make(of({ user: "ada", password: "password 1" }, { user: "bob" }));
+        const bobs = { user: "bob", password: first.kept[1]!.password };
+        const second = await update(first, of({ user: "ada", password: "password 2" }));
+        assert.deepEqual(second.former, [{ user: "ada", password: "password 1" }, bobs]);
+        const third = await update(
+            second,
+            of({ user: "ada", password: "password 1" }, { user: "bob" }),
+        );
+        assert.deepEqual(third.former, [{ user: "ada", password: "password 2" }, bobs]);
+        assert.notEqual(third.kept[1]!.password, bobs.password);
+    });
+
+    it("that are remembered are not those that hold again", async () => {
+        const first = await make(of({ user: "bob", password: "password 1" }));
+        const second = await update(first, of());
+        const third = await update(second, of({ user: "bob", password: "password 1" }));
+        assert.deepEqual(third.former, []);
+    });
+
+    it("are remembered up to a number", async () => {
+        const users = Array.from({ length: MAX_FORMER + 5 }, (_, at) => ({ user: `user-${at}` }));
+        const { former } = await update(await make(of(...users)), of());
+        assert.equal(former.length, MAX_FORMER);
+    });
+
+    it("of an earlier version's single resource can be read and taken out", async () => {
+        const olds = { user: "ada", password: "given password" };
+        assert.deepEqual(await Password.read("ada", olds), { id: "ada", props: olds });
+        await Password.delete("ada", olds);
+    });
+});
+
+describe("kept devices", () => {
+    it("are remembered once they are removed, until their certificate ends", async () => {
+        const authority = await makeAuthority();
+        const device = async (name: string, notAfter?: Date) => {
+            const { chain, key } = await issue(authority, [name], notAfter && { notAfter });
+            return { name, certificatePem: chain, privateKeyPem: key };
+        };
+        const [lamp, pump] = [await device("lamp"), await device("pump")];
+        const ended = await device("ended", new Date(Date.now() - 1000));
+        const { outs: first } = await FormerDevices.create({ devices: [lamp, pump, ended] });
+        assert.deepEqual(first?.former, []);
+        const { outs: second } = await FormerDevices.update("", first, { devices: [pump] });
+        assert.deepEqual(second?.former, [lamp]);
+        const { outs: renewed } = await FormerDevices.update("", second, {
+            devices: [await device("pump")],
+        });
+        assert.deepEqual(renewed?.former, [lamp]);
+        const many = await Promise.all(
+            Array.from({ length: MAX_FORMER_DEVICES + 1 }, (_, at) => device(`d${at}`)),
+        );
+        const { outs: all } = await FormerDevices.create({ devices: many });
+        const { outs: last } = await FormerDevices.update("", all!, { devices: [] });
+        assert.equal(last?.former.length, MAX_FORMER_DEVICES);
     });
 });

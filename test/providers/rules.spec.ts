@@ -4,7 +4,7 @@ import {
     Certificate,
     Machine,
     Name,
-    Password,
+    Passwords,
     Secrets,
     Volume,
     IpAddress,
@@ -262,37 +262,55 @@ describe("check", () => {
         });
     });
 
-    describe("password", () => {
-        const props = { user: "tester", iterations: 1000 };
+    describe("passwords", () => {
+        const of = (one: { user: string; password?: string }, iterations = 1000) =>
+            failuresOf(Passwords, { users: [one], iterations });
 
         for (const user of ["", "a:b", "#", "a\nb", "a\u0000b", "x".repeat(65536)]) {
-            it(`refuses the user ${JSON.stringify(user.slice(0, 10))}`, async () => {
-                const failures = await failuresOf(Password, { ...props, user });
+            it(`refuse the user ${JSON.stringify(user.slice(0, 10))}`, async () => {
+                const failures = await of({ user });
                 assert.equal(failures.length, 1);
-                assert.match(failures[0] ?? "", /^user: /);
+                assert.match(failures[0] ?? "", /^users\[0\]\.user: /);
             });
         }
-        for (const user of ["tester", "jürgen", "a b", "a.b-c@d", UNKNOWN]) {
-            it(`takes the user ${user.slice(0, 10)}`, async () => {
-                assert.deepEqual(await failuresOf(Password, { ...props, user }), []);
+        for (const user of ["tester", "jürgen", "a b", "a.b-c@d", "constructor", UNKNOWN]) {
+            it(`take the user ${user.slice(0, 11)}`, async () => {
+                assert.deepEqual(await of({ user }), []);
             });
         }
-        it("refuses an empty and a short password, and never shows it", async () => {
-            assert.deepEqual(await failuresOf(Password, { ...props, password: "" }), [
-                "password: the password is empty; leave it out to have one made",
+        it("refuse a user that is there twice", async () => {
+            const users = [{ user: "ada" }, { user: "ada" }];
+            assert.deepEqual(await failuresOf(Passwords, { users, iterations: 1000 }), [
+                'users[1].user: "ada" is there twice',
             ]);
-            assert.deepEqual(await failuresOf(Password, { ...props, password: "hunter2" }), [
-                "password: the password has 7 characters, fewer than 8",
-            ]);
-            assert.deepEqual(await failuresOf(Password, { ...props, password: "hunter22" }), []);
         });
-        for (const iterations of [0, 999, 1000.5, 10_000_001]) {
-            it(`refuses ${iterations} iterations`, async () => {
-                assert.equal((await failuresOf(Password, { ...props, iterations })).length, 1);
+        it("refuse an empty and a short password, and never show it", async () => {
+            assert.deepEqual(await of({ user: "ada", password: "" }), [
+                "users[0].password: the password is empty; leave it out to have one made",
+            ]);
+            assert.deepEqual(await of({ user: "ada", password: "hunter2" }), [
+                "users[0].password: the password has 7 characters, fewer than 8",
+            ]);
+            assert.deepEqual(await of({ user: "ada", password: "hunter22" }), []);
+        });
+        for (const hash of [
+            "$7$1000$c2FsdA==$aGFzaA==",
+            "$6$c2FsdA==$aGFzaA==",
+            "$argon2id$v=19$x",
+        ]) {
+            it(`refuse a hash in place of a password: ${hash.slice(0, 8)}…`, async () => {
+                const [failure] = await of({ user: "ada", password: hash });
+                assert.match(failure ?? "", /is a hash; give the password itself/);
+                assert.ok(!failure?.includes(hash));
             });
         }
-        it("leaves + and / to Mosquitto's rules for topics, which the settings know", async () => {
-            assert.deepEqual(await failuresOf(Password, { ...props, user: "a+b/c" }), []);
+        for (const iterations of [0, 999, 1000.5, 10_000_001]) {
+            it(`refuse ${iterations} iterations`, async () => {
+                assert.equal((await of({ user: "ada" }, iterations)).length, 1);
+            });
+        }
+        it("leave + and / to Mosquitto's rules for topics, which the settings know", async () => {
+            assert.deepEqual(await of({ user: "a+b/c" }), []);
         });
     });
 });

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import type { Certificates } from "../../verification/target.ts";
+import type { Logins } from "../../verification/target.ts";
 import { devStackIn, saltIn, writeStackFile } from "../../toolchain/devStack.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
@@ -66,7 +66,7 @@ export interface Outputs {
     webSocketUrl?: string;
     edgeHostnames?: Record<string, { status: string; records: string[] }>;
     clientCertificates?: Record<string, { certificatePem: string; privateKeyPem: string }>;
-    verificationCertificates?: Certificates;
+    verificationLogins: Logins;
 }
 
 /** Users as the setting has them, each granted everything. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { lacksIPv6 } from "../../verification/handshake.ts";
+import type { Certificates } from "../../verification/target.ts";
 import { verify, type Step } from "../../verification/verify.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
 import type { BrokerBehaviour } from "../support/faultyBroker.ts";
-import { failures, HOSTNAME, Verified } from "./support/verified.ts";
+import { failures, HOSTNAME, USERS, Verified } from "./support/verified.ts";
 
 describe("verification of a broker", () => {
     const on = new Verified();
@@ -27,6 +28,31 @@ describe("verification of a broker", () => {
             ],
         );
         assert.deepEqual(seen, steps);
+    });
+
+    it("fails one that lets in who was removed, or a former password", async () => {
+        const former = [
+            { user: "bob", password: "of a removed user" },
+            { user: "grace", password: "of before" },
+        ];
+        const logins = { users: [], userCount: 0, former };
+        assert.deepEqual(failures(await on.stepsOf({}, { logins })), []);
+        for (const { user, password } of former) {
+            const steps = await on.stepsOf({ users: { ...USERS, [user]: password } }, { logins });
+            assert.deepEqual(failures(steps), ["former passwords"]);
+            const { text } = steps.find(({ name }) => name === "former passwords")!;
+            assert.equal(
+                text,
+                `expected CONNACK "not authorized" as ${user} with a password that no longer holds, saw: accepted`,
+            );
+        }
+    });
+
+    it("says how many of many users it logs in as", async () => {
+        const users = [{ user: "grace", password: USERS.grace }];
+        const steps = await on.stepsOf({}, { logins: { users, userCount: 1000, former: [] } });
+        const { text } = steps.find(({ name }) => name === "login")!;
+        assert.equal(text, "grace logged in (1 of 1000 users are tried)");
     });
 
     it("leaves no session, no subscription and no message behind", async () => {
@@ -67,14 +93,18 @@ describe("verification of a broker", () => {
 
     describe("whose clients log in with certificates", () => {
         /** Verifies a broker that looks at nobody's certificate. */
-        async function stepsWith(behaviour: Partial<BrokerBehaviour>): Promise<Step[]> {
+        async function stepsWith(
+            behaviour: Partial<BrokerBehaviour>,
+            former: Certificates["former"] = [],
+        ): Promise<Step[]> {
             const { port } = await on.start(behaviour);
             const pair = {
                 certificatePem: on.certificate.chain,
                 privateKeyPem: on.certificate.key,
             };
-            const certificates = { port, own: pair, foreign: pair };
-            return verify(on.targetAt(port, { users: {}, certificates }), { stepTimeoutMs: 500 });
+            const certificates = { port, own: pair, foreign: pair, former };
+            const logins = { users: [], userCount: 0, former: [], certificates };
+            return verify(on.targetAt(port, { logins }), { stepTimeoutMs: 500 });
         }
 
         it("fails when one without a certificate and a foreign one are let in", async () => {
@@ -83,6 +113,17 @@ describe("verification of a broker", () => {
             for (const { text } of steps.filter(({ ok }) => !ok)) {
                 assert.match(text, /^expected a TLS alert over .*, saw: no alert within 0\.5 s$/);
             }
+        });
+
+        it("fails when a removed device is let in", async () => {
+            const pair = {
+                certificatePem: on.certificate.chain,
+                privateKeyPem: on.certificate.key,
+            };
+            const former = [{ name: "lamp", ...pair }];
+            const steps = await stepsWith({ admits: () => true }, former);
+            const { text } = steps.find(({ name }) => name === "former certificates")!;
+            assert.match(text, /^expected a TLS alert over the revoked certificate of lamp, saw: /);
         });
 
         it("fails when one with a good certificate is not let in", async () => {

@@ -28,7 +28,7 @@ describe("node verification/main.ts", () => {
 
     after(() => broker.close());
 
-    function runWith(variables: Record<string, string | undefined>): Promise<Captured> {
+    function runWith(variables: Record<string, string | undefined>, input = ""): Promise<Captured> {
         const env: NodeJS.ProcessEnv = {
             PATH: process.env.PATH,
             MQTT_ADDRESS: "127.0.0.1",
@@ -40,7 +40,7 @@ describe("node verification/main.ts", () => {
             MQTT_DEADLINE_SECONDS: "1",
             ...variables,
         };
-        return capture([process.execPath, MAIN], { env });
+        return capture([process.execPath, MAIN], { env, input });
     }
 
     it("prints a line with a duration for each step and ends with 0", async () => {
@@ -53,8 +53,11 @@ describe("node verification/main.ts", () => {
     });
 
     it("takes the users as JSON and tries each", async () => {
-        const users = JSON.stringify({ ada: password, grace: "unknown" });
-        const ended = await runWith({ MQTT_USERS: users });
+        const users = [
+            { user: "ada", password },
+            { user: "grace", password: "unknown" },
+        ];
+        const ended = await runWith({}, JSON.stringify({ users, userCount: 2, former: [] }));
         assert.equal(ended.code, 1);
         assert.match(ended.stdout, /^ok +\d+ ms {2}login - ada logged in$/m);
         assert.match(ended.stderr, /^FAILED +\d+ ms {2}login - expected grace to be let in, saw: /);
@@ -74,8 +77,9 @@ describe("node verification/main.ts", () => {
             runWith({}),
             runWith({ MQTT_HOSTNAME: "other.fly.dev" }),
             runWith({ MQTT_PASSWORD: `${password}x` }),
-            runWith({ MQTT_USERS: `{"ada": "${password}"` }),
-            runWith({ MQTT_USERS: `["${password}"]` }),
+            runWith({}, `{"ada": "${password}"`),
+            runWith({}, `["${password}"]`),
+            runWith({}, JSON.stringify({ users: [], former: [{ user: "ada", password }] })),
             runWith({ MQTT_PORT: "1" }),
         ]);
         for (const { stdout, stderr } of outputs) {
@@ -85,15 +89,13 @@ describe("node verification/main.ts", () => {
     });
 
     it("names every variable that is missing or wrong", async () => {
-        const ended = await runWith({
-            MQTT_ADDRESS: undefined,
-            MQTT_PORT: "70000",
-            MQTT_CA_PEM: "",
-            MQTT_USERS: "[]",
-        });
+        const ended = await runWith(
+            { MQTT_ADDRESS: undefined, MQTT_PORT: "70000", MQTT_CA_PEM: "" },
+            "[]",
+        );
         assert.equal(ended.code, 1);
         assert.equal(ended.stdout, "");
-        assert.match(ended.stderr, /MQTT_USERS must be a JSON object/);
+        assert.match(ended.stderr, /standard input must be JSON with lists of users and former/);
         assert.match(ended.stderr, /MQTT_ADDRESS is not set/);
         assert.match(ended.stderr, /MQTT_PORT must be a number from 1 to 65535, not "70000"/);
         assert.match(ended.stderr, /MQTT_CA_PEM is not set/);

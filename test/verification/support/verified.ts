@@ -40,7 +40,11 @@ export class Verified {
             caPem: this.authority.pem,
             tls: "broker",
             verifier: ADA,
-            users: { grace: USERS.grace },
+            logins: {
+                users: [{ user: "grace", password: USERS.grace }],
+                userCount: 1,
+                former: [],
+            },
             deadlineSeconds: 1,
             ...more,
         };
