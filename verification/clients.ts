@@ -4,7 +4,7 @@ import { triesTheRest } from "./grants.ts";
 import { logIn } from "./login.ts";
 import type { Credentials } from "./login.ts";
 import { roundTrip } from "./roundTrip.ts";
-import type { Login, Target } from "./target.ts";
+import type { Target } from "./target.ts";
 import { Unexpected } from "./unexpected.ts";
 import { webSocketTrip } from "./webSockets.ts";
 
@@ -59,19 +59,6 @@ export async function isRefused(
     if (login.kind === "accepted") login.client.end(true);
     const seen = login.kind === "accepted" ? "accepted" : login.detail;
     throw new Unexpected(`CONNACK "not authorized" ${how}`, seen);
-}
-
-/** Tries passwords that no longer hold: one that is taken shows that the broker has former files. */
-export async function allStayOut(
-    target: Target,
-    former: readonly Login[],
-    timeout: number,
-): Promise<string> {
-    for (const { user: username, password } of former) {
-        const how = `as ${username} with a password that no longer holds`;
-        await isRefused(target, { username, password }, how, timeout);
-    }
-    return `${former.length} that no longer hold are refused`;
 }
 
 export async function sendsOverWebSockets(target: Target, timeout: number): Promise<string> {

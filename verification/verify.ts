@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { pairOf } from "./clientCertificate.ts";
 import {
-    allStayOut,
     isHeldToGrants,
     isLetIn,
     isRefused,
     sendsOverWebSockets,
     sendsToItself,
 } from "./clients.ts";
+import { devicesStayOut, inBatches, passwordsStayOut } from "./former.ts";
 import {
     answersWithOurCertificate,
     isDistrusted,
@@ -92,11 +92,11 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         const { users, userCount } = logins;
         const sample =
             users.length < userCount ? ` (${users.length} of ${userCount} users are tried)` : "";
-        for (const { user: username, password } of users) {
-            await attempt("login", async () => {
+        await inBatches(users, ({ user: username, password }) =>
+            attempt("login", async () => {
                 return `${await isLetIn(target, { username, password }, timeout)}${sample}`;
-            });
-        }
+            }),
+        );
         // Where no message comes at all, that none comes says nothing.
         if (messagesCome) {
             await attempt("grants", () => isHeldToGrants(target, verifier, timeout));
@@ -113,7 +113,9 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
             return isRefused(target, as, `as ${user} with a wrong password`, timeout);
         });
         if (logins.former.length > 0) {
-            await attempt("former passwords", () => allStayOut(target, logins.former, timeout));
+            await attempt("former passwords", () =>
+                passwordsStayOut(target, logins.former, timeout),
+            );
         }
     }
     if (certificates) {
@@ -127,13 +129,9 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
             isNotTaken(at, foreign, "a certificate by another CA", timeout),
         );
         if (certificates.former.length > 0) {
-            await attempt("former certificates", async () => {
-                for (const device of certificates.former) {
-                    const what = `the revoked certificate of ${device.name}`;
-                    await isNotTaken(at, pairOf(device), what, timeout);
-                }
-                return `those of ${certificates.former.length} removed devices are refused`;
-            });
+            await attempt("former certificates", () =>
+                devicesStayOut(at, certificates.former, timeout),
+            );
         }
     }
     await attempt("no TLS", () => refusesPlain(target, timeout));

@@ -41,10 +41,11 @@ describe("verification of a broker", () => {
             const steps = await on.stepsOf({ users: { ...USERS, [user]: password } }, { logins });
             assert.deepEqual(failures(steps), ["former passwords"]);
             const { text } = steps.find(({ name }) => name === "former passwords")!;
-            assert.equal(
+            assert.match(
                 text,
-                `expected CONNACK "not authorized" as ${user} with a password that no longer holds, saw: accepted`,
+                /^expected CONNACK "not authorized" to each password that no longer/,
             );
+            assert.match(text, new RegExp(`, saw: ${user} got in\\..* \`pulumi up --refresh\``));
         }
     });
 
@@ -123,7 +124,7 @@ describe("verification of a broker", () => {
             const former = [{ name: "lamp", ...pair }];
             const steps = await stepsWith({ admits: () => true }, former);
             const { text } = steps.find(({ name }) => name === "former certificates")!;
-            assert.match(text, /^expected a TLS alert over the revoked certificate of lamp, saw: /);
+            assert.match(text, /^expected a TLS alert over each .*, saw: lamp got in\./);
         });
 
         it("fails when one with a good certificate is not let in", async () => {
