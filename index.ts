@@ -50,6 +50,7 @@ const revocation =
               certificates: clientCerts?.pems ?? {},
               devices: clientCerts?.certificates ?? {},
               earlier: deployed.revocation ? undefined : deployed.clientPems,
+              known: deployed.devices,
           });
 
 const credentials = new Credentials("credentials", {

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { FormerDevices, RevocationList } from "../providers/index.ts";
-import type { Device } from "../providers/kept/formerDevices.ts";
+import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
 import { authorityName, type Authority } from "./authorities.ts";
 import type { ClientCertificate } from "./clientCertificates.ts";
 
@@ -16,6 +16,8 @@ export interface RevocationArgs {
     devices: pulumi.Input<Record<string, ClientCertificate>>;
     /** Those that the stack has from before it had lists, of whichever CA. */
     earlier: Record<string, string> | undefined;
+    /** Secret: devices that the stack has, and former ones. */
+    known: KnownDevices;
 }
 
 /** What keeps those out who have a certificate and are no longer to log in with it. */
@@ -29,6 +31,7 @@ export class Revocation extends pulumi.ComponentResource {
 
     constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Revocation", name, {}, opts);
+        const parent = { parent: this };
         const lists = args.authorities.map(
             (authority) =>
                 new RevocationList(
@@ -41,7 +44,7 @@ export class Revocation extends pulumi.ComponentResource {
                         certificates: authority === args.issuer ? args.certificates : {},
                         ...(args.earlier && { earlier: args.earlier }),
                     },
-                    { parent: this },
+                    parent,
                 ),
         );
         this.listsPem = pulumi
@@ -53,7 +56,8 @@ export class Revocation extends pulumi.ComponentResource {
         const devices = pulumi
             .output(args.devices)
             .apply((all) => Object.entries(all).map(([name, pair]) => ({ name, ...pair })));
-        this.former = new FormerDevices("former", { devices }, { parent: this }).former;
+        const former = new FormerDevices("former", { devices, earlier: args.known }, parent);
+        this.former = former.former;
         this.registerOutputs({});
     }
 }

@@ -5,7 +5,9 @@
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { VERIFIER } from "../verification/verifier.ts";
-import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
+import type { KnownDevices } from "../providers/kept/formerDevices.ts";
+import type { KnownPasswords } from "../providers/kept/passwords.ts";
+import { devicesIn, passwordsIn, type KnownOutputs } from "./known.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
@@ -31,6 +33,8 @@ export interface Deployed {
     clientPems: Record<string, string>;
     /** Passwords of the users that there are, and former ones. */
     passwords: KnownPasswords;
+    /** Devices that there are, and former ones. */
+    devices: KnownDevices;
     /** Whether there is a revocation list. */
     revocation: boolean;
     /** Whose certificates are on one, a name for each certificate. */
@@ -46,19 +50,16 @@ export interface Expiry {
 }
 
 /** What else is read of the stack's outputs; the certificates are secret. */
-interface StackOutputs {
+interface StackOutputs extends KnownOutputs {
     expiry?: Expiry;
-    clientCertificates?: Record<string, { certificatePem: string }>;
 }
 
 /** Outputs of a stack's resources by URN, as the engine gives them. */
-type State = Readonly<Record<string, { type: string; outputs: Readonly<Record<string, unknown>> }>>;
+export type State = Readonly<
+    Record<string, { type: string; outputs: Readonly<Record<string, unknown>> }>
+>;
 
 const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
-
-const PASSWORDS = "pulumi-nodejs:dynamic/kept:Passwords";
-/** One resource a user, until version 0.2. */
-const PASSWORD = "pulumi-nodejs:dynamic/kept:Password";
 
 const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
 
@@ -76,6 +77,9 @@ export async function readDeployed(): Promise<Deployed> {
 }
 
 export function deployedFrom(state: State, now: Date): Deployed {
+    const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
+    const stackOutputs = (stack?.outputs ?? {}) as StackOutputs;
+    const { expiry, clientCertificates = {} } = stackOutputs;
     const deployed: Deployed = {
         authorities: new Map(),
         server: undefined,
@@ -84,13 +88,12 @@ export function deployedFrom(state: State, now: Date): Deployed {
         clients: new Map(),
         clientIssuers: new Map(),
         clientPems: {},
-        passwords: passwordsIn(state),
+        passwords: passwordsIn(state, stackOutputs),
+        devices: devicesIn(state, stackOutputs),
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
         revoked: [],
         queues: undefined,
     };
-    const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
-    const { expiry, clientCertificates = {} } = (stack?.outputs ?? {}) as StackOutputs;
     const before = expiry?.ca ?? {};
     deployed.told = new Set(Object.keys(before).map(Number));
     const subjects = new Map<string, number>();
@@ -135,19 +138,4 @@ export function deployedFrom(state: State, now: Date): Deployed {
         deployed.clientIssuers.set(name!, issuers.add(issuer));
     }
     return deployed;
-}
-
-function passwordsIn(state: State): KnownPasswords {
-    const all = Object.values(state);
-    const { kept = [], former = [] } = (all.find(({ type }) => type === PASSWORDS)?.outputs ??
-        {}) as Partial<KnownPasswords>;
-    if (kept.length > 0) return { kept, former };
-    const ofEarlierVersion = all
-        .filter(({ type }) => type === PASSWORD)
-        .map(({ outputs }) => outputs as unknown as KeptPassword)
-        .map(({ user, password, generated, iterations, hash }) => ({
-            ...{ user, password, generated, iterations, hash },
-            since: "",
-        }));
-    return { kept: ofEarlierVersion, former };
 }

@@ -127,6 +127,20 @@ export function inputsOf<Inputs extends object>(
     ) as Inputs;
 }
 
+/**
+ * The inputs for the state: `earlier`, read by a create alone, would be the whole of the state once more.
+ * An engine checks a create, and a replacement, with no old inputs.
+ */
+export function withoutEarlier<Inputs extends { earlier?: unknown }>(
+    olds: Partial<Inputs> | undefined,
+    news: Inputs,
+): Inputs {
+    if (Object.keys(olds ?? {}).length === 0) return news;
+    const kept = { ...news };
+    delete kept.earlier;
+    return kept;
+}
+
 /** The failures of all rules that speak, in their order. */
 export function failuresOf(
     rules: readonly (readonly [property: string, reason: string | undefined])[],

@@ -8,6 +8,7 @@ import {
     failuresOf,
     isUnknown,
     toState,
+    withoutEarlier,
     type CheckFailure,
     type PropertyRules,
     type Provider,
@@ -26,8 +27,8 @@ export interface PasswordsInputs {
     /** Rounds of PBKDF2. A change hashes the same passwords anew. */
     iterations: number;
     /**
-     * Secret. Passwords that the stack has already, taken over when the resource is made: by an `up` of
-     * a stack of an earlier version, or in place of a resource that is replaced. A change does nothing.
+     * Secret. Passwords that the stack has already, taken over when the resource is made: from a stack
+     * of an earlier version, or from a resource that is replaced or gone. Not kept in the state.
      */
     earlier?: KnownPasswords;
 }
@@ -62,8 +63,10 @@ export interface FormerPassword {
     password: string;
 }
 
-/** `kept` and `former` are secret. */
-export interface PasswordsOutputs extends PasswordsInputs, KnownPasswords {}
+/** `kept` and `former` are secret. The users are in `kept`, in their order. */
+export interface PasswordsOutputs extends KnownPasswords {
+    iterations: number;
+}
 
 export const PASSWORDS_RULES: PropertyRules<PasswordsInputs> = {
     users: { effect: "update" },
@@ -77,15 +80,20 @@ export const MAX_FORMER = 50;
 export const passwords: Provider<PasswordsInputs, PasswordsOutputs> = {
     configure: () => Promise.resolve(),
 
-    check(_olds, news) {
+    check(olds, news) {
         const failures = [
             ...failuresOf([["iterations", iterationsProblem(news.iterations)]]),
             ...(isUnknown(news.users) ? [] : usersProblems(news.users)),
         ];
-        return Promise.resolve({ inputs: news, failures });
+        return Promise.resolve({ inputs: withoutEarlier(olds, news), failures });
     },
 
-    diff(_id, olds, news) {
+    diff(_id, { kept, iterations }, news) {
+        const users = kept.map(({ user, password, generated }) => ({
+            user,
+            ...(!generated && { password }),
+        }));
+        const olds = { users, iterations };
         const { changed, replaces } = diffProperties(olds, news, PASSWORDS_RULES);
         return Promise.resolve({ changes: changed.length > 0, replaces });
     },
@@ -137,7 +145,7 @@ export async function nextPasswords(
             return isNew && holds.get(user) !== password;
         })
         .slice(0, MAX_FORMER);
-    return toState({ ...inputs, kept, former });
+    return toState({ iterations: inputs.iterations, kept, former });
 }
 
 async function nextPassword(

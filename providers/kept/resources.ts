@@ -49,8 +49,12 @@ export class FormerDevices extends DynamicResource {
     declare readonly former: pulumi.Output<Device[]>;
 
     constructor(name: string, args: FormerDevicesArgs, opts?: pulumi.CustomResourceOptions) {
-        const props = { former: undefined, devices: pulumi.secret(args.devices) };
-        const secretOutputs = { additionalSecretOutputs: ["former"] };
+        const props = {
+            former: undefined,
+            devices: pulumi.secret(args.devices),
+            ...(args.earlier !== undefined && { earlier: pulumi.secret(args.earlier) }),
+        };
+        const secretOutputs = { additionalSecretOutputs: ["devices", "former"] };
         super("kept", "FormerDevices", name, props, pulumi.mergeOptions(opts, secretOutputs));
     }
 }

@@ -51,7 +51,7 @@ describe("certificates of a stack's state", () => {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
             ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
             ...{ clientPems: {}, revocation: false, queues: undefined },
-            passwords: { kept: [], former: [] },
+            ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
         });
     });
 
@@ -69,7 +69,7 @@ describe("certificates of a stack's state", () => {
             clientIssuers: new Map(),
             clientPems: {},
             revocation: false,
-            passwords: { kept: [], former: [] },
+            ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
             queues: undefined,
         });
     });

@@ -129,9 +129,22 @@ describe("kept passwords", () => {
         const olds = await make(of({ user: "ada" }, { user: "grace", password: "given password" }));
         const kept = olds.kept.map((one) => ({ ...one, since: "" }));
         const former = [{ user: "bob", password: "former password" }];
-        const again = await make({ ...olds, earlier: { kept, former } });
+        const again = await make({
+            ...of({ user: "ada" }, { user: "grace", password: "given password" }),
+            earlier: { kept, former },
+        });
         assert.deepEqual(again.kept, kept);
         assert.deepEqual(again.former, former);
+    });
+
+    it("take over nothing where the resource is there, so the state has them once", async () => {
+        const inputs = of({ user: "ada" });
+        const news = { ...inputs, earlier: { kept: [], former: [] } };
+        assert.deepEqual((await Passwords.check(inputs, news)).inputs, inputs);
+        for (const none of [{}, undefined] as unknown as PasswordsInputs[]) {
+            assert.deepEqual((await Passwords.check(none, news)).inputs, news);
+        }
+        assert.deepEqual(Object.keys(await make(news)), ["iterations", "kept", "former"]);
     });
 
     it("of removed users and earlier ones are remembered, the newest first", async () => {
@@ -184,6 +197,9 @@ describe("kept devices", () => {
             devices: [await device("pump")],
         });
         assert.deepEqual(renewed?.former, [lamp]);
+        const earlier = { devices: [lamp, pump], former: [ended] };
+        const { outs: taken } = await FormerDevices.create({ devices: [pump], earlier });
+        assert.deepEqual(taken, { devices: [pump], former: [lamp] });
         const many = await Promise.all(
             Array.from({ length: MAX_FORMER_DEVICES + 1 }, (_, at) => device(`d${at}`)),
         );

@@ -1,0 +1,63 @@
+/**
+ * Passwords and devices that the stack has, and former ones: from their resources, from those that an
+ * earlier version had, and, where somebody took these out of the state, from the stack's outputs.
+ */
+import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
+import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
+import type { Logins } from "../verification/target.ts";
+import type { State } from "./deployed.ts";
+
+/** The stack's outputs; all are secret. */
+export interface KnownOutputs {
+    users?: Record<string, string>;
+    verifier?: { username: string; password: string };
+    clientCertificates?: Record<string, Omit<Device, "name">>;
+    verificationLogins?: Logins;
+}
+
+const PASSWORDS = "pulumi-nodejs:dynamic/kept:Passwords";
+/** One resource a user, in an earlier version. */
+const PASSWORD = "pulumi-nodejs:dynamic/kept:Password";
+const FORMER_DEVICES = "pulumi-nodejs:dynamic/kept:FormerDevices";
+
+export function passwordsIn(state: State, outputs: KnownOutputs): KnownPasswords {
+    const of = (type: string) => outputsOf(state, type);
+    const [now] = of(PASSWORDS) as unknown as KnownPasswords[];
+    const singly = of(PASSWORD) as unknown as KeptPassword[];
+    const { users = {}, verifier, verificationLogins } = outputs;
+    const told = [
+        ...Object.entries(users),
+        ...(verifier ? [[verifier.username, verifier.password] as const] : []),
+    ];
+    // Hashed anew: the outputs have no hash.
+    const fromOutputs = { generated: true, iterations: 0, hash: "", since: "" };
+    const kept = [
+        ...told.map(([user, password]) => ({ user, password, ...fromOutputs })),
+        ...singly.map(({ user, password, generated, iterations, hash }) => ({
+            ...{ user, password, generated, iterations, hash },
+            since: "",
+        })),
+        ...(now?.kept ?? []),
+    ];
+    return {
+        kept: [...new Map(kept.map((one) => [one.user, one])).values()],
+        former: now?.former ?? verificationLogins?.former ?? [],
+    };
+}
+
+export function devicesIn(state: State, outputs: KnownOutputs): KnownDevices {
+    const [now] = outputsOf(state, FORMER_DEVICES) as unknown as KnownDevices[];
+    const { clientCertificates = {}, verificationLogins } = outputs;
+    return {
+        devices:
+            now?.devices ??
+            Object.entries(clientCertificates).map(([name, pair]) => ({ name, ...pair })),
+        former: now?.former ?? verificationLogins?.certificates?.former ?? [],
+    };
+}
+
+function outputsOf(state: State, type: string): Readonly<Record<string, unknown>>[] {
+    return Object.values(state)
+        .filter((one) => one.type === type)
+        .map(({ outputs }) => outputs);
+}
