@@ -13,4 +13,4 @@ export const IpAddress = succeeding("address", all.IpAddress, run);
 export const Machine = succeeding("machine", all.Machine, run);
 export const Secrets = succeeding("secrets", all.Secrets, run);
 export const Volume = succeeding("volume", all.Volume, run);
-export { Name, Password, RevocationList } from "./entry.ts";
+export { FormerDevices, Name, Password, Passwords, RevocationList } from "./entry.ts";
