@@ -69,7 +69,7 @@ class Seen {
         if (this.#gotIn.size > 0) {
             throw new Unexpected(
                 expected,
-                `${[...this.#gotIn].join(", ")} got in. The machine has earlier files than the last ` +
+                `${[...this.#gotIn].toSorted().join(", ")} got in. The machine has earlier files than the last ` +
                     "`pulumi up` gave it; `pulumi up --refresh` gives them again",
             );
         }
