@@ -33,30 +33,45 @@ export function durationNs(value: Json): Json {
 }
 
 /**
- * What Fly fills in where nothing was said, by path (`*` for any index or name); such a value
- * counts as absent.
+ * What Fly may fill in where nothing was said, by path (`*` for any index or name); such a value counts as
+ * absent. So does every zero (`false`, 0, ""): Fly's types leave zeros out, or send them, as they like (superfly/
+ * fly-go `machine_types.go`, `omitempty`). The table's test goes through all fields of Fly's OpenAPI document.
  */
-const DEFAULTS: Readonly<Record<string, Json>> = {
-    auto_destroy: false,
-    "guest.cpu_kind": "shared",
-    "guest.cpus": 1,
-    "guest.memory_mb": 256,
-    "restart.policy": "on-failure",
-    "restart.max_retries": 10,
-    "init.tty": false,
-    "dns.skip_registration": false,
-    "services.*.autostart": true,
-    "services.*.autostop": "off",
-    "services.*.min_machines_running": 0,
-    "services.*.force_instance_key": null,
-    "services.*.ports.*.force_https": false,
-    "checks.*.kind": "informational",
-    "files.*.mode": 0,
+const DEFAULTS: Readonly<Record<string, readonly Json[]>> = {
+    "guest.cpu_kind": ["shared"],
+    "guest.cpus": [1],
+    "guest.memory_mb": [256],
+    "restart.policy": ["on-failure"],
+    "restart.max_retries": [10],
+    "stop_config.signal": ["SIGINT"],
+    "stop_config.timeout": [5e9],
+    "rootfs.persist": ["never"],
+    "services.*.autostart": [true],
+    "services.*.autostop": ["off"],
+    "services.*.concurrency.type": ["connections"],
+    "services.*.ports.*.http_options.compress": [true],
+    "services.*.ports.*.tls_options.versions": [["TLSv1.2", "TLSv1.3"]],
+    "services.*.ports.*.proxy_proto_options.version": ["v1"],
+    "services.*.checks.*.method": ["GET"],
+    "services.*.checks.*.protocol": ["http"],
+    "checks.*.kind": ["informational"],
+    "checks.*.method": ["GET"],
+    "checks.*.protocol": ["http"],
+    // 0644
+    "files.*.mode": [0o644],
 };
 
-/** What Fly adds of its own: facts about the volume that the program did not choose here. */
+/** Where a zero is not what absence means. */
+const MEANT_ZEROS = [
+    /^services\.\*\.autostart$/,
+    /^services\.\*\.ports\.\*\.http_options\.compress$/,
+    /^services\.\*\.ports\.\*\.http_options\.response\.headers\./,
+];
+
+/** What Fly adds of its own where the program has not chosen it, with whatever value. */
 const FLYS_OWN = [
     /^mounts\.\*\.(name|encrypted|size_gb|uuid)$/,
+    /^restart\.max_retries$/,
     /^metadata\.fly_/,
     /^guest\.(kernel_args|host_dedication_id|persist_rootfs)$/,
     /^(size|image_ref|disable_machine_autostart)$/,
@@ -146,7 +161,11 @@ function isAbsent(value: Json, path: string[], wanted: Json): boolean {
     if (wanted === undefined && FLYS_OWN.some((own) => own.test(pattern))) {
         return true;
     }
-    return pattern in DEFAULTS && canonical(DEFAULTS[pattern]) === canonical(value);
+    if (value === false || value === 0) {
+        return !MEANT_ZEROS.some((meant) => meant.test(pattern));
+    }
+    const defaults = Object.hasOwn(DEFAULTS, pattern) ? (DEFAULTS[pattern] ?? []) : [];
+    return defaults.some((one) => canonical(one) === canonical(value));
 }
 
 function isEmpty(value: Json): boolean {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { configDifferences, durationNs, withoutFlysOwn } from "../../providers/fly/config-diff.ts";
 import type { MachineConfig } from "../../providers/fly/types.ts";
+import { leavesOf, openApiSchemas } from "../local/support/schemas.ts";
 
 const wanted: MachineConfig = {
     image: "registry.fly.io/a@sha256:1",
@@ -41,6 +42,22 @@ const echoed = {
     metadata: { managed_by: "us", fly_release_id: "1", fly_flyctl_version: "0.3" },
 };
 
+/** Where absence means something else than zero. */
+const MEANT = ["services.*.autostart", "services.*.ports.*.http_options.compress"];
+
+/** A config with this at the path's parent; its arrays and maps have one item. */
+function at(path: string, leaf: object): object {
+    const config = path
+        .split(".")
+        .slice(0, -1)
+        .reduceRight<object>(
+            (inner, key) => (key === "*" ? [inner] : { [key]: inner }),
+            leaf,
+        ) as Record<string, unknown>;
+    const checks = Array.isArray(config.checks) ? { mqtt: config.checks[0] as unknown } : undefined;
+    return { image: "i", ...config, ...(checks && { checks }) };
+}
+
 describe("config differences", () => {
     it("are none between a config and Fly's echo of it", () => {
         assert.deepEqual(configDifferences(wanted, echoed), []);
@@ -64,6 +81,73 @@ describe("config differences", () => {
     ] as const) {
         it(`names what someone changed by hand: ${path}`, () => {
             assert.deepEqual(configDifferences(wanted, { ...echoed, ...change }), [path]);
+        });
+    }
+
+    for (const [what, change] of [
+        ["metrics.https: false", { metrics: { port: 9883, path: "/metrics", https: false } }],
+        [
+            "checks.*.tls_skip_verify: false and its defaults",
+            {
+                checks: {
+                    mqtt: {
+                        ...echoed.checks.mqtt,
+                        ...{ tls_skip_verify: false, method: "GET", protocol: "http" },
+                        ...{ headers: null, tls_server_name: "", grace_period: "0s" },
+                    },
+                },
+            },
+        ],
+        ["files.*.mode", { files: [{ guest_path: "/a", secret_name: "A", mode: 0o644 }] }],
+        ["restart.max_retries beside always", { restart: { policy: "always", max_retries: 3 } }],
+        ["init", { init: { tty: false, swap_size_mb: 0, exec: null } }],
+        ["dns", { dns: { skip_registration: false, nameservers: [] } }],
+        ["guest.gpus: 0", { guest: { ...wanted.guest, gpus: 0, gpu_kind: "" } }],
+        [
+            "mounts.*.extend_threshold_percent: 0",
+            { mounts: [{ ...echoed.mounts[0], extend_threshold_percent: 0, size_gb_limit: 0 }] },
+        ],
+        [
+            "services.*.ports.*.tls_options",
+            {
+                services: [
+                    {
+                        ...echoed.services[0],
+                        concurrency: { type: "connections", hard_limit: 0, soft_limit: 0 },
+                        ports: [
+                            {
+                                port: 10000,
+                                tls_options: { default_self_signed: false },
+                                http_options: { compress: true, h2_backend: false },
+                            },
+                        ],
+                    },
+                ],
+            },
+        ],
+    ] as const) {
+        it(`are none where only Fly has ${what}`, () => {
+            const declared = {
+                ...wanted,
+                metrics: { port: 9883, path: "/metrics" },
+                files: [{ guest_path: "/a", secret_name: "A" }],
+                restart: { policy: "always" },
+            };
+            const found = {
+                ...echoed,
+                ...{ metrics: declared.metrics, files: declared.files, restart: declared.restart },
+                ...change,
+            };
+            assert.deepEqual(configDifferences(declared, found), []);
+        });
+    }
+
+    const schemas = openApiSchemas();
+    for (const { path, zero, beside } of leavesOf(schemas, "fly.MachineConfig")) {
+        const meant = MEANT.includes(path);
+        it(`${meant ? "are shown" : "are none"} where only Fly has a zero for ${path}`, () => {
+            const [declared, found] = [at(path, beside), at(path, { ...beside, ...zero })];
+            assert.equal(configDifferences(declared, found).length > 0, meant);
         });
     }
 

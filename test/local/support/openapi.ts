@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ValidateFunction } from "ajv/dist/2020.js";
 
-const FILE = fileURLToPath(
+export const FILE = fileURLToPath(
     new URL("../../../../shared/data/fly-machines-openapi.json", import.meta.url),
 );
 
