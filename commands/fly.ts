@@ -3,15 +3,19 @@ import path from "node:path";
 import { dockerEnvironment } from "../config/dockerHost.ts";
 import { DEV } from "../toolchain/devStack.ts";
 import { BIN, ROOT } from "../toolchain/paths.ts";
-import { capture } from "../toolchain/process.ts";
+import { capture, say } from "../toolchain/process.ts";
 import { stackSettings } from "../toolchain/stackFile.ts";
 
 export interface LocalFly {
+    running: boolean;
     endpoint: string;
     registry: string;
     token: string;
     /** The authority that stands for the public ones, in PEM. */
     publicCaFile: string;
+    apps: { name: string; machines: { state: string }[] }[];
+    /** Addresses that its edge cannot open, each with why. */
+    refused: { ip: string; port: number; reason: string }[];
 }
 
 const MAIN = path.join(ROOT, "local", "main.ts");
@@ -24,7 +28,18 @@ async function fly(command: string, ...options: string[]): Promise<string> {
     };
     const { code, stdout, stderr } = await capture([process.execPath, ...args], { env, cwd: ROOT });
     if (code !== 0) throw new Error(stderr.trimEnd() || `local Fly: ${command} failed`);
+    if (stderr.trim() !== "") say(stderr.trimEnd());
     return stdout;
+}
+
+/** Where clients do not get through to an app, who is in the way, and what to do; undefined where all do. */
+export function refusedPorts({ refused }: LocalFly): string | undefined {
+    const lines = refused.map(
+        ({ ip, port, reason }) =>
+            `Clients do not get to port ${port} of ${ip}: ${reason}. End that program, or choose other ports ` +
+            `in Pulumi.${DEV}.yaml (appkata-mqtt:port; webSocketsPort, clientCertificatePort).`,
+    );
+    return lines.length > 0 ? lines.join("\n") : undefined;
 }
 
 /** Starts it, if it does not run yet, where the dev stack's file will look for it. */
@@ -33,6 +48,10 @@ export async function startFly(dir: string): Promise<LocalFly> {
     const { port } = new URL(endpoint!);
     const registryPort = registry!.split(":")[1]!;
     await fly("start", "--dir", dir, "--port", port, "--registry-port", registryPort);
+    return await localFly(dir);
+}
+
+export async function localFly(dir: string): Promise<LocalFly> {
     return JSON.parse(await flyStatus(dir)) as LocalFly;
 }
 

@@ -6,7 +6,7 @@ import { DEV } from "../toolchain/devStack.ts";
 import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { ensureToolchain } from "../toolchain/index.ts";
 import { onPath, say } from "../toolchain/process.ts";
-import { startFly } from "./fly.ts";
+import { localFly, refusedPorts, startFly, type LocalFly } from "./fly.ts";
 import { pastedCommand } from "./pasted.ts";
 import {
     DEV_OPTIONS,
@@ -26,19 +26,31 @@ try {
     await ensureDevStack(cli, env);
     await releaseDeadLock(cli, env);
     const code = await runPulumi(cli, ["up", "--yes", "--skip-preview", ...DEV_OPTIONS], env);
+    const now = await localFly(LOCAL_FLY);
+    const refused = refusedPorts(now);
+    if (refused !== undefined) throw new Error(refused);
     if (code !== 0) process.exit(code);
-    await showClients();
+    await showClients(now);
 } catch (error) {
     say((error as Error).message);
     process.exit(1);
 }
 
 /** The password stays off the screen: the shell fetches it when the command is pasted. */
-async function showClients(): Promise<void> {
+async function showClients({ apps }: LocalFly): Promise<void> {
     const { stdout } = await stackOutputs(DEV, true);
     const outputs = JSON.parse(stdout) as Record<string, string> & {
         users: Record<string, string>;
     };
+    const others = apps.filter(
+        ({ name, machines }) => name !== outputs.appName && machines.length > 0,
+    );
+    if (others.length > 0) {
+        say(
+            `\nThis machine's Fly also runs ${others.map(({ name }) => name).join(", ")}, of which the stack ` +
+                `${DEV} has no record (was its state deleted?): npm run local:down ends and removes all.`,
+        );
+    }
     const shown = (command: string) => pastedCommand(command, outputs.users, ROOT);
     if ((await onPath("mosquitto_sub")) === undefined) {
         say(

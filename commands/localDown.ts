@@ -8,10 +8,11 @@ import path from "node:path";
 import { ensureDocker, stopOwnDocker } from "../toolchain/docker.ts";
 import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
-import { resetFly } from "./fly.ts";
+import { localFly, resetFly } from "./fly.ts";
 
 try {
-    if (existsSync(LOCAL_FLY)) {
+    const { running } = await localFly(LOCAL_FLY);
+    if (running || existsSync(LOCAL_FLY)) {
         // Containers and volumes can only be removed by a daemon that runs; it stops again below.
         await ensureDocker();
         await resetFly(LOCAL_FLY);

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { end, isAlive } from "./processes.ts";
+import { end, isAlive, processesWith } from "./processes.ts";
 import type { ProcessNote } from "./processes.ts";
 import { Registry } from "./runtime/registry.ts";
 
@@ -38,6 +38,22 @@ export function withdraw(dir: string): void {
     rmSync(join(dir, "server.json"), { force: true });
 }
 
+/** A background server of a directory, whose files were deleted under it: nothing leads to it any more. */
+export function orphan(dir: string): ProcessNote | undefined {
+    return running(dir) === undefined
+        ? processesWith(["start", "--foreground", "--dir", dir])[0]
+        : undefined;
+}
+
+/** At once: asked to end, it would write its old state into the directory. @returns whether there was one */
+export async function endOrphan(dir: string): Promise<boolean> {
+    const note = orphan(dir);
+    if (note === undefined) return false;
+    process.kill(note.pid, "SIGKILL");
+    await end(note, 0);
+    return true;
+}
+
 type Message = { ready: true } | { error: string };
 
 /** Starts a server of its own in the background; resolves when it serves. */
@@ -66,6 +82,7 @@ export async function startInBackground(dir: string, args: string[]): Promise<Se
 /** Ends the server of a directory and whatever an earlier one left behind. */
 export async function stop(dir: string): Promise<boolean> {
     const note = running(dir);
+    await endOrphan(dir);
     await end(note, STOP_PATIENCE_MS);
     await Registry.endLeftover(dir);
     withdraw(dir);

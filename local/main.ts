@@ -1,7 +1,15 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { announce, running, startInBackground, stop, withdraw } from "./daemon.ts";
+import {
+    announce,
+    endOrphan,
+    orphan,
+    running,
+    startInBackground,
+    stop,
+    withdraw,
+} from "./daemon.ts";
 import type { ServerNote } from "./daemon.ts";
 import { instanceOf } from "./instance.ts";
 import { noteOf } from "./processes.ts";
@@ -99,11 +107,41 @@ async function start(options: Options): Promise<void> {
     const found = running(dir);
     if (found !== undefined) return tell(found.endpoint, found.registry);
     if (options.foreground) return serve(options);
-    const note = await startInBackground(dir, [
+    const args = [
         ...["--dir", dir, "--port", String(options.port)],
         ...["--registry-port", String(options.registryPort)],
-    ]);
+    ];
+    const hadState = existsSync(join(dir, "state.json"));
+    try {
+        const note = await startInBackground(dir, args);
+        return tell(note.endpoint, note.registry);
+    } catch (error) {
+        const other = await startedMeanwhile(dir);
+        if (other !== undefined) return tell(other.endpoint, other.registry);
+        if (!(await endOrphan(dir))) throw error;
+    }
+    if (!hadState) await forget(dir);
+    const note = await startInBackground(dir, args);
     tell(note.endpoint, note.registry);
+}
+
+/** A server that another command was about to start, and not one whose files were deleted. */
+async function startedMeanwhile(dir: string): Promise<ServerNote | undefined> {
+    for (let left = 100; left > 0 && orphan(dir) !== undefined; left--) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return running(dir);
+}
+
+/** Removes what a server has left whose files were deleted under it. */
+async function forget(dir: string): Promise<void> {
+    const { reset } = await import("./reset.ts");
+    await reset(dir);
+    instanceOf(dir);
+    console.error(
+        `the files of a Fly that ran here were deleted under it (${dir}): it is ended, and its machines ` +
+            "and volumes are removed",
+    );
 }
 
 /** Addresses that a running server cannot open, each with why. */
@@ -116,12 +154,13 @@ async function refusedBy({ endpoint, token }: ServerNote): Promise<Refused[]> {
 async function status(options: Options): Promise<void> {
     const note = existsSync(options.dir) ? running(options.dir) : undefined;
     const state = readState(join(options.dir, "state.json"));
+    const alive = note ?? orphan(options.dir);
     const about = {
-        running: note !== undefined,
+        running: alive !== undefined,
         endpoint: note?.endpoint ?? null,
         registry: note?.registry ?? null,
         token: note?.token ?? state?.token ?? null,
-        pid: note?.pid ?? null,
+        pid: alive?.pid ?? null,
         dir: options.dir,
         publicCaFile: join(options.dir, PUBLIC_CA_FILES[0]),
         apps: state === undefined ? [] : summarize(state),
@@ -136,13 +175,14 @@ async function main(): Promise<void> {
         case "start":
             return start(options);
         case "stop":
-            if (existsSync(options.dir)) await stop(options.dir);
+            await stop(options.dir);
             return;
         case "status":
             return status(options);
         case "reset": {
-            if (!existsSync(options.dir)) return;
+            if (!existsSync(options.dir) && orphan(options.dir) === undefined) return;
             await stop(options.dir);
+            instanceOf(options.dir);
             const { reset } = await import("./reset.ts");
             return reset(options.dir);
         }

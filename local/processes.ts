@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /**
  * When a process started, as the system tells it: with its id, this says whether a process written
@@ -36,6 +36,33 @@ export function noteOf(pid: number): ProcessNote | undefined {
 
 export function isAlive(note: ProcessNote | undefined): note is ProcessNote {
     return note !== undefined && startedAt(note.pid) === note.startedAt;
+}
+
+/** Finds the processes that were started with these arguments, one after another. */
+export function processesWith(args: readonly string[]): ProcessNote[] {
+    return commandLines()
+        .filter(([, line]) => line.includes(` ${args.join(" ")} `))
+        .flatMap(([pid]) => noteOf(pid) ?? []);
+}
+
+/** Each process with its arguments, a space before and after each. */
+function commandLines(): [number, string][] {
+    if (process.platform === "linux") {
+        const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+        return pids.flatMap((pid) => {
+            try {
+                const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+                return [[Number(pid), ` ${line} `]];
+            } catch {
+                return [];
+            }
+        });
+    }
+    const told = execFileSync("ps", ["-eo", "pid=,args="], { stdio: "pipe" }).toString();
+    return [...told.matchAll(/^ *(\d+) (.*)$/gm)].map(([, pid, line]) => [
+        Number(pid),
+        ` ${line} `,
+    ]);
 }
 
 /** Asks a noted process to end, then makes it; resolves once it is gone. Never hits another one. */

@@ -7,11 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { LocalFly } from "../../local/index.ts";
-import { isAlive } from "../../local/processes.ts";
+import { isAlive, noteOf } from "../../local/processes.ts";
 import type { ProcessNote } from "../../local/processes.ts";
 import { Api } from "./support/api.ts";
 import type { MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
+import { freePorts } from "../support/freePorts.ts";
 import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
@@ -208,6 +209,53 @@ describe("local Fly: the command", function () {
         );
         const total = kib.reduce((sum, one) => sum + one, 0) / 1000;
         assert.ok(total < 150, `${kib.join(" + ")} kB`);
+    });
+
+    it("ends a server whose files were deleted under it, with its machines, and says so", async () => {
+        const { stdout } = await command("start");
+        const { pid, endpoint } = await status();
+        const client = await api();
+        await client.app("cli");
+        await client.start("cli", { image: await pushImage(asFly(client), "cli") });
+        rmSync(dir, { recursive: true, force: true });
+        assert.equal((await status()).running, true);
+        assert.equal((await status()).pid, pid);
+        const ports = [endpoint, `http://${/registry (\S+)/.exec(stdout)![1]!}`].map(
+            (url) => new URL(url).port,
+        );
+        const again = await run(process.execPath, [
+            ...["local/main.ts", "start", "--dir", dir],
+            ...["--port", ports[0]!, "--registry-port", ports[1]!],
+        ]);
+        assert.match(again.stderr, /the files of a Fly that ran here were deleted under it/);
+        const now = await status();
+        assert.notEqual(now.pid, pid);
+        assert.deepEqual(now.apps, []);
+        assert.deepEqual(await containers(), []);
+    });
+
+    it("lets two starts at once come to one server", async () => {
+        const [port, registry] = await freePorts(2);
+        const start = () =>
+            run(process.execPath, [
+                ...["local/main.ts", "start", "--dir", dir],
+                ...["--port", String(port), "--registry-port", String(registry)],
+            ]);
+        const [one, other] = await Promise.all([start(), start()]);
+        assert.equal(one.stdout, other.stdout);
+        assert.equal((await status()).running, true);
+    });
+
+    it("removes them at a reset too", async () => {
+        await command("start");
+        const client = await api();
+        await client.app("cli");
+        await client.start("cli", { image: await pushImage(asFly(client), "cli") });
+        const { pid } = await status();
+        rmSync(dir, { recursive: true, force: true });
+        await command("reset");
+        assert.deepEqual(await containers(), []);
+        assert.equal(noteOf(pid), undefined);
     });
 
     it("serves in the foreground until it is told to end", async () => {
