@@ -157,6 +157,7 @@ export default {
         machine: pulumi.output({
             app: appName,
             machineId: broker.machineId,
+            volumeId: broker.volumeId,
             instanceId: broker.instanceId,
         }),
         target: pulumi.output({ address, port, hostname, caPem: certificates.caPem, tls }),

@@ -18,6 +18,8 @@ export interface StackOnFly {
     app: string;
     machineId: string;
     volumeId: string;
+    /** Whether replaced volumes stay. */
+    retains: boolean;
     /** The program's. */
     version: string;
 }
@@ -38,13 +40,18 @@ export async function stackOnFly(given: string | undefined): Promise<StackOnFly>
         readFileSync(path.join(ROOT, "package.json"), "utf8"),
     ) as { name: string; version: string };
     const client = new FlyClient(await access(stack));
-    return { client, project, stack, app: appName, machineId, volumeId, version };
+    const retains = String(settingsOf(stack).retainVolume) === "true";
+    return { client, project, stack, app: appName, machineId, volumeId, retains, version };
+}
+
+/** A stack may be named with its organisation and project. */
+function settingsOf(stack: string): ReturnType<typeof stackSettings> {
+    return stackSettings(stack.split("/").at(-1)!);
 }
 
 async function access(stack: string): Promise<{ endpoint: string; token: string }> {
     if (stack === DEV) return await startFly(LOCAL_FLY);
-    // A stack may be named with its organisation and project.
-    const endpoint = stackSettings(stack.split("/").at(-1)!).endpoint ?? FLY_MACHINES;
+    const endpoint = settingsOf(stack).endpoint ?? FLY_MACHINES;
     const configured = await pulumi(["config", "get", "fly:token", "--stack", stack]);
     const token = chooseToken(configured);
     if (token === undefined) {

@@ -2,10 +2,11 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { ROOT } from "../toolchain/paths.ts";
+import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
-import { machineProblem } from "../verification/deployment.ts";
+import { machineProblem, othersThere } from "../verification/deployment.ts";
+import { localFly, refusedPorts } from "./fly.ts";
 import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
 import { stackOnFly } from "./stackOnFly.ts";
 
@@ -67,12 +68,20 @@ process.exit(status ?? 1);
 
 /**
  * Asked first: Fly's proxy starts a machine that is stopped for whoever dials. Warns of its data.
- * @throws where it does not run, or cannot be asked
+ * @throws where it does not run, is not the only broker, or cannot be asked
  */
 async function machineRuns(): Promise<void> {
-    const { client, app, machineId } = await stackOnFly(values.stack);
-    const problem = await machineProblem(client, { app, machineId });
-    if (problem !== undefined) throw new Error(problem);
+    const { client, app, machineId, volumeId, retains } = await stackOnFly(values.stack);
+    const deployment = { app, machineId, volumeId };
+    const problem = await machineProblem(client, deployment);
+    const refused = meansDev(values.stack) ? refusedPorts(await localFly(LOCAL_FLY)) : undefined;
+    if (problem !== undefined || refused !== undefined) throw new Error(problem ?? refused);
+    const others = await othersThere(client, deployment);
+    const wrong = others.filter(
+        ({ kind }) => kind === "here" || (kind === "elsewhere" && !retains),
+    );
+    if (wrong.length > 0) throw new Error(wrong.map(({ text }) => text).join("\n"));
+    for (const { text } of others) say(`WARNING           ${text}`);
     const lines = await dataWarnings(client, app, machineId).catch((error: Error) => [
         `data - whether any was put aside is not known: ${error.message}`,
     ]);

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { FlyClient } from "../providers/fly/client.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
-import { machineProblem, type Deployment } from "../verification/deployment.ts";
+import { machineProblem, othersThere, type Deployment } from "../verification/deployment.ts";
 import type { Endpoint } from "../verification/target.ts";
 import { answersWithOurCertificate } from "../verification/trust.ts";
 
@@ -20,7 +20,7 @@ const ANSWER_MS = 5_000;
 const ANSWERS_WITHIN_S = 15;
 
 /**
- * Gives the report as it is, once the machine runs, is healthy and answers, also where this `up` has changed
+ * Gives the report as it is, once the machine runs, is healthy, answers and is the only broker, also where this `up` has changed
  * nothing of it; otherwise the `up` fails. Warns of what the broker's last start found of its data. A preview
  * asks nothing of the machine: it may be about to be replaced. The warnings are no part of the report: an
  * output that only an `up` can know differs at each preview.
@@ -32,10 +32,17 @@ export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
         .apply(async ([machine, target, report]) => {
             if (pulumi.runtime.isDryRun()) return report;
             const client = new FlyClient({ endpoint, token });
-            const problem =
+            const down =
                 (await machineProblem(client, machine).catch(notKnown)) ??
                 (await addressProblem(target));
-            if (problem !== undefined) throw new pulumi.RunError(`The broker is down: ${problem}.`);
+            if (down !== undefined) throw new pulumi.RunError(`The broker is down: ${down}.`);
+            const others = await othersThere(client, machine);
+            const wrong = others.filter(({ kind }) => kind === "here");
+            if (wrong.length > 0) {
+                const lines = wrong.map(({ text }) => `\n  - ${text}`).join("");
+                throw new pulumi.RunError(`The broker is not alone:${lines}`);
+            }
+            for (const { text } of others) await pulumi.log.warn(text);
             const { app, machineId } = machine;
             const lines = await dataWarnings(client, app, machineId).catch((error: Error) => [
                 `data - whether any was put aside is not known: ${error.message}`,

@@ -39,6 +39,8 @@ export interface Deployed {
     revocation: boolean;
     /** Whose certificates are on one, a name for each certificate. */
     revoked: string[];
+    /** The app with its machine and its volume. */
+    broker: { app: string; machineId: string; volumeId: string } | undefined;
     /** How much may wait for a client on the machine that there is. */
     queues: QueueLimits | undefined;
 }
@@ -65,6 +67,8 @@ const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
 
 const MACHINE = "pulumi-nodejs:dynamic/fly:Machine";
 
+const VOLUME = "pulumi-nodejs:dynamic/fly:Volume";
+
 /** URN of a certificate: in which component, and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
 
@@ -74,6 +78,17 @@ export async function readDeployed(): Promise<Deployed> {
         stackName: names.join("/"),
     })) as { outputs: State };
     return deployedFrom(outputs, new Date());
+}
+
+/** Undefined while one of the two is not there. */
+function brokerIn(state: State): Deployed["broker"] {
+    const outputsOf = (type: string) =>
+        Object.values(state).find((resource) => resource.type === type)?.outputs ?? {};
+    const { app, machineId } = outputsOf(MACHINE);
+    const { volumeId } = outputsOf(VOLUME);
+    return typeof app === "string" && typeof machineId === "string" && typeof volumeId === "string"
+        ? { app, machineId, volumeId }
+        : undefined;
 }
 
 export function deployedFrom(state: State, now: Date): Deployed {
@@ -92,6 +107,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         devices: devicesIn(state, stackOutputs),
         revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
         revoked: [],
+        broker: brokerIn(state),
         queues: undefined,
     };
     const before = expiry?.ca ?? {};

@@ -29,10 +29,10 @@ export async function readSettings(): Promise<Read> {
     const token = chooseToken(pulumi.runtime.allConfig()["fly:token"]);
     try {
         const settings = parseSettings(raw, pulumi.getStack());
-        const deployed = await preflight(settings, token, pulumi.getStack());
+        const { deployed, warnings } = await preflight(settings, token, pulumi.getStack());
         const expiry = expiryWarnings(deployed, settings, new Date());
         const queues = queueWarnings(deployed, settings);
-        for (const line of [...settings.warnings, ...queues, ...expiry])
+        for (const line of [...settings.warnings, ...warnings, ...queues, ...expiry])
             await pulumi.log.warn(line);
         return { settings, token, deployed };
     } catch (error) {

@@ -12,30 +12,28 @@ import { registryProblem } from "./registry.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
 /**
- * @returns what the stack has
+ * @returns what the stack has, and what to warn of
  * @throws SettingsError with all problems
  */
 export async function preflight(
     settings: Settings,
     token: string | undefined,
     stack: string,
-): Promise<Deployed> {
+): Promise<{ deployed: Deployed; warnings: string[] }> {
+    const { endpoint, appName, region, organization, registry, users, authorities } = settings;
+    const devices = users.filter(({ certificate }) => certificate).map(({ name }) => name);
     const deployed = readDeployed();
-    const devices = settings.users.filter(({ certificate }) => certificate).map(({ name }) => name);
+    const fly = deployed.then(({ broker }) =>
+        flyPreflight({ endpoint, token, appName, region, organization, deployed: broker }),
+    );
     const problems = await Promise.all([
-        deployed.then((before) => authoritiesProblem(before, settings.authorities, devices)),
+        deployed.then((before) => authoritiesProblem(before, authorities, devices)),
         deployed.then((before) => fileSizeProblem(settings, before)),
-        flyPreflight({
-            endpoint: settings.endpoint,
-            token,
-            appName: settings.appName,
-            region: settings.region,
-            organization: settings.organization,
-        }),
-        token === undefined ? undefined : registryProblem(settings.registry, token),
+        fly.then(({ problems }) => problems),
+        token === undefined ? undefined : registryProblem(registry, token),
         dockerProblem(process.env),
     ]);
     const found = problems.flat().filter((problem) => problem !== undefined);
     if (found.length > 0) throw new SettingsError(stack, found);
-    return deployed;
+    return { deployed: await deployed, warnings: (await fly).warnings };
 }

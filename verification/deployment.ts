@@ -7,13 +7,15 @@ import { checksOf, healthProblem } from "../providers/fly/health.ts";
 import type { FlyClient } from "../providers/fly/client.ts";
 import { isGone } from "../providers/fly/errors.ts";
 import { describeEvents } from "../providers/fly/machine-failure.ts";
-import type { WireMachine } from "../providers/fly/types.ts";
+import { findOthers, type Other } from "../providers/fly/others.ts";
+import type { WireMachine, WireVolume } from "../providers/fly/types.ts";
 import { deadlineIn, poll } from "../providers/fly/wait.ts";
 
 /** The machine that the stack's state has. */
 export interface Deployment {
     app: string;
     machineId: string;
+    volumeId: string;
     /** Its version; left out where any is right. */
     instanceId?: string | undefined;
 }
@@ -42,6 +44,18 @@ export async function machineProblem(
         return performance.now() >= waitsUntil ? true : undefined;
     });
     return problem?.text;
+}
+
+/** Machines that serve the same ports, and volumes of the same name. */
+export async function othersThere(
+    client: FlyClient,
+    { app, ...own }: Deployment,
+): Promise<Other[]> {
+    const [machines, volumes] = await Promise.all([
+        client.get<WireMachine[]>(["apps", app, "machines"]),
+        client.get<WireVolume[]>(["apps", app, "volumes"]),
+    ]);
+    return findOthers(app, machines, volumes, own);
 }
 
 async function find(

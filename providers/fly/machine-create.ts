@@ -11,7 +11,9 @@ import { convergeMachine } from "./machine-converge.ts";
 import { waitUntilHealthyOrTell } from "./logs.ts";
 import { getMachine } from "./machine-power.ts";
 import { describeOwner, IMPORTED_BEFORE, importCommand, isOwnedBy } from "./ownership.ts";
-import type { MachineConfig, WireMachine } from "./types.ts";
+import { configOf, describeMachine, isReachable } from "./describe.ts";
+import { otherBrokers } from "./others.ts";
+import type { MachineConfig, WireMachine, WireVolume } from "./types.ts";
 import { poll, Progress, type Deadline } from "./wait.ts";
 
 /**
@@ -86,15 +88,19 @@ async function findOrLaunch(
     const progress = new Progress(`machine "${inputs.name}"`);
     let failure: unknown;
     const known = await poll<Known>(deadline, async () => {
-        const found = await findByName(client, inputs);
-        if (found?.state === "destroying") {
+        const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
+        const found = machines.find(
+            ({ name, state }) => name === inputs.name && state !== "destroyed",
+        );
+        if (found?.state === "destroying" && isReachable(found)) {
             failure = new Error(`Machine ${found.id} is still being destroyed.`);
             progress.say("waiting until its predecessor is destroyed");
             return undefined;
         }
-        if (found) {
+        if (found && found.state !== "destroying") {
             return { machine: ours(inputs, found), launched: false };
         }
+        await refuseSecondBroker(client, inputs, machines);
         try {
             return { machine: await launch(client, inputs), launched: true };
         } catch (error) {
@@ -112,12 +118,28 @@ async function findOrLaunch(
     return known;
 }
 
-async function findByName(
+/** One that someone put in place of ours, for example, after its host was gone. */
+async function refuseSecondBroker(
     client: FlyClient,
-    inputs: MachineTarget,
-): Promise<WireMachine | undefined> {
-    const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
-    return machines.find(({ name, state }) => name === inputs.name && state !== "destroyed");
+    { app, config, owner, name }: MachineTarget,
+    machines: readonly WireMachine[],
+): Promise<void> {
+    const others = otherBrokers(machines, undefined, config).filter(isReachable);
+    const [first] = others;
+    if (!first) {
+        return;
+    }
+    const volumes = await client.get<WireVolume[]>(["apps", app, "volumes"]);
+    const [volume] = configOf(first).mounts ?? [];
+    const setting = (key: "machine" | "volume", id: string) => importCommand(owner, key, id);
+    throw new Error(
+        `App "${app}" already has what serves the same ports: ` +
+            `${others.map((other) => describeMachine(other, volumes)).join("; ")}.\n` +
+            `  A second machine "${name}" would take part of its clients. Go on with ${first.id}: ` +
+            `\`${setting("machine", first.id)}\`${volume ? `, \`${setting("volume", volume.volume)}\`` : ""}, ` +
+            `and \`machineName\` "${first.name ?? ""}"; or, if nobody needs it, remove it: ` +
+            `\`fly machine destroy ${first.id} -a ${app} --force\``,
+    );
 }
 
 function ours(inputs: MachineTarget, found: WireMachine): WireMachine {

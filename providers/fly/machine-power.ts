@@ -1,5 +1,6 @@
 /** Starting, restarting and removing a machine. */
 import type { FlyClient } from "./client.ts";
+import { isReachable } from "./describe.ts";
 import { FlyError, isGone, isLeaseHeld } from "./errors.ts";
 import { waitUntilHealthy } from "./health.ts";
 import { withLease } from "./lease.ts";
@@ -90,7 +91,7 @@ export async function removeMachine(
     if (!machine) {
         return;
     }
-    if (machine.state === "started") {
+    if (machine.state === "started" && isReachable(machine)) {
         await stopBeforehand(client, app, machine);
     }
     const progress = new Progress(`machine ${id}`);
@@ -138,7 +139,10 @@ async function stopBeforehand(client: FlyClient, app: string, machine: WireMachi
     }
 }
 
-/** `undefined` when it is gone; Fly answers for a destroyed machine for a while. */
+/**
+ * `undefined` when it is gone: Fly answers for a destroyed machine for a while, and destroys one whose host it
+ * does not reach as soon as that is back.
+ */
 export async function getMachine(
     client: FlyClient,
     app: string,
@@ -146,7 +150,10 @@ export async function getMachine(
 ): Promise<WireMachine | undefined> {
     try {
         const found = await client.get<WireMachine>(["apps", app, "machines", id]);
-        return found.state === "destroyed" || found.state === "replaced" ? undefined : found;
+        const isGoing = found.state === "destroying" && !isReachable(found);
+        return isGoing || found.state === "destroyed" || found.state === "replaced"
+            ? undefined
+            : found;
     } catch (error) {
         if (isGone(error)) {
             return undefined;

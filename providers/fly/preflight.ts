@@ -1,10 +1,14 @@
-/** Asked before anything is declared: region, token, organisation and app name, in two requests. */
+/**
+ * Asked before anything is declared: region, token, organisation, app name and what else the app holds, in two
+ * requests; where it holds more than it should, in four.
+ */
 import { FlyClient } from "./client.ts";
 import { FlyError } from "./errors.ts";
 import { messageOf } from "../provider.ts";
 import { visibleLine } from "../../lib/visible.ts";
 import { normaliseToken } from "./token.ts";
-import type { WireApp } from "./types.ts";
+import { findOthers, type Own } from "./others.ts";
+import type { WireApp, WireMachine, WireVolume } from "./types.ts";
 
 export interface PreflightArgs {
     /** Such as https://api.machines.dev, without /v1. */
@@ -15,31 +19,45 @@ export interface PreflightArgs {
     readonly appName?: string | undefined;
     readonly region: string;
     readonly organization: string;
+    /** What the stack has from before. */
+    readonly deployed?: (Own & { readonly app: string }) | undefined;
+}
+
+export interface Findings {
+    /** The setting, its value, what to do. */
+    readonly problems: string[];
+    readonly warnings: string[];
 }
 
 /** Once more, then say so: a person is waiting. */
 const RETRIES = 1;
 const DEADLINE_MS = 10_000;
 
-/** @returns every problem found: the setting, its value, what to do; none if all is well */
-export async function preflight(args: PreflightArgs): Promise<string[]> {
+export async function preflight(args: PreflightArgs): Promise<Findings> {
     const token = normaliseToken(args.token);
     if (token === undefined) {
-        return [
+        return only(
             "fly:token: there is no token; set FLY_API_TOKEN, or `pulumi config set --secret fly:token TOKEN`",
-        ];
+        );
     }
     if (!URL.canParse(args.endpoint)) {
-        return [`endpoint "${args.endpoint}": not a URL, such as https://api.machines.dev`];
+        return only(`endpoint "${args.endpoint}": not a URL, such as https://api.machines.dev`);
     }
     const client = new FlyClient({ endpoint: args.endpoint, token, retries: RETRIES });
+    const unreached = (error: unknown) => ({ problem: endpointProblem(args, error), warnings: [] });
     const [region, account] = await Promise.all([
         regionProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
-        accountProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
+        lookAtAccount(client, args).catch(unreached),
     ]);
-    return [
-        ...new Set([region, account].filter((problem) => problem !== undefined).map(visibleLine)),
-    ];
+    const problems = [region, account.problem].filter((problem) => problem !== undefined);
+    return {
+        problems: [...new Set(problems.map(visibleLine))],
+        warnings: account.warnings.map(visibleLine),
+    };
+}
+
+function only(problem: string): Findings {
+    return { problems: [problem], warnings: [] };
 }
 
 function endpointProblem(args: PreflightArgs, error: unknown): string {
@@ -130,23 +148,51 @@ function distance(a: Region, b: Region): number {
     return Number.isNaN(degrees) ? 0 : degrees;
 }
 
-async function accountProblem(client: FlyClient, args: PreflightArgs): Promise<string | undefined> {
+interface Account {
+    readonly problem: string | undefined;
+    readonly warnings: string[];
+}
+
+/** The stack's app, if it has one or names it; else the organisation. */
+async function lookAtAccount(client: FlyClient, args: PreflightArgs): Promise<Account> {
+    const name = args.appName ?? args.deployed?.app;
     try {
-        if (args.appName === undefined) {
-            await client.get(["apps"], {
-                query: { org_slug: args.organization },
-                deadlineMs: DEADLINE_MS,
-            });
-            return undefined;
+        if (name !== undefined) {
+            const app = await client.get<WireApp>(["apps", name], { deadlineMs: DEADLINE_MS });
+            const problem = args.appName === undefined ? undefined : wrongOrganization(args, app);
+            return { problem, warnings: await warnOfOthers(client, args, name, app) };
         }
-        const app = await client.get<WireApp>(["apps", args.appName], { deadlineMs: DEADLINE_MS });
-        return wrongOrganization(args, app);
+        await client.get(["apps"], {
+            query: { org_slug: args.organization },
+            deadlineMs: DEADLINE_MS,
+        });
+        return { problem: undefined, warnings: [] };
     } catch (error) {
         if (!(error instanceof FlyError)) {
             throw error;
         }
-        return refusal(args, error);
+        return { problem: refusal(args, name, error), warnings: [] };
     }
+}
+
+/** Asks only where the app has more than the stack's one machine and one volume. */
+async function warnOfOthers(
+    client: FlyClient,
+    { deployed }: PreflightArgs,
+    name: string,
+    app: WireApp,
+): Promise<string[]> {
+    const { machine_count: machines = 2, volume_count: volumes = 2 } = app;
+    if (deployed?.app !== name || (machines <= 1 && volumes <= 1)) {
+        return [];
+    }
+    const list = <T>(what: string) =>
+        client.get<T[]>(["apps", name, what], { deadlineMs: DEADLINE_MS });
+    const [allMachines, allVolumes] = await Promise.all([
+        list<WireMachine>("machines"),
+        list<WireVolume>("volumes"),
+    ]);
+    return findOthers(name, allMachines, allVolumes, deployed).map(({ text }) => text);
 }
 
 function wrongOrganization(args: PreflightArgs, app: WireApp): string | undefined {
@@ -157,14 +203,18 @@ function wrongOrganization(args: PreflightArgs, app: WireApp): string | undefine
               "name that one, or choose another app name";
 }
 
-function refusal(args: PreflightArgs, error: FlyError): string | undefined {
-    const named = args.appName !== undefined;
+function refusal(
+    args: PreflightArgs,
+    name: string | undefined,
+    error: FlyError,
+): string | undefined {
+    const named = name !== undefined;
     switch (error.status) {
         case 401:
             return "fly:token: Fly rejects the token; put a valid one into FLY_API_TOKEN or the secret config fly:token";
         case 403:
             return named
-                ? `appName "${args.appName ?? ""}": the name belongs to someone else; names are unique across all of Fly: ` +
+                ? `appName "${name ?? ""}": the name belongs to someone else; names are unique across all of Fly: ` +
                       "choose another one, or leave it out to have one made"
                 : `organization "${args.organization}": the token may not use it; choose another one, or a token for it`;
         case 404:

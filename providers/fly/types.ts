@@ -8,6 +8,7 @@ export interface WireApp {
     readonly name?: string;
     readonly status?: string;
     readonly machine_count?: number;
+    readonly volume_count?: number;
     readonly organization?: { readonly name?: string; readonly slug?: string };
 }
 
@@ -109,6 +110,8 @@ export interface WireMachine {
     readonly image_ref?: { readonly digest?: string };
     /** Absent while the machine's host cannot be reached. */
     readonly config?: MachineConfig | null;
+    /** What Fly knows of it then. */
+    readonly incomplete_config?: Partial<MachineConfig> | null;
     readonly host_status?: string;
     readonly cordoned?: boolean;
     readonly events?: readonly WireMachineEvent[] | null;

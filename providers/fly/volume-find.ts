@@ -1,5 +1,6 @@
 /** Finding a volume: by its id, or the one that an earlier run made. */
 import type { FlyClient } from "./client.ts";
+import { describeVolume, isReachable } from "./describe.ts";
 import { isGone } from "./errors.ts";
 import { importCommand, isOwnedBy, listMachines, othersMachines } from "./ownership.ts";
 import type { WireMachine, WireVolume } from "./types.ts";
@@ -21,16 +22,15 @@ export function isOutgoing({ state }: WireVolume): boolean {
 
 /**
  * What an earlier run made but could not record: the name, the region, and nobody else's machine on
- * it. One that is attached to none is ours only where no machine of the app is another's.
+ * it. One that is attached to none is ours only where no machine of the app is another's, and where it is the
+ * only one: of several, only the owner knows which has the data.
  */
 export async function findLeftover(
     client: FlyClient,
     inputs: VolumeInputs,
     volumes: readonly WireVolume[],
 ): Promise<WireVolume | undefined> {
-    const candidates = volumes
-        .filter((volume) => volume.region === inputs.region)
-        .toSorted((a, b) => (a.created_at ?? "").localeCompare(b.created_at ?? ""));
+    const candidates = volumes.filter((volume) => volume.region === inputs.region);
     const free: WireVolume[] = [];
     for (const candidate of candidates) {
         const holder = await holderOf(client, inputs.app, candidate);
@@ -44,6 +44,15 @@ export async function findLeftover(
     if (!first) {
         return undefined;
     }
+    if (free.length > 1 || !isReachable(first)) {
+        throw new Error(
+            `Which volume has the data that is wanted? App "${inputs.app}" has\n` +
+                free.map((volume) => `  - ${describeVolume(volume)}\n`).join("") +
+                `  Choose one: \`${importCommand(inputs.owner, "volume", "ID")}\`; or remove those that nobody ` +
+                `needs: \`fly volumes destroy ID -a ${inputs.app}\`. One that Fly does not reach: ` +
+                "docs/host-gone.md.",
+        );
+    }
     const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
     const others = othersMachines(machines, inputs.owner);
     if (others.length > 0) {
@@ -55,8 +64,7 @@ export async function findLeftover(
                 `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
         );
     }
-    const fits = free.find(({ size_gb }) => size_gb <= inputs.sizeGb);
-    if (!fits) {
+    if (first.size_gb > inputs.sizeGb) {
         throw new Error(
             `Volume ${first.id} "${first.name}" is there already and has ${first.size_gb} GB; ` +
                 `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
@@ -64,7 +72,7 @@ export async function findLeftover(
                 `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
         );
     }
-    return fits;
+    return first;
 }
 
 /** The app's volumes of that name, in all regions. */

@@ -34,7 +34,10 @@ export interface VolumeInputs {
      * another. A later change does nothing.
      */
     snapshotId?: string;
-    /** An existing volume, taken instead of making one. A later change does nothing. */
+    /**
+     * An existing volume, taken instead of making one. Set to another one than the present, it replaces that,
+     * which stays at Fly.
+     */
     importId?: string;
 }
 

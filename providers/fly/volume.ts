@@ -2,6 +2,7 @@
 import {
     diffProperties,
     failuresOf,
+    isUnknown,
     PartialFailure,
     toState,
     type Provider,
@@ -13,7 +14,7 @@ import { importProblem, isOwnedBy } from "./ownership.ts";
 import { volumeNameProblem, volumeSizeProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireVolume } from "./types.ts";
-import { getVolume, holderOf } from "./volume-find.ts";
+import { getVolume, holderOf, namesakes } from "./volume-find.ts";
 import { VOLUME_RULES, type VolumeInputs, type VolumeOutputs } from "./volume-inputs.ts";
 import { ensureVolume } from "./volume-make.ts";
 import { changesOf, replacementProblem, retentionProblem, shrinkProblem } from "./volume-rules.ts";
@@ -39,8 +40,13 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         return Promise.resolve({ inputs: news, failures });
     },
 
-    diff(_id, olds, news) {
+    diff(id, olds, news) {
         const { changed, replaces } = diffProperties(olds, news, VOLUME_RULES);
+        // Another volume is to be taken up: the present one stays at Fly, see `delete`.
+        if (news.importId !== undefined && !isUnknown(news.importId) && news.importId !== id) {
+            changed.push("importId");
+            replaces.push("importId");
+        }
         return Promise.resolve({
             changes: changed.length > 0,
             replaces,
@@ -117,6 +123,14 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
 
     async delete(id, props) {
         const client = flyClient(props.endpoint);
+        const successor = await importedInstead(client, props, id);
+        if (successor) {
+            console.log(
+                `volume ${id}: stays, since its data is nowhere else; the broker now uses ${successor.id}. ` +
+                    `Remove it once nobody needs it: fly volumes destroy ${id} -a ${props.app}`,
+            );
+            return;
+        }
         const progress = new Progress(`volume ${id}`);
         let bound: FlyError | undefined;
         const done = await poll(
@@ -167,6 +181,29 @@ async function isInUse(client: FlyClient, props: VolumeInputs, id: string): Prom
         props.owner !== undefined &&
         isOwnedBy(props.owner, holder.config)
     );
+}
+
+/**
+ * A volume of the same name in the same region that a machine of this stack has: `importId` was set to it.
+ * (A replacement for any other reason has another name, region or app.)
+ */
+async function importedInstead(
+    client: FlyClient,
+    props: VolumeInputs,
+    id: string,
+): Promise<WireVolume | undefined> {
+    const volumes = await namesakes(client, props).catch((error: unknown) => {
+        if (isGone(error)) {
+            return [];
+        }
+        throw error;
+    });
+    for (const volume of volumes) {
+        if (volume.id === id || volume.region !== props.region) continue;
+        const holder = await holderOf(client, props.app, volume);
+        if (holder && props.owner && isOwnedBy(props.owner, holder.config)) return volume;
+    }
+    return undefined;
 }
 
 function stateOf(outputs: VolumeOutputs) {

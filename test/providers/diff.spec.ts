@@ -92,7 +92,7 @@ describe("diff", () => {
             [{ sizeGb: UNKNOWN }, "update"],
             [{ onReplace: "restore" }, "none"],
             [{ snapshotId: "vs_1" }, "none"],
-            [{ importId: "vol_2" }, "none"],
+            [{ importId: "vol_2" }, "replace importId"],
         ],
         VOLUME_RULES,
     );

@@ -57,6 +57,27 @@ describe("fly machine: create", function () {
         assert.equal(JSON.stringify(seen.config).includes("OLD"), false);
     });
 
+    it("does not become a second broker beside one that serves the same ports", async () => {
+        const services = [{ protocol: "tcp", internal_port: 1883, ports: [{ port: 10000 }] }];
+        const wanted = on.withConfig({ services });
+        const { config } = wanted;
+        // As `fly machine clone` makes one: with the owner's metadata, and a name of its own.
+        const clone = await on.fly.api.start(on.app, { ...config }, { name: "wild-surf-1" });
+        const error = await failureOf(Machine.create(wanted));
+        assert.match(
+            error.message,
+            new RegExp(`machine ${clone.id} "wild-surf-1" .*started, made`),
+        );
+        assert.match(error.message, new RegExp(`import\\.machine' ${clone.id}.*machineName`));
+        assert.match(
+            error.message,
+            new RegExp(`fly machine destroy ${clone.id} -a ${on.app} --force`),
+        );
+        assert.equal((await on.present()).length, 1);
+        const taken = await Machine.create({ ...wanted, name: "wild-surf-1", importId: clone.id });
+        assert.equal(taken.id, clone.id);
+    });
+
     it("refuses another's machine of the same name, and names the way out", async () => {
         const { id } = await on.make(on.inputs({ owner: STRANGER }));
         const error = await failureOf(on.make());

@@ -116,11 +116,11 @@ describe("requests of the providers against Fly's OpenAPI document", function ()
 async function everything(fixture: FlyFixture): Promise<void> {
     const { endpoint, api } = fixture;
     const asked = { endpoint, token: fixture.fly.token, region: "lhr", organization: "personal" };
-    assert.deepEqual(await preflight(asked), []);
+    assert.deepEqual((await preflight(asked)).problems, []);
     const appInputs = { endpoint, name: APP, organization: "personal", owner: OWNER };
     const app = await App.create(appInputs);
     await App.create(appInputs);
-    assert.deepEqual(await preflight({ ...asked, appName: APP }), []);
+    assert.deepEqual((await preflight({ ...asked, appName: APP })).problems, []);
 
     const address = await IpAddress.create({ endpoint, app: APP, type: "v4", region: "lhr" });
     await IpAddress.delete(address.id, outsOf(address));

@@ -94,6 +94,48 @@ describe("fly volume", function () {
         assert.match(error.message, new RegExp(`Volume ${id} .* has 5 GB; 2 GB are wanted`));
     });
 
+    it("is none of several free ones: which has the data, the owner says", async () => {
+        const path = `/apps/${app}/volumes`;
+        const body = { name: "mosquitto_data", region: "lhr", size_gb: 1 };
+        const [one, other] = [
+            await fixture.api.ok<WireVolume>("POST", path, body),
+            await fixture.api.ok<WireVolume>("POST", path, body),
+        ];
+        const error = await failureOf(Volume.create(inputs()));
+        assert.match(error.message, /^Which volume has the data that is wanted\?/);
+        for (const { id, created_at } of [one, other]) {
+            assert.match(
+                error.message,
+                new RegExp(`- volume ${id} .*1 GB, made ${created_at}.*attached to none`),
+            );
+        }
+        assert.match(error.message, /`pulumi config set .* 'appkata-mqtt:import\.volume' ID`/);
+        assert.equal((await present()).length, 2);
+        assert.equal((await Volume.create(inputs({ importId: other.id }))).id, other.id);
+    });
+
+    it("is another once that is imported, and the former stays", async () => {
+        const former = await Volume.create(inputs());
+        const { id } = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
+            ...{ name: "mosquitto_data", region: "lhr", size_gb: 1 },
+        });
+        const news = inputs({ importId: id });
+        const diff = await Volume.diff(former.id, outsOf(former), news);
+        assert.deepEqual(diff.replaces, ["importId"]);
+        const imported = await Volume.create(news);
+        assert.equal(imported.id, id);
+        assert.equal((await Volume.diff(id, outsOf(imported), news)).changes, false);
+        const machine = await machineOn(id);
+        await Volume.delete(former.id, outsOf(former));
+        assert.deepEqual((await present()).map((one) => one.id).sort(), [former.id, id].sort());
+        await fixture.api.destroy(app, machine);
+        await Volume.delete(former.id, outsOf(former));
+        assert.deepEqual(
+            (await present()).map((one) => one.id),
+            [id],
+        );
+    });
+
     it("is not a free one beside another's machine, and the ways out are named", async () => {
         const { id } = await Volume.create(inputs());
         const machine = await machineOn((await Volume.create(inputs({ name: "other" }))).id);
@@ -225,7 +267,10 @@ describe("fly volume", function () {
         await fixture.api.destroy(app, await machineOn(id));
         const requests = await fixture.requestsOf(() => Volume.delete(id, outs));
         const path = `/v1/apps/${app}/volumes/${id}`;
-        assert.equal(requests[0], `DELETE ${path} 412`);
+        assert.deepEqual(requests.slice(0, 2), [
+            `GET /v1/apps/${app}/volumes 200`,
+            `DELETE ${path} 412`,
+        ]);
         assert.equal(requests.at(-1), `DELETE ${path} 200`);
         await Volume.delete(id, outs);
         assert.deepEqual(await present(), []);

@@ -42,7 +42,12 @@ describe("whether the declared machine runs", () => {
     async function problem(...answers: Answer[]): Promise<string | undefined> {
         server = await startScriptedServer((_, nth) => answers[Math.min(nth, answers.length - 1)]!);
         const client = new FlyClient({ endpoint: server.endpoint, token: "t" });
-        const deployment = { app: "my-app", machineId: "m1", instanceId: INSTANCE };
+        const deployment = {
+            app: "my-app",
+            machineId: "m1",
+            volumeId: "vol_1",
+            instanceId: INSTANCE,
+        };
         return await machineProblem(client, deployment, { settles: 0.7, gone: 0.4 });
     }
 
