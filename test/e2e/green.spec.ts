@@ -1,5 +1,9 @@
 // core
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { createServer } from "node:net";
+import path from "node:path";
 import { connect } from "../support/mqtt.ts";
 import { Project, type Outputs } from "../support/project.ts";
 
@@ -57,5 +61,83 @@ describe("an up that ends green", function () {
         );
         await isMended();
         assert.notEqual(outputs.machineId, machineId);
+    });
+
+    it("leaves no clone that takes half of the clients, and no volume of it", async () => {
+        const { appName, machineId, volumeId } = outputs;
+        const app = `/apps/${appName}`;
+        const json = async <T>(method: string, route: string, body?: unknown) => {
+            const answer = await project.fly(method, `${app}${route}`, body);
+            assert.ok(answer.ok, `${route}: ${answer.status}`);
+            return (await answer.json()) as T;
+        };
+        // What `fly machine clone` asks for.
+        interface Machine {
+            id: string;
+            region: string;
+            config: { mounts: { name: string; path: string; size_gb: number }[] };
+        }
+        const { config, region } = await json<Machine>("GET", `/machines/${machineId}`);
+        const [mount] = config.mounts;
+        const volume = await json<{ id: string }>("POST", "/volumes", {
+            ...{ name: mount!.name, size_gb: mount!.size_gb, region },
+        });
+        const clone = await json<Machine>("POST", "/machines", {
+            region,
+            config: { ...config, mounts: [{ volume: volume.id, path: mount!.path }] },
+        });
+        const told = new RegExp(
+            `machine ${clone.id} .*with volume ${volume.id}[^]*fly machine destroy ${clone.id} -a ${appName}`,
+        );
+        await failsWith(told);
+        const preview = await project.pulumi(["preview"]);
+        assert.match(preview.output, told);
+
+        await byHand("DELETE", `${clone.id}?force=true`);
+        await project.fly("GET", `${app}/machines/${clone.id}/wait?state=destroyed`);
+        await failsWith(
+            new RegExp(`volume ${volume.id} .* is there beside ${volumeId}, which the broker uses`),
+        );
+        await project.fly("DELETE", `${app}/volumes/${volume.id}`);
+        await isMended();
+    });
+
+    it("comes on this machine with an address that answers, or with who is in its place", async () => {
+        const stopped = await project.shell([
+            "node",
+            "local/main.ts",
+            "stop",
+            "--dir",
+            ".local/fly",
+        ]);
+        assert.equal(stopped.code, 0, stopped.output);
+        const taken = createServer().listen(outputs.port, outputs.address);
+        await once(taken, "listening");
+        try {
+            for (const command of ["local", "verify"]) {
+                const run = await project.npm(command);
+                assert.notEqual(run.code, 0, run.output);
+                assert.match(
+                    run.output,
+                    new RegExp(`port ${outputs.port} of ${outputs.address}: it is taken by node`),
+                );
+                assert.doesNotMatch(run.output, /Subscribe, in one terminal/);
+            }
+        } finally {
+            await new Promise((resolve) => taken.close(resolve));
+        }
+        const run = await project.npm("local");
+        assert.equal(run.code, 0, run.output);
+        await (await connect(outputs)).endAsync();
+    });
+
+    it("tells of a broker that its deleted state has left running", async () => {
+        rmSync(path.join(project.dir, ".local", "pulumi"), { recursive: true });
+        const run = await project.npm("local");
+        assert.equal(run.code, 0, run.output);
+        assert.match(
+            run.output,
+            new RegExp(`also runs ${outputs.appName}, of which the stack dev`),
+        );
     });
 });
