@@ -45,6 +45,11 @@ export class Broker extends pulumi.ComponentResource {
         const app = args.appName;
         const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
 
+        const compute = {
+            cpu_kind: guest.cpuKind,
+            cpus: guest.cpus,
+            memory_mb: guest.memoryMb,
+        };
         const byCertificate = settings.clientCertificates.mode !== "off";
         const names = secretNames(args.fileSecrets);
 
@@ -55,6 +60,7 @@ export class Broker extends pulumi.ComponentResource {
                 app,
                 region,
                 owner,
+                compute,
                 ...volumeArgs,
                 ...(snapshotId !== undefined && { snapshotId }),
                 ...(imports.volume !== undefined && { importId: imports.volume }),
@@ -98,11 +104,7 @@ export class Broker extends pulumi.ComponentResource {
                 newestSecretsVersion: secrets.version,
                 config: {
                     image: args.image,
-                    guest: {
-                        cpu_kind: guest.cpuKind,
-                        cpus: guest.cpus,
-                        memory_mb: guest.memoryMb,
-                    },
+                    guest: compute,
                     mounts: [{ volume: volume.volumeId, path: "/mosquitto/data" }],
                     files: [
                         ...names.map((secret_name, at) => ({

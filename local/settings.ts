@@ -16,6 +16,8 @@ export interface Settings {
     leaseMaxS: number;
     /** Whether a restarted machine has the app's secrets of now, or those of its last create or update. */
     secretsOnRestart: "fresh" | "pinned";
+    /** Whether waiting for `stopped` takes a version: Fly's document says no, one live report says 400. */
+    stoppedNeedsVersion: boolean;
 }
 
 /**
@@ -33,6 +35,7 @@ export const DEFAULT_SETTINGS: Settings = {
     restartBackoffMs: 1000,
     leaseMaxS: 0,
     secretsOnRestart: SECRETS_ON_RESTART,
+    stoppedNeedsVersion: false,
 };
 
 /** Takes over what `changes` names. @throws when a name or a value is not one of the above. */

@@ -19,7 +19,8 @@ async function wait(fly: Fly, request: FastifyRequest): Promise<object> {
     if (unknown !== undefined) throw invalidArgument(`invalid state: ${unknown}`);
     const version = [query.version ?? query.instance_id].flat()[0];
     const from = [query.from_event_id].flat()[0];
-    if (wanted.includes("stopped") && wanted.length === 1 && !version && !from) {
+    const { stoppedNeedsVersion: strict } = fly.settings;
+    if (strict && wanted.includes("stopped") && wanted.length === 1 && !version && !from) {
         throw badRequest("instance_id is required when waiting for state stopped");
     }
     const timeout = queryNumber([query.timeout].flat()[0]?.replace(/s$/, ""), "timeout");

@@ -1,6 +1,7 @@
 /** What a program says of a volume, and what the state has of it. */
 import type { PropertyRules } from "../provider.ts";
 import type { Owner } from "./ownership.ts";
+import type { MachineGuest } from "./types.ts";
 
 /** What happens to the data where a change replaces the volume. */
 export type OnReplace = "refuse" | "restore" | "discard";
@@ -20,6 +21,8 @@ export interface VolumeInputs {
     snapshotRetentionDays?: number;
     /** A snapshot each day. Changed in place. Left out: as Fly has it (on). */
     autoBackup?: boolean;
+    /** The machine that will mount it: a new volume lands on a host with room for that. A later change does nothing. */
+    compute?: MachineGuest;
     /** Whose machines the app may hold when a leftover is looked for. A change is recorded. */
     owner?: Owner;
     /**
@@ -63,4 +66,5 @@ export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
     onReplace: { effect: "none", optional: true },
     snapshotId: { effect: "none", optional: true },
     importId: { effect: "none", optional: true },
+    compute: { effect: "none", optional: true },
 };

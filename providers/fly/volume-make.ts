@@ -54,6 +54,7 @@ async function makeVolume(
                     region: inputs.region,
                     size_gb: inputs.sizeGb,
                     encrypted: true,
+                    compute: inputs.compute,
                     snapshot_id: snapshot,
                     snapshot_retention: inputs.snapshotRetentionDays,
                     auto_backup_enabled: inputs.autoBackup,

@@ -87,7 +87,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         if (props.autoBackup !== undefined) {
             inputs.autoBackup = found.auto_backup_enabled ?? props.autoBackup;
         }
-        for (const key of ["owner", "onReplace", "snapshotId", "importId"] as const) {
+        for (const key of ["owner", "onReplace", "snapshotId", "importId", "compute"] as const) {
             if (props[key] !== undefined) {
                 Object.assign(inputs, { [key]: props[key] });
             }

@@ -210,7 +210,11 @@ describe("local Fly: the life of a machine", function () {
             "GET",
             `${wait}?timeout=1`,
         );
+        // Fly's document asks for no version; one live report says that Fly does.
+        await api.refused(408, /, stopped,/, "GET", `${wait}?state=stopped&timeout=1`);
+        await api.ok("PUT", "/_local/settings", { stoppedNeedsVersion: true });
         await api.refused(400, /instance_id is required/, "GET", `${wait}?state=stopped`);
+        await api.ok("PUT", "/_local/settings", { stoppedNeedsVersion: false });
         await api.refused(400, /invalid state/, "GET", `${wait}?state=happy`);
         const waiting = api.ok("GET", `${wait}?state=settled&timeout=30`);
         await api.ok("POST", `${path}/${made.id}/start`, {});

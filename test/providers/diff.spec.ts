@@ -93,6 +93,7 @@ describe("diff", () => {
             [{ onReplace: "restore" }, "none"],
             [{ snapshotId: "vs_1" }, "none"],
             [{ importId: "vol_2" }, "replace importId"],
+            [{ compute: { cpu_kind: "shared", cpus: 1, memory_mb: 512 } }, "none"],
         ],
         VOLUME_RULES,
     );
