@@ -50,7 +50,7 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
             ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
-            ...{ clientPems: {}, revocation: false, queues: undefined },
+            ...{ clientPems: {}, revocation: false, queues: undefined, broker: undefined },
             ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
         });
     });
@@ -71,6 +71,7 @@ describe("certificates of a stack's state", () => {
             revocation: false,
             ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
             queues: undefined,
+            broker: undefined,
         });
     });
 
