@@ -83,7 +83,7 @@ interface OfficialCli {
 /** On PATH, or downloaded by Pulumi's own installer. */
 async function officialCli(): Promise<OfficialCli | undefined> {
     const found = await onPath("pulumi");
-    if (found !== undefined && !realpathSync(found).startsWith(realpathSync(TOOLCHAIN))) {
+    if (found !== undefined && !isOurs(found)) {
         const version = await versionOf(found);
         if (atLeast(version, MINIMUM_CLI)) return { path: found, offline: false };
         say(`${found} is ${version}; 3.${MINIMUM_CLI[1]} or later is needed, so it is left alone.`);
@@ -103,6 +103,11 @@ async function officialCli(): Promise<OfficialCli | undefined> {
         asked(own);
         return undefined;
     }
+}
+
+/** Whether this project built a CLI, here or in another clone. */
+export function isOurs(cli: string): boolean {
+    return realpathSync(cli).endsWith(path.join(".toolchain", "bin", "pulumi"));
 }
 
 async function officialPlugin(name: string, cli: OfficialCli | undefined): Promise<boolean> {

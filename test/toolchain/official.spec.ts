@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
+import { isOurs } from "../../toolchain/pulumi.ts";
 
 const STUB = `#!/bin/sh
 case "$1" in
@@ -81,6 +82,14 @@ describe("an official CLI on PATH", function () {
             asked: readFileSync(at("asked"), "utf8").split("\n").slice(0, -1),
         };
     }
+
+    it("is none that this project built, in whichever clone", () => {
+        mkdirSync(at("other", ".toolchain", "bin"), { recursive: true });
+        writeFileSync(at("other", ".toolchain", "bin", "pulumi"), STUB);
+        symlinkSync(at("other", ".toolchain", "bin", "pulumi"), at("link"));
+        assert.equal(isOurs(at("link")), true);
+        assert.equal(isOurs(at("path", "pulumi")), false);
+    });
 
     it("does not meet our hosts, which it would take before its own", async () => {
         const { inUse, asked } = await ensure();
