@@ -39,7 +39,7 @@ describe("an official CLI on PATH", function () {
 
     before(() => {
         folder = mkdtempSync(path.join(tmpdir(), "official-"));
-        for (const file of globSync("toolchain/*.ts", { cwd: ROOT })) {
+        for (const file of globSync(["toolchain/*.ts", "lib/*.ts"], { cwd: ROOT })) {
             cpSync(path.join(ROOT, file), at(file));
         }
         cpSync(path.join(ROOT, "package.json"), at("package.json"));
