@@ -215,7 +215,7 @@ async function stillNeeded(
     { endpoint, app, files }: SecretsInputs,
     unnamed: readonly string[],
 ): Promise<string[]> {
-    const large = Object.values(files).some((text) => text.length > MAX_VALUE_BYTES * 0.75);
+    const large = Object.values(files).some((text) => text.length > MAX_VALUE_BYTES);
     if (unnamed.length === 0 || large) {
         return [];
     }
