@@ -228,10 +228,11 @@ describe("restart policy", () => {
 });
 
 describe("image references", () => {
+    const DIGEST = `sha256:${"ab".repeat(32)}`;
     const cases: [string, string, string, string | undefined, string | undefined][] = [
         ["127.0.0.1:4281/app:v1", "127.0.0.1:4281", "app", "v1", undefined],
-        ["127.0.0.1:4281/app@sha256:ab", "127.0.0.1:4281", "app", undefined, "sha256:ab"],
-        ["registry.fly.io/a:b@sha256:ab", "registry.fly.io", "a", "b", "sha256:ab"],
+        [`127.0.0.1:4281/app@${DIGEST}`, "127.0.0.1:4281", "app", undefined, DIGEST],
+        [`registry.fly.io/a:b@${DIGEST}`, "registry.fly.io", "a", "b", DIGEST],
         ["ubuntu", "registry-1.docker.io", "library/ubuntu", "latest", undefined],
         ["flyio/hello:x", "registry-1.docker.io", "flyio/hello", "x", undefined],
         ["localhost/a/b", "localhost", "a/b", "latest", undefined],
