@@ -59,6 +59,23 @@ export function devArguments(args: string[], select: string[]): string[] {
     return args.toSpliced(words[0]! + 1, 0, ...select);
 }
 
+/** From this level on Pulumi's log has each property of each resource. */
+const VERBOSE = 9;
+
+/** Variables that make Pulumi write its properties down. */
+const DEBUG_VARIABLES = ["PULUMI_DEBUG_COMMANDS", "PULUMI_DEBUG_GRPC"];
+
+/** @returns flags and variables with which Pulumi writes secrets out in plain text */
+export function debugging(args: string[], env: NodeJS.ProcessEnv): string[] {
+    const end = args.indexOf("--");
+    const before = end < 0 ? args : args.slice(0, end);
+    return [
+        ...before.filter((word) => /^(--debug|-d|--event-log)(=|$)/.test(word)),
+        ...(Number(valueOf(args, ["-v", "--verbose"]) ?? 0) >= VERBOSE ? ["-v"] : []),
+        ...DEBUG_VARIABLES.filter((name) => (env[name] ?? "") !== ""),
+    ];
+}
+
 /** Where the words are that are neither flags nor their values. */
 function wordsIn(args: string[]): number[] {
     const words: number[] = [];

@@ -7,11 +7,18 @@ import { ensureToolchain } from "../toolchain/index.ts";
 import { LOCAL_FLY } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { startFly } from "./fly.ts";
-import { devArguments } from "./devArguments.ts";
+import { debugging, devArguments } from "./devArguments.ts";
 import { DEV_OPTIONS, devEnvironment, ensureDevStack, releaseDeadLock, runOnDev } from "./stack.ts";
 
 try {
     const args = devArguments(process.argv.slice(2), DEV_OPTIONS);
+    const told = debugging(process.argv.slice(2), process.env);
+    if (told.length > 0) {
+        say(
+            `${told.join(", ")}: Pulumi's output now has every secret in plain text, passwords and keys among them; ` +
+                "files of it are written for you alone. Give none of it to others.",
+        );
+    }
     const { cli } = await ensureToolchain(DEV);
     const { token } = await startFly(LOCAL_FLY);
     const env = devEnvironment(token);

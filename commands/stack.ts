@@ -24,6 +24,7 @@ import {
     writeStackFile,
 } from "../toolchain/devStack.ts";
 import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
+import { keepPrivate } from "../toolchain/privateFiles.ts";
 import { capture, say, type Captured } from "../toolchain/process.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 
@@ -40,7 +41,7 @@ const PUBLIC_CA = "public-ca.pem";
 
 /** @param flyToken for the commands that talk to Fly */
 export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
-    mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
+    keepPrivate(LOCAL);
     const { passphraseFile } = STACK;
     if (!existsSync(passphraseFile)) {
         // Of two commands started at once, one makes it.

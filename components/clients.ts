@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { filterOf } from "../broker/acl.ts";
@@ -13,8 +13,11 @@ export function keepCaFile(caPem: pulumi.Input<string>): pulumi.Output<string> {
     const folder = `certs/${pulumi.getStack()}`;
     const file = `${folder}/rootCA.pem`;
     return pulumi.output(caPem).apply((pem) => {
-        mkdirSync(folder, { recursive: true });
-        writeFileSync(file, pem);
+        // Private, since keys of clients are put beside it.
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        chmodSync(folder, 0o700);
+        writeFileSync(file, pem, { mode: 0o600 });
+        chmodSync(file, 0o600);
         return file;
     });
 }

@@ -71,6 +71,8 @@ function read(argv: string[]): { command: string; options: Options } {
 
 /** Serves until it is told to end. */
 async function serve(options: Options): Promise<void> {
+    // Also what the registry writes.
+    process.umask(0o077);
     const { startLocalFly } = await import("./index.ts");
     const fly = await startLocalFly(options);
     const me = noteOf(process.pid);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { devArguments } from "../../commands/devArguments.ts";
+import { debugging, devArguments } from "../../commands/devArguments.ts";
 
 const SELECT = ["--stack", "dev", "--config-file", "FILE"];
 const line = (text: string) => devArguments(text.split(" "), SELECT).join(" ");
@@ -20,6 +20,22 @@ describe("arguments for Pulumi on the dev stack", () => {
         ["--help", "--help"],
     ] as const) {
         it(`${given} → ${expected}`, () => assert.equal(line(given), expected));
+    }
+
+    for (const [given, env, expected] of [
+        ["up --debug", {}, ["--debug"]],
+        ["up -d", {}, ["-d"]],
+        ["-v=9 up", {}, ["-v"]],
+        ["up --verbose 11 --logtostderr", {}, ["-v"]],
+        ["up -v9", {}, ["-v"]],
+        ["up --event-log=e.json", {}, ["--event-log=e.json"]],
+        ["preview", { PULUMI_DEBUG_COMMANDS: "1" }, ["PULUMI_DEBUG_COMMANDS"]],
+        ["preview --diff -v=3", { PULUMI_DEBUG_COMMANDS: "" }, []],
+        ["config set key -- --debug", {}, []],
+    ] as const) {
+        it(`${given} ${JSON.stringify(env)}: ${expected.length} of it writes secrets`, () => {
+            assert.deepEqual(debugging(given.split(" "), env), expected);
+        });
     }
 
     for (const given of [
