@@ -10,24 +10,8 @@ import { passwordsSchema } from "../../config/schema.ts";
 import { binary } from "./support/binaries.ts";
 
 const NAMES = [
-    ...["ada", "a.b", "joe+x@example.com", "lab/7", "lab/7.x", 'the "last" one', "it's", "a b"],
-    ...[
-        "a[0]",
-        "[0]",
-        "0",
-        "a]b",
-        'a\\"b',
-        "a\\b.c",
-        "x$(x)",
-        "`x`",
-        "-x",
-        "*",
-        "ü",
-        "%u",
-        "a..b",
-        ".",
-    ],
-    ...["a\\", "true"],
+    ...["ada", "a.b", "joe+x@example.com", "lab/7.x", 'the "last" one', "it's", "[0]", "0", "a]b"],
+    ...['a\\"b', "a\\b.c", "x$(x)`x`", "-x", "a\\", "."],
 ];
 
 describe("the command that sets a password", function () {
