@@ -13,6 +13,9 @@ import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
  */
 export const ITERATIONS = 1000;
 
+/** Those of given passwords, which people choose: each guess at a stolen hash costs ten times as much. */
+export const GIVEN_ITERATIONS = 10_000;
+
 export interface CredentialsArgs {
     users: User[];
     /** What each user may do besides. */
@@ -47,6 +50,7 @@ export class Credentials extends pulumi.ComponentResource {
                     ...(one.password !== undefined && { password: one.password }),
                 })),
                 iterations: ITERATIONS,
+                givenIterations: GIVEN_ITERATIONS,
                 earlier: args.earlier,
             },
             { parent: this },

@@ -1,6 +1,7 @@
 /** Passwords that are given, by user: the one secret setting. */
 import { passwordProblem } from "../providers/kept/password.ts";
 import { passwordCommand } from "./commands.ts";
+import { strengthProblem } from "./passwordStrength.ts";
 import { passwordsSchema } from "./schema.ts";
 
 /**
@@ -10,6 +11,7 @@ import { passwordsSchema } from "./schema.ts";
 export function parsePasswords(
     raw: string | undefined,
     users: string[] | undefined,
+    floor: number,
     problems: string[],
 ): ReadonlyMap<string, string> {
     if (raw === undefined) return new Map();
@@ -33,7 +35,7 @@ export function parsePasswords(
                 `passwords.${user}: is for a user that is not in users (${users.join(", ")})`,
             );
         }
-        const problem = passwordProblem(password);
+        const problem = passwordProblem(password) ?? strengthProblem(password, user, floor);
         if (problem !== undefined) problems.push(`passwords.${user}: ${problem}`);
     }
     return passwords;

@@ -169,6 +169,7 @@ export const schema = z.object({
     certificateValidDays: integer(1, 825).default(365),
     certificateRenewDays: integer(0, 824).default(30),
     expiryWarningDays: integer(0, 3650).default(30),
+    passwordStrength: integer(0, 4).default(2),
     clientIds: z.enum(["any", "user"], { error: "must be any or user" }).default("any"),
     clientCertificates: z
         .enum(["off", "optional", "required"], { error: "must be off, optional or required" })

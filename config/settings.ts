@@ -135,7 +135,12 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
     const wellFormed = parseEach(raw);
     const { users, everyone, devices } = wellFormed;
     const names = users?.map(({ name }) => name);
-    const passwords = parsePasswords(rawPasswords, names, problems);
+    const passwords = parsePasswords(
+        rawPasswords,
+        names,
+        wellFormed.passwordStrength ?? 0,
+        problems,
+    );
     const access = users && everyone && checkAccess(users, everyone);
     problems.push(...(access?.errors ?? []), ...acrossSettings(wellFormed));
     for (const name of (devices ?? []).filter((device) => passwords.has(device))) {

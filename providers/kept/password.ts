@@ -89,6 +89,9 @@ export function passwordProblem(given: unknown): string | undefined {
     if (given === "") {
         return "the password is empty; leave it out to have one made";
     }
+    if (given.includes("\0")) {
+        return "the password contains a NUL, at which some clients and tools end it";
+    }
     // Taken literally, the password that was hashed would let nobody in.
     if (HASH.test(given)) {
         return "the password is a hash; give the password itself, which is hashed here, or leave it out to have one made";

@@ -26,6 +26,8 @@ export interface PasswordsInputs {
     users: UserPassword[];
     /** Rounds of PBKDF2. A change hashes the same passwords anew. */
     iterations: number;
+    /** The same of given passwords, which can be guessed. @default `iterations` */
+    givenIterations?: number;
     /**
      * Secret. Passwords that the stack has already, taken over when the resource is made: from a stack
      * of an earlier version, or from a resource that is replaced or gone. Not kept in the state.
@@ -66,11 +68,13 @@ export interface FormerPassword {
 /** `kept` and `former` are secret. The users are in `kept`, in their order. */
 export interface PasswordsOutputs extends KnownPasswords {
     iterations: number;
+    givenIterations?: number;
 }
 
 export const PASSWORDS_RULES: PropertyRules<PasswordsInputs> = {
     users: { effect: "update" },
     iterations: { effect: "update" },
+    givenIterations: { effect: "update", optional: true },
     earlier: { effect: "none", optional: true },
 };
 
@@ -82,18 +86,26 @@ export const passwords: Provider<PasswordsInputs, PasswordsOutputs> = {
 
     check(olds, news) {
         const failures = [
-            ...failuresOf([["iterations", iterationsProblem(news.iterations)]]),
+            ...failuresOf([
+                ["iterations", iterationsProblem(news.iterations)],
+                [
+                    "givenIterations",
+                    news.givenIterations === undefined
+                        ? undefined
+                        : iterationsProblem(news.givenIterations),
+                ],
+            ]),
             ...(isUnknown(news.users) ? [] : usersProblems(news.users)),
         ];
         return Promise.resolve({ inputs: withoutEarlier(olds, news), failures });
     },
 
-    diff(_id, { kept, iterations }, news) {
+    diff(_id, { kept, iterations, givenIterations }, news) {
         const users = kept.map(({ user, password, generated }) => ({
             user,
             ...(!generated && { password }),
         }));
-        const olds = { users, iterations };
+        const olds = { users, iterations, ...(givenIterations && { givenIterations }) };
         const { changed, replaces } = diffProperties(olds, news, PASSWORDS_RULES);
         return Promise.resolve({ changes: changed.length > 0, replaces });
     },
@@ -132,7 +144,7 @@ export async function nextPasswords(
 ): Promise<PasswordsOutputs> {
     const before = new Map((olds?.kept ?? []).map((one) => [one.user, one]));
     const kept = await Promise.all(
-        inputs.users.map((one) => nextPassword(one, before.get(one.user), inputs.iterations, now)),
+        inputs.users.map((one) => nextPassword(one, before.get(one.user), inputs, now)),
     );
     const holds = new Map(kept.map(({ user, password }) => [user, password]));
     const seen = new Set<string>();
@@ -145,17 +157,21 @@ export async function nextPasswords(
             return isNew && holds.get(user) !== password;
         })
         .slice(0, MAX_FORMER);
-    return toState({ iterations: inputs.iterations, kept, former });
+    const { iterations, givenIterations } = inputs;
+    return toState({ iterations, ...(givenIterations && { givenIterations }), kept, former });
 }
 
 async function nextPassword(
     { user, password: given }: UserPassword,
     old: KeptPassword | undefined,
-    iterations: number,
+    rounds: Pick<PasswordsInputs, "iterations" | "givenIterations">,
     now: Date,
 ): Promise<KeptPassword> {
     const password = given ?? (old?.generated ? old.password : undefined) ?? generatePassword();
     const generated = given === undefined;
+    const iterations = generated
+        ? rounds.iterations
+        : (rounds.givenIterations ?? rounds.iterations);
     if (old?.password !== password) {
         const hash = await hashPassword(password, iterations);
         return { user, password, generated, iterations, hash, since: now.toISOString() };

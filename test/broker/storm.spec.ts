@@ -6,7 +6,8 @@ import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
 import { ADA, filesForAda, HOSTNAME } from "../support/brokerFixture.ts";
 import { makeAuthority, type Authority } from "../support/certificates.ts";
 
-const ITERATIONS = 1000;
+/** Those of a given password, which costs the broker most. */
+const ITERATIONS = 10_000;
 /** As many as the smallest machine takes. */
 const { connections: CLIENTS } = CONF.limits;
 

@@ -150,6 +150,21 @@ describe("settings", () => {
             /^passwords\.tester: the password has 7 characters, fewer than 8$/,
         ],
         [
+            { passwords: JSON.stringify({ tester: "password\0" }) },
+            /^passwords\.tester: the password contains a NUL/,
+        ],
+        ...["password", "12345678", "aaaaaaaa", "tester123", "mqttmqtt", "hunter22"].map(
+            (tester): [Record<string, string>, RegExp] => [
+                { passwords: JSON.stringify({ tester }) },
+                /^passwords\.tester: the password is easy to guess.*: its strength is [01] of 4, and passwordStrength asks for 2/,
+            ],
+        ),
+        [
+            { passwords: JSON.stringify({ tester: "Summer2026!" }), passwordStrength: "3" },
+            /strength is 2 of 4, and passwordStrength asks for 3; give a longer one/,
+        ],
+        [{ passwordStrength: "5" }, /^passwordStrength: must be a whole number from 0 to 4/],
+        [
             { passwords: "hunter2" },
             /^passwords: must be a map .* set one by `pulumi config set --secret --path passwords\.tester`$/,
         ],

@@ -57,6 +57,22 @@ describe("kept passwords", () => {
         return outs;
     }
 
+    it("are hashed with more rounds where they are given, also those of an earlier version", async () => {
+        const users = [{ user: "ada" }, { user: "grace", password: "a given password" }];
+        const olds = await make({ users, iterations: 1000 });
+        const news = { users, iterations: 1000, givenIterations: 2000 };
+        const { changes, replaces } = await Passwords.diff("passwords", olds, news);
+        assert.deepEqual([changes, replaces], [true, []]);
+        const next = await update(olds, news);
+        assert.deepEqual(
+            next.kept.map(({ hash }) => hash.split("$")[2]),
+            ["1000", "2000"],
+        );
+        assert.equal(next.kept[0]!.hash, olds.kept[0]!.hash);
+        assert.equal(next.kept[1]!.since, olds.kept[1]!.since);
+        assert.equal((await Passwords.diff("passwords", next, news)).changes, false);
+    });
+
     it("are hashed as Mosquitto reads them: 12 bytes of salt, 64 of hash, padded base64", async () => {
         const { kept } = await make(of({ user: "ada", password: "a given password" }));
         const [, type, iterations, salt, key] = kept[0]!.hash.split("$");
