@@ -62,6 +62,7 @@ describe("delegate", () => {
                     iterations: 1000,
                     config: { image: "i" },
                     files: {},
+                    users: [],
                     names: [],
                 };
                 const checked = await provider.check({}, news);

@@ -137,12 +137,12 @@ describe("check", () => {
             [
                 { region: "ams" },
                 undefined,
-                /^onReplace: region "lhr" → "ams" replaces the volume: say/,
+                /^onReplace: region "lhr" → "ams" replaces the volume: set/,
             ],
             [
                 { region: "ams" },
                 "refuse",
-                /say what happens to its data, "restore".* or "discard"$/,
+                /set `appkata-mqtt:volumeReplacement` to what happens to its data, "restore".* or "discard"$/,
             ],
             [{ region: "ams" }, "restore", /^$/],
             [{ region: "ams" }, "discard", /^$/],
@@ -238,15 +238,17 @@ describe("check", () => {
 
     describe("secrets", () => {
         it("refuses names that are no variable's, and shows no value", async () => {
-            const values = { GOOD_1: "hunter2", "not-good": "hunter2", "1ST": "hunter2" };
-            const failures = await failuresOf(Secrets, { endpoint, app: "a", values });
-            assert.equal(failures.length, 1);
-            assert.match(failures[0] ?? "", /^values: not-good, 1ST: a secret's name/);
+            const [names, files] = [["GOOD_1", "not-good", "1ST"], { "a file": "hunter2" }];
+            const failures = await failuresOf(Secrets, { endpoint, app: "a", names, files });
+            assert.equal(failures.length, 2);
+            assert.match(failures[0] ?? "", /^names: not-good, 1ST: a secret's name/);
+            assert.match(failures[1] ?? "", /^files: a file: a file's name/);
             assert.ok(!failures.join().includes("hunter2"));
         });
         it("takes unknown values", async () => {
-            for (const values of [UNKNOWN, { A: UNKNOWN }]) {
-                assert.deepEqual(await failuresOf(Secrets, { endpoint, app: "a", values }), []);
+            for (const files of [UNKNOWN, { a: UNKNOWN }]) {
+                const props = { endpoint, app: "a", names: ["A"], files };
+                assert.deepEqual(await failuresOf(Secrets, props), []);
             }
         });
     });

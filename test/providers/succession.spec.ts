@@ -42,7 +42,10 @@ describe("succession of a replaced resource", function () {
             provider: providers.Certificate,
             inputs: () => ({ ...at(), hostname: "mqtt.example.com" }),
         },
-        secrets: { provider: providers.Secrets, inputs: () => ({ ...at(), values: { A: "1" } }) },
+        secrets: {
+            provider: providers.Secrets,
+            inputs: () => ({ ...at(), names: ["A"], files: { a: "1\n" } }),
+        },
         volume: {
             provider: providers.Volume,
             inputs: () => ({ ...at(), name: "data", region: "lhr", sizeGb: 1, owner: OWNER }),
