@@ -27,6 +27,7 @@ export function succeeding<Inputs extends object, Outputs extends object>(
     run: Run,
 ): Provider<Inputs, Outputs> {
     const inUse = new Set<string>();
+    const replaced = new Set<string>();
     // A shared address is the same for every app.
     const keyOf = (id: string, { app }: { readonly app?: string }) => JSON.stringify([app, id]);
     return {
@@ -39,8 +40,9 @@ export function succeeding<Inputs extends object, Outputs extends object>(
 
         async diff(id, olds, news) {
             const result = await provider.diff(id, olds, news);
-            if (run.declaring && (result.replaces ?? []).length === 0) {
-                inUse.add(keyOf(id, olds));
+            if (run.declaring) {
+                const found = (result.replaces ?? []).length === 0 ? inUse : replaced;
+                found.add(keyOf(id, olds));
             }
             return result;
         },
@@ -65,7 +67,9 @@ export function succeeding<Inputs extends object, Outputs extends object>(
                 );
                 return;
             }
-            await provider.delete(id, props);
+            // What may replace a protected object is said where its inputs are checked.
+            const isReplaced = replaced.has(keyOf(id, props));
+            await provider.delete(id, isReplaced ? { ...props, protectedBy: undefined } : props);
         },
     };
 }

@@ -18,6 +18,11 @@ export interface AppInputs {
     onReplace?: "refuse" | "discard";
     /** Its own name: the app is there already and is taken with all it holds. A later change does nothing. */
     importId?: string;
+    /**
+     * The setting that protects it. While there is one, its deletion fails before any request. A
+     * change is recorded.
+     */
+    protectedBy?: string;
 }
 
 export interface AppOutputs extends AppInputs {
@@ -35,4 +40,5 @@ export const APP_RULES: PropertyRules<AppInputs> = {
     owner: { effect: "update" },
     onReplace: { effect: "none", optional: true },
     importId: { effect: "none", optional: true },
+    protectedBy: { effect: "update" },
 };

@@ -15,6 +15,7 @@ import { ensureApp, getApp } from "./app-make.ts";
 import { flyClient, type FlyClient } from "./client.ts";
 import { isGone } from "./errors.ts";
 import { importProblem, listMachines, othersMachines } from "./ownership.ts";
+import { protectionProblem, refuseProtected } from "./protection.ts";
 import { appNameProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireApp, WireMachine } from "./types.ts";
@@ -29,6 +30,7 @@ export const app: Provider<AppInputs, AppOutputs> = {
         const failures = failuresOf([
             ["name", appNameProblem(news.name)],
             ["onReplace", await replacementProblem(olds, news)],
+            ["name", protectionProblem("app", news, isRenamed(olds, news))],
             ["importId", nameProblem(news)],
             ["importId", importProblem(olds, news, isRenamed(olds, news))],
             ["organization", news.organization ? undefined : "an app needs an organisation"],
@@ -90,6 +92,7 @@ export const app: Provider<AppInputs, AppOutputs> = {
     },
 
     async delete(_id, props) {
+        refuseProtected(`App "${props.name}"`, props);
         const client = flyClient(props.endpoint);
         if (await holdsOthersMachines(client, props)) {
             return;
@@ -140,7 +143,8 @@ async function replacementProblem(
     }
     return renamed && news.onReplace !== "discard"
         ? `name "${olds.name}" → "${news.name}" replaces the app with all it holds, its volume's data too: ` +
-              'if that is meant, say "discard"; to keep the data, take a snapshot first and make the new volume from it'
+              "if that is meant, set `appkata-mqtt:volumeReplacement: discard`; to keep the data, take a snapshot " +
+              "first and make the new volume from it"
         : undefined;
 }
 

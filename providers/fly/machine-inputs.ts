@@ -38,6 +38,11 @@ export interface MachineInputs {
     logsEndpoint?: string;
     /** An existing machine, brought to the wanted state instead of making one. A later change does nothing. */
     importId?: string;
+    /**
+     * The setting that protects it. While there is one, its deletion fails before any request. A
+     * change is recorded.
+     */
+    protectedBy?: string;
 }
 
 /** Seconds, for all waits of one operation together. */
@@ -76,4 +81,5 @@ export const MACHINE_RULES: PropertyRules<MachineInputs> = {
     timeouts: { effect: "none" },
     logsEndpoint: { effect: "none", optional: true },
     importId: { effect: "none", optional: true },
+    protectedBy: { effect: "update" },
 };

@@ -19,6 +19,7 @@ import { UpdateFailed } from "./machine-replace.ts";
 import { imageProblem, isDown, isReplaced, mountsOtherVolume } from "./machine-rules.ts";
 import { inputsFrom, toOutputs } from "./machine-state.ts";
 import { importProblem } from "./ownership.ts";
+import { refuseProtected } from "./protection.ts";
 import { guestProblems } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireMachine } from "./types.ts";
@@ -122,6 +123,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
     },
 
     async delete(id, props) {
+        refuseProtected(`Machine ${id} "${props.name}"`, props);
         const deadline = deadlineIn(props.timeouts?.delete ?? TIMEOUTS_S.delete);
         await removeMachine(flyClient(props.endpoint), props.app, id, deadline);
     },

@@ -42,6 +42,11 @@ export interface VolumeInputs {
      * which stays at Fly.
      */
     importId?: string;
+    /**
+     * The setting that protects it. While there is one, its deletion fails before any request. A
+     * change is recorded.
+     */
+    protectedBy?: string;
 }
 
 export interface VolumeOutputs extends VolumeInputs {
@@ -67,4 +72,5 @@ export const VOLUME_RULES: PropertyRules<VolumeInputs> = {
     snapshotId: { effect: "none", optional: true },
     importId: { effect: "none", optional: true },
     compute: { effect: "none", optional: true },
+    protectedBy: { effect: "update" },
 };

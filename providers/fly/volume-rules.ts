@@ -35,9 +35,9 @@ export function replacementProblem(
     }
     const change = `${key} "${olds[key]}" → "${news[key]}" replaces the volume`;
     return key === "region"
-        ? `${change}: say what happens to its data, "restore" (it is moved) or "discard"`
-        : `${change}, and its data does not go along: take a snapshot and say "discard", ` +
-              "with the snapshot to make the new volume from";
+        ? `${change}: set \`appkata-mqtt:volumeReplacement\` to what happens to its data, "restore" (it is moved) or "discard"`
+        : `${change}, and its data does not go along: take a snapshot, set \`appkata-mqtt:volumeReplacement: discard\`, ` +
+              "and `appkata-mqtt:volumeSnapshot` to the snapshot to make the new volume from";
 }
 
 export function retentionProblem(days: number | undefined): string | undefined {

@@ -11,6 +11,7 @@ import {
 import { flyClient, type FlyClient } from "./client.ts";
 import { FlyError, isGone } from "./errors.ts";
 import { importProblem, isOwnedBy } from "./ownership.ts";
+import { protectionProblem, refuseProtected } from "./protection.ts";
 import { volumeNameProblem, volumeSizeProblem } from "./rules.ts";
 import { configure } from "./token.ts";
 import type { WireVolume } from "./types.ts";
@@ -33,6 +34,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             ["sizeGb", volumeSizeProblem(news.sizeGb)],
             ["sizeGb", shrinkProblem(olds, news)],
             ["onReplace", replacementProblem(olds, news)],
+            ["region", protectionProblem("volume", news, changesOf(olds, news).length > 0)],
             ["importId", importProblem(olds, news, changesOf(olds, news).length > 0)],
             ["region", news.region ? undefined : "a volume needs a region"],
             ["snapshotRetentionDays", retentionProblem(news.snapshotRetentionDays)],
@@ -87,7 +89,14 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         if (props.autoBackup !== undefined) {
             inputs.autoBackup = found.auto_backup_enabled ?? props.autoBackup;
         }
-        for (const key of ["owner", "onReplace", "snapshotId", "importId", "compute"] as const) {
+        for (const key of [
+            "owner",
+            "onReplace",
+            "snapshotId",
+            "importId",
+            "compute",
+            "protectedBy",
+        ] as const) {
             if (props[key] !== undefined) {
                 Object.assign(inputs, { [key]: props[key] });
             }
@@ -131,6 +140,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             );
             return;
         }
+        refuseProtected(`Volume ${id}`, props);
         const progress = new Progress(`volume ${id}`);
         let bound: FlyError | undefined;
         const done = await poll(

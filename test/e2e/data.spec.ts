@@ -36,7 +36,10 @@ describe("a deployed broker's data", function () {
         project.configure({ region: "ams" });
         const preview = await project.pulumi(["preview"]);
         assert.notEqual(preview.code, 0);
-        assert.match(preview.output, /region "lhr" → "ams" replaces the volume: say what happens/);
+        assert.match(
+            preview.output,
+            /region "lhr" → "ams" replaces the volume: set `appkata-mqtt:volumeReplacement`/,
+        );
         const up = await project.up();
         assert.notEqual(up.code, 0);
         await holds(first);

@@ -28,6 +28,7 @@ describe("diff", () => {
             [{ endpoint: UNKNOWN }, "update"],
             [{ onReplace: "discard" }, "none"],
             [{ importId: "a" }, "none"],
+            [{ protectedBy: "x:protect" }, "update"],
         ],
         APP_RULES,
     );
@@ -94,6 +95,7 @@ describe("diff", () => {
             [{ snapshotId: "vs_1" }, "none"],
             [{ importId: "vol_2" }, "replace importId"],
             [{ compute: { cpu_kind: "shared", cpus: 1, memory_mb: 512 } }, "none"],
+            [{ protectedBy: "x:protect" }, "update"],
         ],
         VOLUME_RULES,
     );

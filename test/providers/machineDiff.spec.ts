@@ -64,6 +64,7 @@ describe("diff of a machine", () => {
             [{ timeouts: { create: 5 } }, "none"],
             [{ logsEndpoint: "http://127.0.0.1:1" }, "none"],
             [{ importId: "9080e1" }, "none"],
+            [{ protectedBy: "x:protect" }, "update"],
             [{ config: UNKNOWN }, "update"],
             [{ app: UNKNOWN, region: UNKNOWN }, "none"],
         ],
