@@ -11,8 +11,10 @@ import {
 } from "../provider.ts";
 
 export interface NameInputs {
-    /** A change makes a new name. */
+    /** Read when the name is made: a later change does nothing. */
     prefix: string;
+    /** The name that the stack has already: made again, it is the same. A change does nothing. */
+    current?: string;
 }
 
 export interface NameOutputs extends NameInputs {
@@ -20,7 +22,10 @@ export interface NameOutputs extends NameInputs {
     name: string;
 }
 
-export const NAME_RULES: PropertyRules<NameInputs> = { prefix: { effect: "replace" } };
+export const NAME_RULES: PropertyRules<NameInputs> = {
+    prefix: { effect: "none" },
+    current: { effect: "none", optional: true },
+};
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";
 const RANDOM_CHARACTERS = 6;
@@ -46,7 +51,7 @@ export const name: Provider<NameInputs, NameOutputs> = {
             { length: RANDOM_CHARACTERS },
             () => ALPHABET[randomInt(ALPHABET.length)],
         ).join("");
-        const made = `${inputs.prefix}-${random}`;
+        const made = inputs.current ?? `${inputs.prefix}-${random}`;
         return Promise.resolve({ id: made, outs: toState({ ...inputs, name: made }) });
     },
 

@@ -4,7 +4,7 @@ import { DynamicResource } from "../delegates.ts";
 import type { Device, FormerDevicesInputs } from "./formerDevices.ts";
 import type { NameInputs } from "./name.ts";
 import type { FormerPassword, KeptPassword, PasswordsInputs } from "./passwords.ts";
-import type { Remembered, RevocationListInputs } from "./revocationList.ts";
+import type { Remembered, RevocationListInputs, RevocationRecord } from "./revocationList.ts";
 
 type Inputs<T> = { [K in keyof T]: pulumi.Input<T[K]> };
 
@@ -63,7 +63,10 @@ export class FormerDevices extends DynamicResource {
 export class RevocationList extends DynamicResource {
     declare readonly crlPem: pulumi.Output<string>;
     /** Whose certificates are on it. */
-    declare readonly revoked: pulumi.Output<Remembered[]>;
+    declare readonly revoked: pulumi.Output<RevocationRecord["revoked"]>;
+    declare readonly issued: pulumi.Output<Remembered[]>;
+    declare readonly number: pulumi.Output<number>;
+    declare readonly thisUpdate: pulumi.Output<string>;
 
     constructor(name: string, args: RevocationListArgs, opts?: pulumi.CustomResourceOptions) {
         const outputs = ["issued", "revoked", "number", "thisUpdate", "crlPem"];

@@ -27,6 +27,10 @@ export interface RevocationListInputs {
      * when the list is first made: a change does nothing.
      */
     earlier?: Record<string, string>;
+    /**
+     * The list that the stack has already: made again, it goes on from there. A change does nothing.
+     */
+    before?: RevocationRecord;
 }
 
 /** A certificate: whose it is, its serial number in hexadecimal, and when it ends, in ISO 8601. */
@@ -36,7 +40,8 @@ export interface Remembered {
     end: string;
 }
 
-export interface RevocationListOutputs extends RevocationListInputs {
+/** All that a list is made from beside the CA and the inputs. */
+export interface RevocationRecord {
     issued: Remembered[];
     /** Those on the list, with the time since when, in ISO 8601. */
     revoked: (Remembered & { since: string })[];
@@ -44,6 +49,9 @@ export interface RevocationListOutputs extends RevocationListInputs {
     number: number;
     /** When the list was made, as it says itself, in ISO 8601. */
     thisUpdate: string;
+}
+
+export interface RevocationListOutputs extends RevocationListInputs, RevocationRecord {
     /** PEM. Valid until the CA's certificate ends. */
     crlPem: string;
 }
@@ -54,15 +62,19 @@ export const REVOCATION_LIST_RULES: PropertyRules<RevocationListInputs> = {
     names: { effect: "update" },
     certificates: { effect: "update" },
     earlier: { effect: "none", optional: true },
+    before: { effect: "none", optional: true },
 };
 
 export const revocationList: Provider<RevocationListInputs, RevocationListOutputs> = {
     configure: () => Promise.resolve(),
 
-    check(_olds, news) {
+    check(olds, news) {
         const wrong = !isUnknown(news.names) && !Array.isArray(news.names);
         const failures = failuresOf([["names", wrong ? "must be a list of names" : undefined]]);
-        return Promise.resolve({ inputs: news, failures });
+        // Read by a create alone, which is checked with no old inputs; the state has it once.
+        const inputs = { ...news };
+        if (Object.keys(olds ?? {}).length > 0) delete inputs.before;
+        return Promise.resolve({ inputs, failures });
     },
 
     diff(_id, olds, news) {
@@ -90,10 +102,11 @@ export async function nextList(
     olds: RevocationListOutputs | undefined,
     now: Date,
 ): Promise<RevocationListOutputs> {
+    const last = olds ?? inputs.before;
     const holds = ({ end }: Remembered) => new Date(end) > now;
-    const before = (olds?.revoked ?? []).filter(holds);
-    const known = new Map((olds?.issued ?? []).map((one) => [one.serial, one]));
-    const earlier = olds === undefined ? signedBy(inputs.caCertPem, inputs.earlier ?? {}) : [];
+    const before = (last?.revoked ?? []).filter(holds);
+    const known = new Map((last?.issued ?? []).map((one) => [one.serial, one]));
+    const earlier = last === undefined ? signedBy(inputs.caCertPem, inputs.earlier ?? {}) : [];
     for (const [name, pem] of [...earlier, ...Object.entries(inputs.certificates)]) {
         const { serialNumber: serial, validToDate } = new X509Certificate(pem);
         known.set(serial, { name, serial, end: validToDate.toISOString() });
@@ -115,8 +128,8 @@ export async function nextList(
         const { number, thisUpdate, crlPem } = olds;
         return toState({ ...kept, number, thisUpdate, crlPem });
     }
-    const number = (olds?.number ?? 0) + 1;
-    const thisUpdate = nextUpdateTime(olds?.thisUpdate, now);
+    const number = (last?.number ?? 0) + 1;
+    const thisUpdate = nextUpdateTime(last?.thisUpdate, now);
     const crlPem = await sign(inputs, revoked, number, thisUpdate);
     return toState({ ...kept, number, thisUpdate: thisUpdate.toISOString(), crlPem });
 }

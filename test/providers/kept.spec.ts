@@ -24,7 +24,7 @@ describe("kept name", () => {
         assert.equal(new Set(made.map(({ id }) => id)).size, 50);
     });
 
-    it("stays, through diff and read, while its prefix does", async () => {
+    it("stays, through diff and read, whatever its prefix would be now", async () => {
         const { id, outs } = await Name.create({ prefix: "a" });
         assert.ok(outs);
         assert.deepEqual(await Name.diff(id, outs, { prefix: "a" }), {
@@ -32,10 +32,18 @@ describe("kept name", () => {
             replaces: [],
         });
         assert.deepEqual(await Name.diff(id, outs, { prefix: "b" }), {
-            changes: true,
-            replaces: ["prefix"],
+            changes: false,
+            replaces: [],
         });
         assert.deepEqual(await Name.read(id, outs), { id, props: outs });
+    });
+});
+
+describe("kept name of a stack that has one", () => {
+    it("is the same when it is made again, whatever the prefix", async () => {
+        const { id, outs } = await Name.create({ prefix: "renamed", current: "as-it-was-abc123" });
+        assert.equal(id, "as-it-was-abc123");
+        assert.equal(outs!.name, "as-it-was-abc123");
     });
 });
 

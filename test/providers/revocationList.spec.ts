@@ -91,6 +91,18 @@ describe("a CA's revocation list", () => {
         assert.equal(changes, false);
     });
 
+    it("goes on from the one before where it is made again", async () => {
+        const first = await nextList(both(), undefined, new Date());
+        const second = await nextList(inputs({ lamp: pems["pump again"]! }), first, new Date());
+        const { issued, revoked, number, thisUpdate } = second;
+        const before = { issued, revoked, number, thisUpdate };
+        const { outs } = await RevocationList.create({ ...inputs({}, ["lamp"]), before });
+        assert.equal(await judge(outs!, "pump"), "certificate revoked");
+        assert.equal(outs!.number, number + 1);
+        assert.ok(outs!.thisUpdate > thisUpdate, "OpenSSL takes the later of two");
+        assert.deepEqual(outs!.issued, issued);
+    });
+
     it("has nobody on it at first, and lets all in until the CA ends", async () => {
         const { id, outs } = await RevocationList.create(both());
         assert.equal(id, "CN=Test CA");
