@@ -15,7 +15,7 @@ import { readSettings } from "./config/index.ts";
 
 const { settings, token, deployed } = await readSettings();
 
-const app = new FlyApp("fly", settings);
+const app = new FlyApp("fly", { settings, deployed });
 
 const certificates = new Certificates("certificates", {
     hostname: app.hostname,
@@ -23,6 +23,7 @@ const certificates = new Certificates("certificates", {
     hostnames: settings.hostnames,
     ...settings.certificate,
     authorities: settings.authorities,
+    clientsShutOut: settings.clientsShutOut,
     deployed,
 });
 
@@ -41,7 +42,7 @@ const clientCerts =
 
 // Once there is one it stays: it knows whose certificates are out there.
 const revocation =
-    mode === "off" && !deployed.revocation && deployed.clients.size === 0
+    mode === "off" && deployed.revocations.size === 0 && deployed.clients.size === 0
         ? undefined
         : new Revocation("revocation", {
               authorities: certificates.trusted,
@@ -49,7 +50,8 @@ const revocation =
               names: devices,
               certificates: clientCerts?.pems ?? {},
               devices: clientCerts?.certificates ?? {},
-              earlier: deployed.revocation ? undefined : deployed.clientPems,
+              earlier: deployed.revocations.size > 0 ? undefined : deployed.clientPems,
+              before: deployed.revocations,
               known: deployed.devices,
           });
 
@@ -79,6 +81,7 @@ const broker = new Broker("broker", {
     revocationPem: revocation?.listsPem,
     expiryFile: certificates.expiryFile,
     fileSecrets: fileSecrets(settings, deployed),
+    after: [app, ...(edge ? [edge] : [])],
 });
 
 const { port, webSocketsPort } = settings;
@@ -149,6 +152,7 @@ export default {
     verifier: credentials.verifier,
     verificationLogins: logins,
     ...(clientCerts && { clientCertificates: clientCerts.certificates }),
+    ...(revocation && { revocations: pulumi.secret(revocation.records) }),
     subscribeCommand: clients.subscribeCommand,
     publishCommand: clients.publishCommand,
     verification: checkedReport({

@@ -61,6 +61,11 @@ async function snapshot({ client, app, machineId, volumeId }: StackOnFly): Promi
     say("  A stack that is made with these settings begins with it:");
     say(`    appkata-mqtt:volumeSnapshot: ${id}`);
     say("    appkata-mqtt:volumeReplacement: discard");
-    say("  (the second only where the stack has a volume already, whose data it gives up)");
+    say(
+        "  (the second only where the stack has a volume already, whose data it gives up; with another",
+    );
+    say(
+        "  appName it also needs appkata-mqtt:clientsShutOut: allow, since clients must be told it)",
+    );
     console.log(id);
 }

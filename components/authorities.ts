@@ -1,11 +1,15 @@
 /** The CAs of a stack, a key and a certificate a generation, and what lets one stand in for another. */
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import type { Deployed } from "../config/deployed.ts";
+import type { ClientsShutOut } from "../config/settings.ts";
 import { CA_RENEW_DAYS, CA_VALID_DAYS } from "../config/expiry.ts";
 
 /** A generation of the CA. A certificate that it renews has the same key and the same name. */
 export interface Authority {
     generation: number;
+    /** Of its subject: kept once made, whatever the stack and the project are called by now. */
+    commonName: string;
     key: tls.PrivateKey;
     certificate: tls.SelfSignedCert;
 }
@@ -27,22 +31,54 @@ export function authorityName(generation: number): string {
     return generation === 1 ? "ca" : `ca-${generation}`;
 }
 
-/** What its certificate says. Each has its own, or clients would take one for the other. */
-function subjectOf(generation: number): { commonName: string } {
+/** Of a new CA. Each generation has its own, or clients would take one for the other. */
+function newCommonName(generation: number): string {
     const number = generation === 1 ? "" : ` ${generation}`;
-    return { commonName: `${pulumi.getProject()} ${pulumi.getStack()} CA${number}` };
+    return `${pulumi.getProject()} ${pulumi.getStack()} CA${number}`;
 }
 
-/** A CA that may only sign. */
-export function makeAuthority(generation: number, parent: Parent): Authority {
+/**
+ * A CA that may only sign. The key of one that clients know is made once: made anew, by whatever
+ * cause, it would shut out all of them.
+ */
+export function makeAuthority(
+    generation: number,
+    { deployed, clientsShutOut }: { deployed: Deployed; clientsShutOut: ClientsShutOut },
+    parent: Parent,
+): Authority {
     const name = authorityName(generation);
-    const key = new tls.PrivateKey(name, ECDSA_P256, parent);
+    const known = deployed.authorities.has(generation) || deployed.told.has(generation);
+    const refuses = known && clientsShutOut === "refuse";
+    const key = new tls.PrivateKey(name, ECDSA_P256, {
+        ...parent,
+        ...(refuses && { hooks: { beforeCreate: [keyIsMadeOnce(generation)] } }),
+    });
+    const commonName = deployed.commonNames.get(generation) ?? newCommonName(generation);
     const certificate = new tls.SelfSignedCert(
         name,
-        { privateKeyPem: key.privateKeyPem, subject: subjectOf(generation), ...CA_USE },
+        { privateKeyPem: key.privateKeyPem, subject: { commonName }, ...CA_USE },
         parent,
     );
-    return { generation, key, certificate };
+    return { generation, commonName, key, certificate };
+}
+
+/** Runs where the engine would make the key, in a preview too. */
+function keyIsMadeOnce(generation: number): pulumi.ResourceHook {
+    return new pulumi.ResourceHook(
+        `CA ${generation}`,
+        ({ urn }) => {
+            throw new Error(
+                `CA ${generation} would be a new one, and every client that trusts the present one ` +
+                    "would be shut out; nothing was changed.\n" +
+                    `  Without --replace it stays, or without its taint: \`pulumi state untaint '${urn}'\`. A key that the ` +
+                    "state has lost comes back with `pulumi stack import` of an earlier export.\n" +
+                    `  For a new CA without shutting anyone out, trust generations ${generation} and ${generation + 1} ` +
+                    "for a while (`appkata-mqtt:caTrusted`, docs/certificates.md). If all clients get the new " +
+                    "one at once: `pulumi config set appkata-mqtt:clientsShutOut allow`.",
+            );
+        },
+        { onDryRun: true },
+    );
 }
 
 /**
@@ -53,7 +89,7 @@ export function makeAuthority(generation: number, parent: Parent): Authority {
 export function crossSign(issuer: Authority, by: Authority, parent: Parent): tls.LocallySignedCert {
     const request = new tls.CertRequest(
         authorityName(issuer.generation),
-        { privateKeyPem: issuer.key.privateKeyPem, subject: subjectOf(issuer.generation) },
+        { privateKeyPem: issuer.key.privateKeyPem, subject: { commonName: issuer.commonName } },
         parent,
     );
     return new tls.LocallySignedCert(

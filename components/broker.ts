@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { confFiles, GIVEN, MONITOR_PORT } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 import { Machine, Secrets, Volume } from "../providers/index.ts";
+import { protection } from "./flyApp.ts";
 import { liveFiles } from "./liveFiles.ts";
 import { servicesOf } from "./services.ts";
 
@@ -22,6 +23,8 @@ export interface BrokerArgs {
     expiryFile: pulumi.Input<string>;
     /** In how many of the app's secrets these files come. */
     fileSecrets: number;
+    /** Deleted after the machine: where that is protected, nothing of them is. */
+    after: pulumi.Resource[];
 }
 
 /** The app's secret that carries the machine's files; in more than one, each with its number. */
@@ -41,7 +44,8 @@ export class Broker extends pulumi.ComponentResource {
         const parent = { parent: this };
         const { settings } = args;
         const { endpoint, region, guest, imports } = settings;
-        const { protect, retain, snapshotId, ...volumeArgs } = settings.volume;
+        const { name: volumeName, sizeGb, onReplace, snapshotRetentionDays } = settings.volume;
+        const { snapshotId } = settings.volume;
         const app = args.appName;
         const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
 
@@ -61,11 +65,15 @@ export class Broker extends pulumi.ComponentResource {
                 region,
                 owner,
                 compute,
-                ...volumeArgs,
+                name: volumeName,
+                sizeGb,
+                onReplace,
+                snapshotRetentionDays,
                 ...(snapshotId !== undefined && { snapshotId }),
                 ...(imports.volume !== undefined && { importId: imports.volume }),
+                ...protection(settings),
             },
-            { ...parent, protect, retainOnDelete: retain },
+            { ...parent, retainOnDelete: settings.volume.retain },
         );
 
         const secrets = new Secrets(
@@ -100,6 +108,7 @@ export class Broker extends pulumi.ComponentResource {
                 owner,
                 logsEndpoint: settings.logsEndpoint,
                 ...(imports.machine !== undefined && { importId: imports.machine }),
+                ...protection(settings),
                 secretsVersion: secrets.restartVersion,
                 newestSecretsVersion: secrets.version,
                 config: {
@@ -134,7 +143,7 @@ export class Broker extends pulumi.ComponentResource {
                     stop_config: { signal: "SIGTERM", timeout: "30s" },
                 },
             },
-            parent,
+            { ...parent, dependsOn: args.after },
         );
 
         this.machineId = machine.machineId;

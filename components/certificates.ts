@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Deployed, Expiry } from "../config/deployed.ts";
+import type { ClientsShutOut } from "../config/settings.ts";
 import { crossSign, ECDSA_P256, makeAuthority, type Authority } from "./authorities.ts";
 
 export interface CertificatesArgs {
@@ -18,8 +19,9 @@ export interface CertificatesArgs {
      * other; and which of them signs. A new one is made, one that is left out is gone.
      */
     authorities: { trusted: number[]; issuer: number };
-    /** What there was before. */
+    /** State left by the last `up`. */
     deployed: Deployed;
+    clientsShutOut: ClientsShutOut;
 }
 
 /**
@@ -48,7 +50,7 @@ export class Certificates extends pulumi.ComponentResource {
 
         const trusted = args.authorities.trusted
             .toSorted((one, other) => one - other)
-            .map((generation) => makeAuthority(generation, parent));
+            .map((generation) => makeAuthority(generation, args, parent));
         const issuer = trusted.find(({ generation }) => generation === args.authorities.issuer)!;
         const crossed = trusted
             .filter((authority) => authority !== issuer)

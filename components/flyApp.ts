@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Deployed } from "../config/deployed.ts";
 import type { Settings } from "../config/settings.ts";
 import { App, IpAddress, Name } from "../providers/index.ts";
 import { MAX_PREFIX } from "../providers/kept/name.ts";
@@ -15,14 +16,20 @@ export class FlyApp extends pulumi.ComponentResource {
     /** Where the broker is reached: an address of its own, else the shared one. */
     readonly address: pulumi.Output<string>;
 
-    constructor(name: string, settings: Settings, opts?: pulumi.ComponentResourceOptions) {
+    constructor(
+        name: string,
+        { settings, deployed }: { settings: Settings; deployed: Deployed },
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
         super("appkata-mqtt:index:FlyApp", name, {}, opts);
         const parent = { parent: this };
         const { endpoint, imports } = settings;
+        const { appName: current } = deployed;
 
         // In the state before Fly is asked, so that a killed `up` makes no second app.
         const wantedName =
-            settings.appName ?? new Name("app", { prefix: namePrefix() }, parent).name;
+            settings.appName ??
+            new Name("app", { prefix: namePrefix(), ...(current && { current }) }, parent).name;
 
         const app = new App(
             "app",
@@ -33,12 +40,14 @@ export class FlyApp extends pulumi.ComponentResource {
                 owner: { project: pulumi.getProject(), stack: pulumi.getStack() },
                 onReplace: settings.volume.onReplace === "discard" ? "discard" : "refuse",
                 ...(imports.app !== undefined && { importId: imports.app }),
+                ...protection(settings),
             },
             // The volume is gone with its app.
             { ...parent, retainOnDelete: settings.volume.retain },
         );
         this.appName = app.name;
-        this.hostname = app.hostname;
+        // Of the name, which a preview knows, also where it replaces the app by itself.
+        this.hostname = pulumi.interpolate`${app.name}.fly.dev`;
 
         const types = [
             ...(settings.addresses.ipv4 ? (["v4"] as const) : []),
@@ -58,6 +67,11 @@ export class FlyApp extends pulumi.ComponentResource {
         this.address = (byIpv4 ? this.addresses[0] : shared?.address) ?? this.addresses[0]!;
         this.registerOutputs({ appName: this.appName, hostname: this.hostname });
     }
+}
+
+/** The setting that keeps data, and clients' access, from being deleted. */
+export function protection({ volume }: Settings): { protectedBy?: string } {
+    return volume.protect ? { protectedBy: "appkata-mqtt:protectVolume" } : {};
 }
 
 /** Of project and stack, whose names may have what an app's may not. */

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { FormerDevices, RevocationList } from "../providers/index.ts";
 import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
+import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { authorityName, type Authority } from "./authorities.ts";
 import type { ClientCertificate } from "./clientCertificates.ts";
 
@@ -18,6 +19,8 @@ export interface RevocationArgs {
     earlier: Record<string, string> | undefined;
     /** Secret: devices that the stack has, and former ones. */
     known: KnownDevices;
+    /** The lists of the last `up`, by the CA's generation. */
+    before: ReadonlyMap<number, RevocationRecord>;
 }
 
 /** What keeps those out who have a certificate and are no longer to log in with it. */
@@ -28,25 +31,28 @@ export class Revocation extends pulumi.ComponentResource {
     readonly names: pulumi.Output<string[]>;
     /** Secret: devices that were removed, for the verification. */
     readonly former: pulumi.Output<Device[]>;
+    /** What a list that the state has lost is made from again, by the CA's generation. */
+    readonly records: pulumi.Output<Record<string, RevocationRecord>>;
 
     constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Revocation", name, {}, opts);
         const parent = { parent: this };
-        const lists = args.authorities.map(
-            (authority) =>
-                new RevocationList(
-                    authorityName(authority.generation),
-                    {
-                        caCertPem: authority.certificate.certPem,
-                        caKeyPem: authority.key.privateKeyPem,
-                        // Users that change places change no list.
-                        names: args.names.toSorted(),
-                        certificates: authority === args.issuer ? args.certificates : {},
-                        ...(args.earlier && { earlier: args.earlier }),
-                    },
-                    parent,
-                ),
-        );
+        const lists = args.authorities.map((authority) => {
+            const before = args.before.get(authority.generation);
+            return new RevocationList(
+                authorityName(authority.generation),
+                {
+                    caCertPem: authority.certificate.certPem,
+                    caKeyPem: authority.key.privateKeyPem,
+                    // Users that change places change no list.
+                    names: args.names.toSorted(),
+                    certificates: authority === args.issuer ? args.certificates : {},
+                    ...(args.earlier && { earlier: args.earlier }),
+                    ...(before && { before }),
+                },
+                parent,
+            );
+        });
         this.listsPem = pulumi
             .all(lists.map(({ revoked, crlPem }) => pulumi.all([revoked, crlPem])))
             .apply((all) => all.map(([revoked, pem]) => listFile(revoked, pem)).join(""));
@@ -58,8 +64,25 @@ export class Revocation extends pulumi.ComponentResource {
             .apply((all) => Object.entries(all).map(([name, pair]) => ({ name, ...pair })));
         const former = new FormerDevices("former", { devices, earlier: args.known }, parent);
         this.former = former.former;
+        const records = lists.map(({ issued, revoked, number, thisUpdate }) =>
+            pulumi.all([issued, revoked, number, thisUpdate]).apply(recordOf),
+        );
+        this.records = pulumi
+            .all(records)
+            .apply((all) =>
+                Object.fromEntries(all.map((one, at) => [args.authorities[at]!.generation, one])),
+            );
         this.registerOutputs({});
     }
+}
+
+function recordOf([issued, revoked, number, thisUpdate]: [
+    RevocationRecord["issued"],
+    RevocationRecord["revoked"],
+    number,
+    string,
+]): RevocationRecord {
+    return { issued, revoked, number, thisUpdate };
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
+import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KnownPasswords } from "../providers/kept/passwords.ts";
@@ -11,8 +12,13 @@ import { devicesIn, passwordsIn, type KnownOutputs } from "./known.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
+    /** The app's name; undefined before the first `up`, as what follows. */
+    appName: string | undefined;
+    volume: { app: string; name: string; region: string; sizeGb: number } | undefined;
     /** By generation: when the CA's certificate ends, and when the one ends that clients may have. */
     authorities: Map<number, { end: Date; held: Date }>;
+    /** By generation: the common name of the CA's subject. */
+    commonNames: Map<number, string>;
     /** When the server certificate ends; undefined before the first `up`. */
     server: Date | undefined;
     /** Generation of the CA that signed it; undefined before the first `up`. */
@@ -35,8 +41,8 @@ export interface Deployed {
     passwords: KnownPasswords;
     /** Devices that there are, and former ones. */
     devices: KnownDevices;
-    /** Whether there is a revocation list. */
-    revocation: boolean;
+    /** The CAs' revocation lists by generation; none before devices log in with certificates. */
+    revocations: Map<number, RevocationRecord>;
     /** Whose certificates are on one, a name for each certificate. */
     revoked: string[];
     /** The app with its machine and its volume. */
@@ -54,6 +60,7 @@ export interface Expiry {
 /** What else is read of the stack's outputs; the certificates are secret. */
 interface StackOutputs extends KnownOutputs {
     expiry?: Expiry;
+    revocations?: Record<string, RevocationRecord>;
 }
 
 /** Outputs of a stack's resources by URN, as the engine gives them. */
@@ -64,6 +71,8 @@ export type State = Readonly<
 const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
 
 const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
+
+const APP = "pulumi-nodejs:dynamic/fly:App";
 
 const MACHINE = "pulumi-nodejs:dynamic/fly:Machine";
 
@@ -94,9 +103,12 @@ function brokerIn(state: State): Deployed["broker"] {
 export function deployedFrom(state: State, now: Date): Deployed {
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
     const stackOutputs = (stack?.outputs ?? {}) as StackOutputs;
-    const { expiry, clientCertificates = {} } = stackOutputs;
+    const { expiry, clientCertificates = {}, revocations = {} } = stackOutputs;
     const deployed: Deployed = {
+        appName: undefined,
+        volume: undefined,
         authorities: new Map(),
+        commonNames: new Map(),
         server: undefined,
         issuer: undefined,
         told: new Set(),
@@ -105,20 +117,26 @@ export function deployedFrom(state: State, now: Date): Deployed {
         clientPems: {},
         passwords: passwordsIn(state, stackOutputs),
         devices: devicesIn(state, stackOutputs),
-        revocation: Object.values(state).some(({ type }) => type === REVOCATION_LIST),
+        revocations: new Map(),
         revoked: [],
         broker: brokerIn(state),
         queues: undefined,
     };
+    for (const [generation, record] of Object.entries(revocations)) {
+        deployed.revocations.set(Number(generation), record);
+    }
     const before = expiry?.ca ?? {};
     deployed.told = new Set(Object.keys(before).map(Number));
     const subjects = new Map<string, number>();
     const issuerOf = (pem: string) => subjects.get(new X509Certificate(pem).issuer);
     let serverPem: string | undefined;
     for (const [urn, { type, outputs }] of Object.entries(state)) {
+        if (type === APP) deployed.appName = String(outputs.name);
+        if (type === VOLUME) deployed.volume = outputs as unknown as Deployed["volume"];
         if (type === REVOCATION_LIST) {
-            const { revoked = [] } = outputs as { revoked?: { name: string }[] };
-            deployed.revoked.push(...revoked.map(({ name }) => name));
+            // Newer than the output where the last `up` did not come to its end.
+            const record = recordIn(outputs as unknown as RevocationRecord);
+            deployed.revocations.set(generationOf(urn.split("::").at(-1)!), record);
         }
         if (type === MACHINE) deployed.queues = queueLimitsIn(outputs.config ?? {});
         const [, component, name] = RESOURCE.exec(urn) ?? [];
@@ -132,16 +150,20 @@ export function deployedFrom(state: State, now: Date): Deployed {
             continue;
         }
         if (type === "tls:index/selfSignedCert:SelfSignedCert") {
-            const generation = name === "ca" ? 1 : Number(name.replace("ca-", ""));
+            const generation = generationOf(name);
             const old = new Date(before[generation] ?? end);
             const held = old > now && old < end ? old : end;
+            const { subject } = new X509Certificate(String(outputs.certPem));
             deployed.authorities.set(generation, { end, held });
-            subjects.set(new X509Certificate(String(outputs.certPem)).subject, generation);
+            deployed.commonNames.set(generation, subject.replace(/^CN=/, ""));
+            subjects.set(subject, generation);
         } else if (type === SIGNED && name === "server") {
             deployed.server = end;
             serverPem = String(outputs.certPem);
         }
     }
+    const lists = [...deployed.revocations.values()];
+    deployed.revoked = lists.flatMap(({ revoked = [] }) => revoked.map(({ name }) => name));
     deployed.issuer = serverPem === undefined ? undefined : issuerOf(serverPem);
     const told = Object.entries(clientCertificates).map(([name, one]) => [
         name,
@@ -154,4 +176,13 @@ export function deployedFrom(state: State, now: Date): Deployed {
         deployed.clientIssuers.set(name!, issuers.add(issuer));
     }
     return deployed;
+}
+
+/** Of a CA's resources by their name: the first has no number. */
+function generationOf(name: string): number {
+    return name === "ca" ? 1 : Number(name.replace("ca-", ""));
+}
+
+function recordIn({ issued, revoked, number, thisUpdate }: RevocationRecord): RevocationRecord {
+    return { issued, revoked, number, thisUpdate };
 }

@@ -9,6 +9,7 @@ import { readDeployed, type Deployed } from "./deployed.ts";
 import { dockerProblem } from "./docker.ts";
 import { fileSizeProblem } from "./fileSize.ts";
 import { registryProblem } from "./registry.ts";
+import { replacementProblems } from "./replacement.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
 /**
@@ -29,6 +30,7 @@ export async function preflight(
     const problems = await Promise.all([
         deployed.then((before) => authoritiesProblem(before, authorities, devices)),
         deployed.then((before) => fileSizeProblem(settings, before)),
+        deployed.then((before) => replacementProblems(before, settings)),
         fly.then(({ problems }) => problems),
         token === undefined ? undefined : registryProblem(registry, token),
         dockerProblem(process.env),

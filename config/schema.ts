@@ -191,6 +191,9 @@ export const schema = z.object({
         ["caTrusted", [1]],
     ).default([1]),
     caIssuer: integer(1, 1000).default(1),
+    clientsShutOut: z
+        .enum(["refuse", "allow"], { error: "must be refuse or allow" })
+        .default("refuse"),
     baseImage: z
         .string()
         .regex(

@@ -43,6 +43,8 @@ export interface Settings {
     certificate: { validDays: number; renewDays: number; warnDays: number };
     /** Generations of the CA that clients trust, one or two, and the one that signs. */
     authorities: { trusted: number[]; issuer: number };
+    /** Whether an `up` may do what shuts clients out: a new CA, a new name of the app. */
+    clientsShutOut: ClientsShutOut;
     /** Whether clients log in with certificates; optional: at a port of their own. */
     clientCertificates: { mode: "off" | "optional" | "required"; port: number };
     baseImage: string;
@@ -60,11 +62,13 @@ export interface Settings {
     warnings: string[];
 }
 
+export type ClientsShutOut = "refuse" | "allow";
+
 export interface VolumeSettings {
     name: string;
     /** Gigabytes; grows in place, never shrinks. */
     sizeGb: number;
-    /** Pulumi's `protect`: it can't be deleted until this is off. */
+    /** Nothing that the data or the clients' access hang on is deleted until this is off. */
     protect: boolean;
     /** Pulumi's `retainOnDelete`: `destroy` leaves it, and the app that it is in, on Fly. */
     retain: boolean;
@@ -109,12 +113,17 @@ export class SettingsError extends Error {
 const SECRET_KEYS = ["passwords"];
 
 /**
- * @param raw the stack's config of this project, keys without the namespace, values as Pulumi
- *     hands them over (structured ones as JSON text, secrets in clear)
+ * @param raw the stack's settings, keys without the namespace, values as Pulumi hands them over
+ *     (structured ones as JSON text, secrets in clear)
+ * @param found what is wrong with the config already
  * @throws SettingsError with all mistakes
  */
-export function parseSettings(raw: Readonly<Record<string, string>>, stack: string): Settings {
-    const problems: string[] = [];
+export function parseSettings(
+    raw: Readonly<Record<string, string>>,
+    stack: string,
+    found: readonly string[] = [],
+): Settings {
+    const problems = [...found];
     const known = [...Object.keys(schema.shape), ...SECRET_KEYS];
     for (const key of Object.keys(raw)) {
         if (!known.includes(key)) {
@@ -183,6 +192,7 @@ export function parseSettings(raw: Readonly<Record<string, string>>, stack: stri
             warnDays: parsed.data.expiryWarningDays,
         },
         authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
+        clientsShutOut: parsed.data.clientsShutOut,
         clientCertificates: {
             mode: parsed.data.clientCertificates,
             port: certificatePortOf(parsed.data),

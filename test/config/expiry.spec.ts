@@ -50,8 +50,9 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
             ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
-            ...{ clientPems: {}, revocation: false, queues: undefined, broker: undefined },
+            ...{ clientPems: {}, revocations: new Map(), queues: undefined, broker: undefined },
             ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
+            ...{ revoked: [], appName: undefined, volume: undefined, commonNames: new Map() },
         });
     });
 
@@ -68,17 +69,37 @@ describe("certificates of a stack's state", () => {
             clients: new Map(),
             clientIssuers: new Map(),
             clientPems: {},
-            revocation: false,
             ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
             queues: undefined,
             broker: undefined,
+            revocations: new Map(),
+            revoked: [],
+            appName: undefined,
+            volume: undefined,
+            commonNames: new Map([
+                [1, "test CA"],
+                [2, "test CA 2"],
+            ]),
         });
     });
 
-    it("tell whether there is a revocation list", () => {
-        const type = "pulumi-nodejs:dynamic/kept:RevocationList";
-        const urn = `urn:pulumi:dev::p::appkata-mqtt:index:Revocation$${type}::ca`;
-        assert.equal(deployedFrom({ [urn]: { type, outputs: {} } }, NOW).revocation, true);
+    it("have the revocation lists, and those that only the outputs still have", () => {
+        const record = { issued: [], revoked: [], number: 3, thisUpdate: NOW.toISOString() };
+        const list = (name: string, number: number) => {
+            const type = "pulumi-nodejs:dynamic/kept:RevocationList";
+            const urn = `urn:pulumi:dev::p::appkata-mqtt:index:Revocation$${type}::${name}`;
+            return { [urn]: { type, outputs: { ...record, number, crlPem: "" } } };
+        };
+        const stack = { type: "pulumi:pulumi:Stack", outputs: { revocations: { 2: record } } };
+        assert.deepEqual(
+            deployedFrom({ "urn::stack": stack, ...list("ca", 4) }, NOW).revocations,
+            new Map([
+                [2, record],
+                [1, { ...record, number: 4 }],
+            ]),
+        );
+        const newer = deployedFrom({ "urn::stack": stack, ...list("ca-2", 4) }, NOW).revocations;
+        assert.equal(newer.get(2)?.number, 4);
     });
 
     /** With CAs 1 and 2, and a certificate of pump's by CA 2. */

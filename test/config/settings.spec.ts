@@ -42,6 +42,7 @@ describe("settings", () => {
             certificate: { validDays: 365, renewDays: 30, warnDays: 30 },
             authorities: { trusted: [1], issuer: 1 },
             clientCertificates: { mode: "off", port: 10001 },
+            clientsShutOut: "refuse",
             baseImage: "eclipse-mosquitto:2.1.2-alpine",
             metrics: true,
             broker: {

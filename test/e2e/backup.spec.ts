@@ -217,6 +217,7 @@ describe("a backup", function () {
             appName: "appkata-from-snapshot",
             volumeSnapshot: id,
             volumeReplacement: "discard",
+            clientsShutOut: "allow",
         });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);

@@ -101,9 +101,19 @@ describe("stack file's settings", function () {
             before[0]!.volumes.map(({ id }) => id),
             [outputs.volumeId],
         );
-        const destroy = await project.pulumi(["destroy", "--yes"]);
+        await project.admin("DELETE", "journal");
+        const destroy = await project.pulumi(["destroy", "--yes", "--skip-preview"]);
         assert.notEqual(destroy.code, 0, destroy.output);
-        assert.match(destroy.output, /protect/);
+        assert.match(destroy.output, /`pulumi config set appkata-mqtt:protectVolume false`/);
+        const { entries } = await project.admin<{ entries: { method: string; path: string }[] }>(
+            "GET",
+            "journal",
+        );
+        const ofFly = entries.filter(({ path: at }) => at.startsWith("/v1/"));
+        assert.deepEqual(
+            ofFly.filter(({ method }) => method === "DELETE"),
+            [],
+        );
         assert.deepEqual(await onFly(), before);
         await servedCertificate(outputs.hostname);
     });
