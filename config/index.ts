@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { chooseToken } from "../providers/fly/token.ts";
 import type { Deployed } from "./deployed.ts";
 import { expiryWarnings } from "./expiry.ts";
+import { settingsIn } from "./namespace.ts";
 import { preflight } from "./preflight.ts";
 import { queueWarnings } from "./queues.ts";
 import { parseSettings, SettingsError, type Settings } from "./settings.ts";
@@ -20,16 +21,13 @@ export interface Read {
  * @throws pulumi.RunError listing every mistake; nothing has been declared by then
  */
 export async function readSettings(): Promise<Read> {
-    const namespace = `${pulumi.getProject()}:`;
-    const raw = Object.fromEntries(
-        Object.entries(pulumi.runtime.allConfig())
-            .filter(([key]) => key.startsWith(namespace))
-            .map(([key, value]) => [key.slice(namespace.length), value]),
-    );
-    const token = chooseToken(pulumi.runtime.allConfig()["fly:token"]);
+    const config = pulumi.runtime.allConfig();
+    const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
+    const { raw, problems } = settingsIn(config, { project, stack });
+    const token = chooseToken(config["fly:token"]);
     try {
-        const settings = parseSettings(raw, pulumi.getStack());
-        const { deployed, warnings } = await preflight(settings, token, pulumi.getStack());
+        const settings = parseSettings(raw, stack, problems);
+        const { deployed, warnings } = await preflight(settings, token, stack);
         const expiry = expiryWarnings(deployed, settings, new Date());
         const queues = queueWarnings(deployed, settings);
         for (const line of [...settings.warnings, ...warnings, ...queues, ...expiry])

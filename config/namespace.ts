@@ -1,0 +1,59 @@
+/** Which keys of a stack's config are settings, also where the project has another name. */
+
+export const NAMESPACE = "appkata-mqtt";
+
+/** A key that every stack has: by it a namespace is known that held the settings under another name. */
+const ALWAYS = "users";
+
+export interface Found {
+    /** By the setting's name. */
+    raw: Record<string, string>;
+    problems: string[];
+}
+
+/**
+ * Reads the settings in the project's own namespace too, where `pulumi config set` without a namespace
+ * puts them.
+ *
+ * @param config the stack's whole config, by NAMESPACE:KEY
+ */
+export function settingsIn(
+    config: Readonly<Record<string, string>>,
+    { project, stack }: { project: string; stack: string },
+): Found {
+    const raw: Record<string, string> = {};
+    const problems: string[] = [];
+    for (const namespace of new Set([NAMESPACE, project])) {
+        for (const [key, value] of Object.entries(keysIn(config, namespace))) {
+            if (raw[key] !== undefined && raw[key] !== value) {
+                problems.push(
+                    `${key}: is set twice, as ${NAMESPACE}:${key} and as ${project}:${key}; ` +
+                        `take one out: \`pulumi config rm --stack ${stack} ${project}:${key}\``,
+                );
+            }
+            raw[key] ??= value;
+        }
+    }
+    const others = new Set(Object.keys(config).map((key) => key.split(":")[0]!));
+    for (const other of others) {
+        const ignored = Object.keys(keysIn(config, other));
+        if (other === NAMESPACE || other === project || !ignored.includes(ALWAYS)) continue;
+        problems.push(
+            `${ignored.map((key) => `${other}:${key}`).join(", ")}: not read, since the project is ` +
+                `"${project}"; its settings are ${NAMESPACE}:KEY: ` +
+                `\`sed -i 's/^\\( *\\)${other}:/\\1${NAMESPACE}:/' Pulumi.${stack}.yaml\``,
+        );
+    }
+    return { raw, problems };
+}
+
+function keysIn(
+    config: Readonly<Record<string, string>>,
+    namespace: string,
+): Record<string, string> {
+    return Object.fromEntries(
+        Object.entries(config)
+            .filter(([key]) => key.startsWith(`${namespace}:`))
+            .map(([key, value]) => [key.slice(namespace.length + 1), value]),
+    );
+}
