@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { connect } from "../support/mqtt.ts";
+import { Project, type Outputs, type Run } from "../support/project.ts";
+import { devStackIn } from "../../toolchain/devStack.ts";
+import { pulumiCli } from "../../toolchain/pulumi.ts";
+
+/** Names that were made stay, whatever the stack and the project are called: each test goes on. */
+describe("a deployed stack's identity", function () {
+    this.timeout(240_000);
+    this.bail(true);
+    let project: Project;
+    let first: Outputs;
+    let instance: string;
+    let token: string;
+
+    before(async () => {
+        project = await Project.make();
+        first = await project.deploy();
+        token = (await project.status()).token;
+        instance = (await machine()).instance_id;
+        // Its copy of the settings, with the salt, which goes by another name from now on.
+        await project.cli(["stack"]);
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    interface Machine {
+        instance_id: string;
+        config: { metadata: Record<string, string> };
+    }
+
+    async function machine(): Promise<Machine> {
+        const path = `/apps/${first.appName}/machines/${first.machineId}`;
+        return (await (await project.fly("GET", path)).json()) as Machine;
+    }
+
+    /** The CLI on whichever stack. */
+    async function pulumi(...args: string[]): Promise<Run> {
+        const { env } = devStackIn(project.dir);
+        const command = [pulumiCli(), ...args, "--non-interactive", "--color", "never"];
+        const run = await project.shell(command, { ...env, FLY_API_TOKEN: token });
+        assert.equal(run.code, 0, run.output);
+        return run;
+    }
+
+    /** An up replaces, makes and deletes nothing, nor does its preview say so; the broker goes on. */
+    async function goesOn(stack: string): Promise<void> {
+        const on = ["--stack", stack, "--config-file", devStackIn(project.dir).file];
+        const preview = await pulumi("preview", "--json", ...on);
+        const { steps } = JSON.parse(preview.stdout) as { steps: { op: string; urn: string }[] };
+        const others = steps.filter(({ op }) => op !== "same" && op !== "update");
+        assert.deepEqual(
+            // A preview does not know yet that the machine's instance stays, which is verified.
+            others.map(({ op, urn }) => `${op} ${urn}`).filter((line) => !/::client$/.test(line)),
+            [],
+        );
+        await project.admin("DELETE", "journal");
+        await pulumi("up", "--yes", "--skip-preview", ...on);
+        const { entries } = await project.admin<{ entries: { method: string; path: string }[] }>(
+            "GET",
+            "journal",
+        );
+        const deleted = entries.filter(
+            ({ method, path: at }) => method === "DELETE" && /^\/v1\/.*(?<!\/lease)$/.test(at),
+        );
+        assert.deepEqual(deleted, []);
+        const outputs = await pulumi(
+            "stack",
+            "output",
+            "--json",
+            "--show-secrets",
+            "--stack",
+            stack,
+        );
+        const now = JSON.parse(outputs.stdout) as Outputs;
+        for (const key of ["appName", "address", "caCertificatePem", "machineId"] as const) {
+            assert.equal(now[key], first[key]);
+        }
+        assert.deepEqual(now.users, first.users);
+        await (await connect(first)).endAsync();
+        assert.equal((await machine()).instance_id, instance);
+        const again = await pulumi("preview", "--json", ...on);
+        const rest = JSON.parse(again.stdout) as { steps: { op: string; urn: string }[] };
+        assert.deepEqual(
+            rest.steps.filter(({ op }) => op !== "same").map(({ op, urn }) => `${op} ${urn}`),
+            [],
+        );
+    }
+
+    it("stays when the stack is renamed; its machine says whose it is now", async () => {
+        await pulumi("stack", "rename", "renamed", "--stack", "dev");
+        await goesOn("renamed");
+        assert.equal((await machine()).config.metadata.pulumi_stack, "renamed");
+    });
+
+    it("stays when the project is renamed, and so do the settings", async () => {
+        await pulumi("stack", "rename", "organization/my-broker/renamed", "--stack", "renamed");
+        project.edit("Pulumi.yaml", (text) => text.replace(/^name: .*$/m, "name: my-broker"));
+        await goesOn("organization/my-broker/renamed");
+        assert.equal((await machine()).config.metadata.pulumi_project, "my-broker");
+    });
+});
