@@ -2,7 +2,7 @@
  * Runs jobs side by side: at least as many as there are cores, and more while cores are idle, since most
  * jobs spend their time waiting. Each job's output is kept apart and shown when the job fails.
  */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import path from "node:path";
@@ -51,7 +51,11 @@ export interface Options {
     readonly onDone: (done: Done) => void;
 }
 
-/** Runs all jobs, in their order as far as they are ready. */
+/**
+ * Runs all jobs, in their order as far as they are ready.
+ *
+ * @throws when a signal asks for the end, once the jobs under way have taken away what they made
+ */
 export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options): Promise<void> {
     const begun = Date.now();
     const waiting = [...jobs];
@@ -64,6 +68,16 @@ export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options):
     const load = new Load();
     let lastStart = 0;
     let lastNews = Date.now();
+    let asked: NodeJS.Signals | undefined;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        process.once(signal, () => {
+            asked = signal;
+            waiting.length = 0;
+            say("Ending what is under way; the same again ends at once.");
+            // Ctrl-C reaches them by itself.
+            if (signal === "SIGTERM") for (const child of children) child.kill("SIGINT");
+        });
+    }
 
     const start = (job: Job): void => {
         lastStart = Date.now();
@@ -96,6 +110,7 @@ export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options):
         const ends = [...running.values()].map(({ end }) => end);
         await Promise.race([...ends, new Promise((resolve) => setTimeout(resolve, TICK_MS))]);
     }
+    if (asked !== undefined) throw new Error(`ended by ${asked}`);
 }
 
 /** An estimate of the time left, from what the jobs took the last time. */
@@ -111,6 +126,9 @@ function left(waiting: readonly Job[], running: ReadonlyMap<Job, { since: number
 function seconds(since: number): number {
     return Math.round((Date.now() - since) / 1000);
 }
+
+/** Processes of the jobs under way. */
+const children = new Set<ChildProcess>();
 
 function failed(job: Job, { message }: Error): Done {
     return { job, code: null, seconds: 0, output: message };
@@ -132,6 +150,7 @@ function run(job: Job): Promise<Done> {
         env: { ...process.env, ...job.env },
     });
     closeSync(file);
+    children.add(child);
     return new Promise((resolve) => {
         let reportedAt: number | undefined;
         const watch = setInterval(() => {
@@ -141,6 +160,7 @@ function run(job: Job): Promise<Done> {
         }, 1000);
         const end = (code: number | null, note = "") => {
             clearInterval(watch);
+            children.delete(child);
             const output = readFileSync(log, "utf8") + note;
             resolve({ job, code, seconds: (Date.now() - begun) / 1000, output });
         };

@@ -68,6 +68,7 @@ describe("npm run local", function () {
             "url",
             "users",
             "verification",
+            "verificationLogins",
             "verifier",
             "volumeId",
             "webSockets",
