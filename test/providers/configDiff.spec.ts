@@ -144,6 +144,8 @@ describe("config differences", () => {
 
     const schemas = openApiSchemas();
     for (const { path, zero, beside } of leavesOf(schemas, "fly.MachineConfig")) {
+        // Each config declares one.
+        if (path === "image") continue;
         const meant = MEANT.includes(path);
         it(`${meant ? "are shown" : "are none"} where only Fly has a zero for ${path}`, () => {
             const [declared, found] = [at(path, beside), at(path, { ...beside, ...zero })];
