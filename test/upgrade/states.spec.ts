@@ -1,0 +1,106 @@
+/**
+ * State that the first version of this project left: its next preview replaces and deletes nothing.
+ * What was recorded, by `pulumi stack export --show-secrets` after a deployment to a local Fly:
+ *
+ * - standard: the dev stack as it is.
+ * - devices: two CAs, certificates for devices of which one was removed, and a password that was given.
+ * - edge: TLS and WebSockets that end at Fly's edge, with a host name of its own.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { parse } from "yaml";
+import { devStackIn, saltIn } from "../../toolchain/devStack.ts";
+import { Project } from "../support/project.ts";
+
+const STATES = path.join(import.meta.dirname, "states");
+const HOUR_MS = 3600 * 1000;
+
+interface Recorded {
+    readonly urn: string;
+    readonly outputs?: { validityEndTime?: string; earlyRenewalHours?: number };
+}
+
+interface Step {
+    readonly op: string;
+    readonly urn: string;
+}
+
+describe("state of an earlier version", function () {
+    this.timeout(180_000);
+    let project: Project;
+    let places: Record<string, string>;
+
+    before(async () => {
+        project = await Project.make();
+        const { config } = parse(project.read("Pulumi.dev.yaml")) as {
+            config: Record<string, string>;
+        };
+        places = {
+            "http://fly.test": config["appkata-mqtt:endpoint"]!,
+            "registry.test": config["appkata-mqtt:registry"]!,
+        };
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    function recorded(file: string): string {
+        let text = readFileSync(path.join(STATES, file), "utf8");
+        for (const [recorded, place] of Object.entries(places))
+            text = text.replaceAll(recorded, place);
+        return text;
+    }
+
+    async function ok(args: string[]): Promise<string> {
+        const run = await project.pulumi(args);
+        assert.equal(run.code, 0, run.output);
+        return run.stdout;
+    }
+
+    /** Its secrets are in clear, and are encrypted as the stack's own. */
+    async function importState(state: { deployment: object }): Promise<void> {
+        await ok(["stack"]);
+        const salt = saltIn(devStackIn(project.dir).file)!.replace("encryptionsalt: ", "");
+        const deployment = {
+            ...state.deployment,
+            secrets_providers: { type: "passphrase", state: { salt } },
+        };
+        const file = path.join(project.dir, "state.json");
+        writeFileSync(file, JSON.stringify({ ...state, deployment }));
+        await ok(["stack", "import", "--file", file]);
+    }
+
+    for (const name of ["standard", "devices", "edge"]) {
+        it(`${name}: nothing is replaced, and nothing deleted but what has a successor`, async () => {
+            project.edit("Pulumi.dev.yaml", () => recorded(`${name}.yaml`));
+            const text = recorded(`${name}.json`);
+            await importState(JSON.parse(text) as { deployment: object });
+            const { steps } = JSON.parse(await ok(["preview", "--json"])) as { steps: Step[] };
+            const { deployment } = JSON.parse(text) as { deployment: { resources: Recorded[] } };
+            const destructive = steps.filter(
+                ({ op, urn }) =>
+                    /replace|delete/.test(op) &&
+                    !isRenewal(urn, deployment.resources) &&
+                    !isSuperseded(urn),
+            );
+            assert.deepEqual(
+                destructive.map(({ op, urn }) => `${op} ${urn}`),
+                [],
+            );
+        });
+    }
+
+    /** Whether a recorded certificate has come of the age at which it is renewed. */
+    function isRenewal(urn: string, resources: readonly Recorded[]): boolean {
+        const { outputs } = resources.find((resource) => resource.urn === urn) ?? {};
+        if (outputs?.validityEndTime === undefined) return false;
+        const early = (outputs.earlyRenewalHours ?? 0) * HOUR_MS;
+        return Date.now() > Date.parse(outputs.validityEndTime) - early;
+    }
+
+    /** Passwords each had a resource, which all have one now; and a verification is run, not replaced. */
+    function isSuperseded(urn: string): boolean {
+        return /kept:Password::|command:local:Command::client$/.test(urn);
+    }
+});
