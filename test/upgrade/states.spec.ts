@@ -1,3 +1,4 @@
+// core
 /**
  * State that the first version of this project left: its next preview replaces and deletes nothing.
  * What was recorded, by `pulumi stack export --show-secrets` after a deployment to a local Fly:
