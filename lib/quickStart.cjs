@@ -2,11 +2,54 @@
  * Loads Pulumi's SDK faster. Node reads this before the program (`nodeargs` in Pulumi.yaml) and before
  * the host for dynamic providers (toolchain/pulumi-resource-pulumi-nodejs), which both wait for the SDK.
  */
+const { createHash } = require("node:crypto");
+const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
+const { fileURLToPath } = require("node:url");
 
 // Not in /tmp, where another user could leave code for this one to run.
-Module.enableCompileCache?.(path.join(__dirname, "..", "node_modules", ".cache", "compiled"));
+const CACHE = path.join(__dirname, "..", "node_modules", ".cache", "compiled");
+
+Module.enableCompileCache?.(CACHE);
+Module.registerHooks?.({
+    load(url, context, next) {
+        if (context.format !== "module-typescript") return next(url, context);
+        const source = withoutTypes(readFileSync(fileURLToPath(url), "utf8"));
+        return { format: "module", source, shortCircuit: true };
+    },
+});
+
+/** Removes the types from a module as Node does, once for the same source. */
+function withoutTypes(source) {
+    const name = createHash("sha256").update(process.version).update(source).digest("hex");
+    const file = path.join(CACHE, "typescript", `${name}.js`);
+    try {
+        return readFileSync(file, "utf8");
+    } catch {
+        const stripped = silently(() => Module.stripTypeScriptTypes(source));
+        try {
+            mkdirSync(path.dirname(file), { recursive: true });
+            const partial = `${file}.${process.pid}`;
+            writeFileSync(partial, stripped);
+            renameSync(partial, file);
+        } catch {
+            // It only saves time.
+        }
+        return stripped;
+    }
+}
+
+/** Without Node's warning that this is new, which would be shown as the program's. */
+function silently(work) {
+    const { emitWarning } = process;
+    process.emitWarning = () => undefined;
+    try {
+        return work();
+    } finally {
+        process.emitWarning = emitWarning;
+    }
+}
 
 /** Packages that the SDK loads at once and uses late, if at all: to serialise programs and to trace. */
 const LATE = new Set([

@@ -1,0 +1,64 @@
+// core
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ROOT } from "../../toolchain/paths.ts";
+import { capture } from "../../toolchain/process.ts";
+
+const PROGRAM = `interface Said {
+    text: string;
+}
+const said: Said = { text: "said" };
+if (process.argv[2] === "fail") throw new Error(said.text);
+console.log(said.text);
+`;
+
+describe("a program that starts quickly", () => {
+    let dir: string;
+
+    before(() => {
+        dir = mkdtempSync(path.join(tmpdir(), "quick-start-"));
+        mkdirSync(at("node_modules"));
+        symlinkSync(path.join(ROOT, "node_modules", "typescript"), at("node_modules/typescript"));
+        writeFileSync(at("package.json"), '{"type":"module"}');
+        writeFileSync(at("index.ts"), PROGRAM);
+    });
+    after(() => rmSync(dir, { recursive: true, force: true }));
+
+    const at = (name: string) => path.join(dir, name);
+    const run = (...args: string[]) =>
+        capture(
+            [process.execPath, "--require", path.join(ROOT, "lib", "quickStart.cjs"), ...args],
+            {
+                cwd: dir,
+            },
+        );
+
+    it("runs as it is written, a second time too, and says nothing of its own", async () => {
+        for (const time of ["first", "second"]) {
+            const { code, stdout, stderr } = await run("index.ts");
+            assert.deepEqual(
+                { code, stdout, stderr },
+                { code: 0, stdout: "said\n", stderr: "" },
+                time,
+            );
+        }
+    });
+
+    it("has its own lines in errors", async () => {
+        const { stderr } = await run("index.ts", "fail");
+        assert.match(stderr, /^Error: said\n +at file:.*\/index\.ts:5:\d+/m);
+    });
+
+    it("is another once it is changed", async () => {
+        writeFileSync(at("index.ts"), PROGRAM.replace('"said"', '"changed"'));
+        assert.equal((await run("index.ts")).stdout, "changed\n");
+    });
+
+    it("has what the SDK loads late, when it is used", async () => {
+        const script =
+            "console.log(require('typescript').version, require.cache[require.resolve('typescript')].loaded)";
+        assert.match((await run("-e", script)).stdout, /^\d+\.\d+\.\d+ true\n$/);
+    });
+});
