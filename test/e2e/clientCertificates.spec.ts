@@ -183,6 +183,7 @@ describe("a deployed broker's clients with certificates", function () {
             "grants",
             "no certificate",
             "foreign certificate",
+            "former certificates",
             "no TLS",
             "other CA",
         ]);

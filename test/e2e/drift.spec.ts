@@ -201,8 +201,8 @@ describe("drift that a refresh shows and an up takes back", function () {
         await refreshShows(
             new RegExp(`- volumeId +: "${volumeId}"`),
             new RegExp(`- machineId +: "${outputs.machineId}"`),
-            /- MOSQUITTO_FILES +: "\w+"/,
-            /- 2 deleted/,
+            /fly:Secrets: \(delete\)/,
+            /- 3 deleted/,
         );
         await up();
         await allIsWell();
