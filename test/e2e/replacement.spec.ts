@@ -25,7 +25,9 @@ const TYPES: readonly (readonly [type: string, name: string, fate: Fate])[] = [
     ["fly:Secrets", "files", "kept"],
     ["fly:Machine", "mosquitto", "kept"],
     ["kept:Name", "app", "kept"],
+    ["kept:Passwords", "passwords", "kept"],
     ["kept:RevocationList", "ca", "kept"],
+    ["kept:FormerDevices", "former", "kept"],
     ["tls:index/privateKey:PrivateKey", "ca", "refused"],
     ["tls:index/selfSignedCert:SelfSignedCert", "ca", "renewed"],
     ["tls:index/privateKey:PrivateKey", "server", "renewed"],
@@ -273,5 +275,15 @@ describe("a replacement of a deployed stack's resource", function () {
         );
         await goesThrough([]);
         await urnOf("fly:Machine", "two");
+    });
+
+    it("of the CA's key, once a setting allows that all clients are shut out", async () => {
+        project.configure({ clientsShutOut: "allow" });
+        const urn = await urnOf("tls:index/privateKey:PrivateKey", "ca");
+        await ok(["up", "--yes", "--skip-preview", "--replace", urn]);
+        const now = await project.outputs();
+        assert.notEqual(now.caCertificatePem, first.caCertificatePem);
+        await assert.rejects(connect({ ...now, caCertificatePem: first.caCertificatePem }));
+        await (await connect(now)).endAsync();
     });
 });
