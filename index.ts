@@ -13,7 +13,7 @@ import { Verification } from "./components/verification.ts";
 import { fileSecrets } from "./config/fileSize.ts";
 import { readSettings } from "./config/index.ts";
 
-const { settings, token, deployed } = await readSettings();
+const { settings, token, deployed, imageMissing } = await readSettings();
 
 const app = new FlyApp("fly", { settings, deployed });
 
@@ -67,6 +67,8 @@ const image = new Image("image", {
     registry: settings.registry,
     baseImage: settings.baseImage,
     token,
+    former: deployed.image?.imageName,
+    missing: imageMissing,
 });
 
 const broker = new Broker("broker", {
@@ -162,6 +164,7 @@ export default {
             app: appName,
             machineId: broker.machineId,
             volumeId: broker.volumeId,
+            formerVolumeId: deployed.broker?.volumeId,
             instanceId: broker.instanceId,
         }),
         target: pulumi.output({ address, port, hostname, caPem: certificates.caPem, tls }),

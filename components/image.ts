@@ -7,6 +7,10 @@ export interface ImageArgs {
     baseImage: string;
     /** Fly's token: the registry's password. A new one rebuilds nothing. */
     token: string | undefined;
+    /** The `REGISTRY/APP:TAG` of the last `up`. */
+    former: string | undefined;
+    /** The registry has that no more. */
+    missing: boolean;
 }
 
 /** The broker's image, built from `broker/` and pushed to the app's repository. */
@@ -21,7 +25,7 @@ export class Image extends pulumi.ComponentResource {
         const image = new docker.Image(
             "broker",
             {
-                imageName: pulumi.interpolate`${args.registry}/${args.appName}:broker`,
+                imageName: pulumi.interpolate`${args.registry}/${args.appName}:${tagOf(args)}`,
                 build: {
                     context: "broker",
                     dockerfile: "broker/Dockerfile",
@@ -40,4 +44,12 @@ export class Image extends pulumi.ComponentResource {
         this.digest = image.repoDigest.apply((reference) => reference.split("@").at(-1)!);
         this.registerOutputs({ repoDigest: this.repoDigest });
     }
+}
+
+const TAG = "broker";
+
+/** The same as before, or, where the image must be pushed again, the next: `broker`, `broker-2`. */
+function tagOf({ former, missing }: ImageArgs): string {
+    const [tag = TAG, times = "1"] = /:(broker(?:-(\d+))?)$/.exec(former ?? "")?.slice(1) ?? [];
+    return missing ? `${TAG}-${Number(times) + 1}` : tag;
 }

@@ -47,6 +47,8 @@ export interface Deployed {
     revoked: string[];
     /** The app with its machine and its volume. */
     broker: { app: string; machineId: string; volumeId: string } | undefined;
+    /** Its image: `REGISTRY/APP:TAG`, and the same by its digest. */
+    image: { imageName: string; repoDigest: string } | undefined;
     /** How much may wait for a client on the machine that there is. */
     queues: QueueLimits | undefined;
 }
@@ -76,6 +78,8 @@ const APP = "pulumi-nodejs:dynamic/fly:App";
 
 const MACHINE = "pulumi-nodejs:dynamic/fly:Machine";
 
+const IMAGE = "docker:index/image:Image";
+
 const VOLUME = "pulumi-nodejs:dynamic/fly:Volume";
 
 /** URN of a certificate: in which component, and its name. */
@@ -100,6 +104,14 @@ function brokerIn(state: State): Deployed["broker"] {
         : undefined;
 }
 
+function imageIn(state: State): Deployed["image"] {
+    const found = Object.values(state).find(({ type }) => type === IMAGE)?.outputs ?? {};
+    const { imageName, repoDigest } = found;
+    return typeof imageName === "string" && typeof repoDigest === "string"
+        ? { imageName, repoDigest }
+        : undefined;
+}
+
 export function deployedFrom(state: State, now: Date): Deployed {
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
     const stackOutputs = (stack?.outputs ?? {}) as StackOutputs;
@@ -120,6 +132,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         revocations: new Map(),
         revoked: [],
         broker: brokerIn(state),
+        image: imageIn(state),
         queues: undefined,
     };
     for (const [generation, record] of Object.entries(revocations)) {

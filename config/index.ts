@@ -12,6 +12,8 @@ export interface Read {
     token: string | undefined;
     /** What the stack has from before. */
     deployed: Deployed;
+    /** The registry has the stack's image no more. */
+    imageMissing: boolean;
 }
 
 /**
@@ -27,12 +29,13 @@ export async function readSettings(): Promise<Read> {
     const token = chooseToken(config["fly:token"]);
     try {
         const settings = parseSettings(raw, stack, problems);
-        const { deployed, warnings } = await preflight(settings, token, stack);
+        const found = await preflight(settings, token, stack);
+        const { deployed, warnings, imageMissing } = found;
         const expiry = expiryWarnings(deployed, settings, new Date());
         const queues = queueWarnings(deployed, settings);
         for (const line of [...settings.warnings, ...warnings, ...queues, ...expiry])
             await pulumi.log.warn(line);
-        return { settings, token, deployed };
+        return { settings, token, deployed, imageMissing };
     } catch (error) {
         if (error instanceof SettingsError) throw usersMistake(error.message);
         throw error;

@@ -8,7 +8,7 @@ import { authoritiesProblem } from "./authorities.ts";
 import { readDeployed, type Deployed } from "./deployed.ts";
 import { dockerProblem } from "./docker.ts";
 import { fileSizeProblem } from "./fileSize.ts";
-import { registryProblem } from "./registry.ts";
+import { askRegistry, type RegistryAnswer } from "./registry.ts";
 import { replacementProblems } from "./replacement.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
@@ -20,22 +20,29 @@ export async function preflight(
     settings: Settings,
     token: string | undefined,
     stack: string,
-): Promise<{ deployed: Deployed; warnings: string[] }> {
+): Promise<{ deployed: Deployed; warnings: string[]; imageMissing: boolean }> {
     const { endpoint, appName, region, organization, registry, users, authorities } = settings;
     const devices = users.filter(({ certificate }) => certificate).map(({ name }) => name);
     const deployed = readDeployed();
     const fly = deployed.then(({ broker }) =>
         flyPreflight({ endpoint, token, appName, region, organization, deployed: broker }),
     );
+    const registryAnswer = deployed.then(({ image }): RegistryAnswer | Promise<RegistryAnswer> =>
+        token === undefined ? {} : askRegistry(registry, token, image?.repoDigest),
+    );
     const problems = await Promise.all([
         deployed.then((before) => authoritiesProblem(before, authorities, devices)),
         deployed.then((before) => fileSizeProblem(settings, before)),
         deployed.then((before) => replacementProblems(before, settings)),
         fly.then(({ problems }) => problems),
-        token === undefined ? undefined : registryProblem(registry, token),
+        registryAnswer.then(({ problem }) => problem),
         dockerProblem(process.env),
     ]);
     const found = problems.flat().filter((problem) => problem !== undefined);
     if (found.length > 0) throw new SettingsError(stack, found);
-    return { deployed: await deployed, warnings: (await fly).warnings };
+    return {
+        deployed: await deployed,
+        warnings: (await fly).warnings,
+        imageMissing: (await registryAnswer).imageMissing ?? false,
+    };
 }

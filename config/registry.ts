@@ -1,28 +1,56 @@
+/** What the registry says of the token and of the stack's image, in one request. */
+
+export interface RegistryAnswer {
+    problem?: string;
+    /** The image that the stack has is not there any more. */
+    imageMissing?: true;
+}
+
 /**
- * Does the registry take the token? Docker would say so too, but only after the app was made.
+ * Does the registry take the token, and has it the image? Docker would say so too, but only after the app was
+ * made; and of an image that is in the state, nobody would.
  *
  * @param registry host or host:port; loopback speaks plain HTTP, as for Docker
+ * @param image what the stack has from before, `REGISTRY/APP@sha256:…`
  */
-export async function registryProblem(
+export async function askRegistry(
     registry: string,
     token: string,
-): Promise<string | undefined> {
+    image: string | undefined,
+): Promise<RegistryAnswer> {
     const scheme = /^(127\.|localhost(:|$))/.test(registry) ? "http" : "https";
+    const [repository, digest] = image?.startsWith(`${registry}/`)
+        ? image.slice(registry.length + 1).split("@")
+        : [];
+    const path = digest === undefined ? "" : `${repository}/manifests/${digest}`;
     let response: Response;
     try {
-        response = await fetch(`${scheme}://${registry}/v2/`, {
-            headers: { authorization: `Basic ${Buffer.from(`x:${token}`).toString("base64")}` },
+        response = await fetch(`${scheme}://${registry}/v2/${path}`, {
+            method: digest === undefined ? "GET" : "HEAD",
+            headers: {
+                authorization: `Basic ${Buffer.from(`x:${token}`).toString("base64")}`,
+                ...(digest !== undefined && { accept: MANIFESTS.join(", ") }),
+            },
             signal: AbortSignal.timeout(10_000),
         });
     } catch (error) {
         const cause = (error as Error).cause ?? error;
-        return `registry: ${registry} can't be reached (${(cause as Error).message})`;
+        return { problem: `registry: ${registry} can't be reached (${(cause as Error).message})` };
     }
+    const { ok, status, headers } = response;
     // A registry with tokens of its own answers 401 and says where to get one: Docker can do that.
-    const challenge = response.headers.get("www-authenticate") ?? "";
-    if (response.status === 401 && /^bearer/i.test(challenge)) return undefined;
-    if (response.status === 401 || response.status === 403) {
-        return `registry: ${registry} refuses the token (HTTP ${response.status}); is it Fly's, and not expired?`;
+    if (status === 401 && /^bearer/i.test(headers.get("www-authenticate") ?? "")) return {};
+    if (status === 401 || status === 403) {
+        const problem = `registry: ${registry} refuses the token (HTTP ${status}); is it Fly's, and not expired?`;
+        return { problem };
     }
-    return response.ok ? undefined : `registry: ${registry} answers HTTP ${response.status}`;
+    if (digest !== undefined && status === 404) return { imageMissing: true };
+    return ok ? {} : { problem: `registry: ${registry} answers HTTP ${status}` };
 }
+
+const MANIFESTS = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];

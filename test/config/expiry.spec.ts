@@ -50,7 +50,13 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
             ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
-            ...{ clientPems: {}, revocations: new Map(), queues: undefined, broker: undefined },
+            ...{
+                clientPems: {},
+                revocations: new Map(),
+                image: undefined,
+                queues: undefined,
+                broker: undefined,
+            },
             ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
             ...{ revoked: [], appName: undefined, volume: undefined, commonNames: new Map() },
         });
@@ -80,6 +86,7 @@ describe("certificates of a stack's state", () => {
                 [1, "test CA"],
                 [2, "test CA 2"],
             ]),
+            image: undefined,
         });
     });
 
