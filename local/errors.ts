@@ -42,6 +42,8 @@ export const leaseHeld = (id: string, owner: string, expiresAt: number) =>
     );
 export const failedPrecondition = (text: string) =>
     new FlyError(412, `failed_precondition: ${text}`);
+/** The text is ours: Fly says only that such a change "will probably fail". */
+export const hostUnreachable = () => failedPrecondition("the host is unreachable");
 export const preconditionFailed = (text: string) => new FlyError(412, text);
 export const unprocessable = (text: string, code?: string) => new FlyError(422, text, code);
 export const nameTaken = () =>

@@ -12,6 +12,7 @@ import { NEAREST } from "./model/regions.ts";
 import { adminRoutes } from "./api/admin.ts";
 import { appRoutes } from "./api/apps.ts";
 import { certificateRoutes } from "./api/certificates.ts";
+import { hostRoutes } from "./api/hosts.ts";
 import { ipRoutes } from "./api/ips.ts";
 import { leaseRoutes } from "./api/leases.ts";
 import { lifecycleRoutes } from "./api/lifecycle.ts";
@@ -181,6 +182,7 @@ function local(app: FastifyInstance, fly: Fly): void {
         done(caller === undefined || caller.app !== undefined ? unauthorized() : undefined);
     });
     adminRoutes(app, fly);
+    hostRoutes(app, fly);
 }
 
 function remember(fly: Fly, request: FastifyRequest, reply: FastifyReply): void {

@@ -16,6 +16,8 @@ export interface Deployment {
     app: string;
     machineId: string;
     volumeId: string;
+    /** The volume before, if this `up` has another. */
+    formerVolumeId?: string | undefined;
     /** Its version; left out where any is right. */
     instanceId?: string | undefined;
 }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from "fastify";
-import { forbidden, leaseHeld, notFound } from "../errors.ts";
+import { forbidden, hostUnreachable, leaseHeld, notFound } from "../errors.ts";
 import { OWN_ORGANIZATION } from "../state.ts";
 import type { AppRecord, LocalState, MachineRecord, VolumeRecord } from "../model/records.ts";
 import type { Fly } from "../fly.ts";
@@ -78,9 +78,15 @@ export function nonceOf(request: FastifyRequest): string | undefined {
 
 /**
  * A machine the caller may change now.
- * @throws 409 when someone else holds its lease
+ * @throws 412 when its host is lost, 409 when someone else holds its lease
  */
 export function changeMachine(fly: Fly, request: FastifyRequest): MachineRecord {
+    if (findMachine(fly.store.data, request).unreachable) throw hostUnreachable();
+    return heldMachine(fly, request);
+}
+
+/** As `changeMachine`, on a lost host too. */
+export function heldMachine(fly: Fly, request: FastifyRequest): MachineRecord {
     const machine = findMachine(fly.store.data, request);
     const lease = activeLease(machine);
     if (lease !== undefined && lease.nonce !== nonceOf(request)) {

@@ -4,7 +4,7 @@ import type { Fly } from "../fly.ts";
 import { signalName } from "../model/normalize.ts";
 import { bodyOf, isTrue, querySpan } from "../model/validate.ts";
 import type { Body } from "../model/validate.ts";
-import { changeMachine } from "./access.ts";
+import { changeMachine, heldMachine } from "./access.ts";
 
 /** How a stop or restart is asked for: in the body, or in the query string. */
 function stopOptions(request: FastifyRequest): { signal?: string; timeoutMs?: number } {
@@ -72,7 +72,7 @@ function restart(fly: Fly, request: FastifyRequest): object {
 }
 
 function destroy(fly: Fly, request: FastifyRequest): object {
-    const machine = changeMachine(fly, request);
+    const machine = heldMachine(fly, request);
     const query = request.query as { force?: string; kill?: string };
     const forced = [query.force, query.kill].some((one) => one !== undefined && isTrue(one));
     if (["destroying", "destroyed"].includes(machine.state)) return { ok: true };

@@ -118,7 +118,10 @@ async function create(fly: Fly, request: FastifyRequest): Promise<object> {
     // From here on nothing waits, so that two requests cannot take one name or volume.
     changeApp(fly, request);
     const holder = machinesOf(data, app.name).find(
-        (one) => one.name === name && one.state !== "destroyed",
+        (one) =>
+            one.name === name &&
+            one.state !== "destroyed" &&
+            !(one.unreachable && one.state === "destroying"),
     );
     if (holder !== undefined) throw nameInUse(holder.id, name);
     const volume = volumeFor(fly, config, app, region);

@@ -1,6 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import { createHash } from "node:crypto";
-import { badRequest, failedPrecondition, invalidArgument, notFound, rfc3339 } from "../errors.ts";
+import {
+    badRequest,
+    failedPrecondition,
+    hostUnreachable,
+    invalidArgument,
+    notFound,
+    rfc3339,
+} from "../errors.ts";
 import type { Fly } from "../fly.ts";
 import { snapshotId, volumeId } from "../ids.ts";
 import { checkGuest } from "../model/guest.ts";
@@ -48,11 +55,31 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         return volumeBody(seen, usage);
     };
 
+    /** The volume that a new one is forked from: its data is copied from host to host. */
+    const forked = (id: string | undefined, app: string): VolumeRecord | undefined => {
+        if (id === undefined) return undefined;
+        const origin = own(data.volumes, id);
+        if (origin?.app !== app || origin.state !== "created") throw notFound("source volume");
+        if (origin.unreachable) throw hostUnreachable();
+        return origin;
+    };
+
+    const fork = async (origin: VolumeRecord, volume: VolumeRecord): Promise<void> => {
+        const copy = snapshotId();
+        try {
+            await fly.volumes.snapshot(origin.id, copy);
+            await fly.volumes.create(volume.id, volume.sizeGb, copy);
+        } finally {
+            await fly.volumes.removeSnapshot(copy);
+        }
+    };
+
     /** A volume that may be changed: there, and not on its way out. */
     const changing = (request: Parameters<typeof findVolume>[1]): VolumeRecord => {
         changeApp(fly, request);
         const volume = findVolume(data, request);
         if (volume.state !== "created") throw notFound("volume");
+        if (volume.unreachable) throw hostUnreachable();
         return volume;
     };
 
@@ -70,7 +97,8 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
                 "invalid name, only lowercase letters, numbers and underscores are allowed, at most 30",
             );
         }
-        const region = optionalString(body, "region") ?? NEAREST;
+        const origin = forked(optionalString(body, "source_volume_id"), found.name);
+        const region = optionalString(body, "region") ?? origin?.region ?? NEAREST;
         if (!isRegion(region)) throw invalidArgument(`invalid region: ${region}`);
         const snapshot = optionalString(body, "snapshot_id");
         const source = snapshot === undefined ? undefined : own(data.snapshots, snapshot);
@@ -78,7 +106,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         if (snapshot !== undefined && source === undefined) throw notFound("snapshot");
         if (body.compute !== undefined) checkGuest(bodyOf(body.compute));
         const id = volumeId();
-        const least = Math.ceil((source?.volume_size ?? 0) / 1024 ** 3);
+        const least = origin?.sizeGb ?? Math.ceil((source?.volume_size ?? 0) / 1024 ** 3);
         const sizeGb = checkSize(optionalNumber(body, "size_gb") ?? (least || DEFAULT_SIZE_GB));
         if (sizeGb < least) throw invalidArgument(`size_gb is less than the snapshot's ${least}`);
         const volume: VolumeRecord = {
@@ -95,7 +123,8 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
             autoBackup: optionalBoolean(body, "auto_backup_enabled") ?? true,
             createdAt: rfc3339(Date.now()),
         };
-        await fly.volumes.create(id, sizeGb, snapshot);
+        if (origin === undefined) await fly.volumes.create(id, sizeGb, snapshot);
+        else await fork(origin, volume);
         data.volumes[id] = volume;
         return volumeBody(volume);
     });
@@ -128,6 +157,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         changeApp(fly, request);
         const volume = findVolume(data, request);
         if (volume.state !== "created") return volumeBody(volume);
+        if (volume.unreachable) throw hostUnreachable();
         const holder = boundTo(data, volume);
         if (holder !== undefined) {
             throw failedPrecondition(`volume is currently bound to machine: ${holder}`);

@@ -102,6 +102,8 @@ export interface MachineRecord {
     /** Newest first, as the API lists them. */
     events: MachineEvent[];
     checks: CheckStatus[];
+    /** Its host is lost (`PUT /_local/hosts`). */
+    unreachable?: true;
     cordoned: boolean;
     lease?: LeaseRecord;
     versions: MachineVersion[];
@@ -139,6 +141,8 @@ export interface VolumeRecord {
     zone: string;
     encrypted: boolean;
     fstype: string;
+    /** Its host is lost. */
+    unreachable?: true;
     machine?: string;
     /** Set once its machine is gone: until then (ms) the volume still counts as bound. */
     boundUntil?: number;

@@ -58,7 +58,12 @@ export function machineBody(machine: MachineRecord, view: MachineView = {}): obj
         updated_at: machine.updatedAt,
         cordoned: machine.cordoned,
     };
-    if (!view.summary) {
+    if (machine.unreachable) {
+        // Fly pieces together what it knows of the config without the machine's host.
+        const { image, guest, metadata, mounts, services } = machine.config;
+        body.incomplete_config = { image, guest, metadata, mounts, services };
+        body.host_status = "unreachable";
+    } else if (!view.summary) {
         body.config = machine.config;
         body.events = machine.events.slice(0, 20);
         body.checks = machine.checks;
@@ -99,7 +104,7 @@ export function volumeBody(
         snapshot_retention: volume.snapshotRetention,
         auto_backup_enabled: volume.autoBackup,
         host_dedication_key: "",
-        host_status: "ok",
+        host_status: volume.unreachable ? "unreachable" : "ok",
         type: "local",
     };
 }

@@ -108,6 +108,8 @@ export class Machines {
         this.#restarts.cancel(machine.id);
         addEvent(machine, "destroy", "destroying", source);
         this.#records.set(machine, "destroying");
+        // Flagged: it ends when its host is back.
+        if (machine.unreachable) return;
         this.#enqueue(machine, async () => {
             await this.#running.remove(machine);
             this.#records.releaseVolume(machine);
@@ -115,6 +117,22 @@ export class Machines {
             addEvent(machine, "destroy", "destroyed", "flyd");
             this.#records.set(machine, "destroyed");
         });
+    }
+
+    /** Its host is lost: what runs there is out of reach, and the record stays as it is. */
+    lose(machine: MachineRecord): void {
+        this.#restarts.cancel(machine.id);
+        machine.unreachable = true;
+        this.#enqueue(machine, () => this.#running.remove(machine));
+    }
+
+    /** Its host is back, as after a reboot. */
+    regain(machine: MachineRecord): void {
+        delete machine.unreachable;
+        if (machine.state === "destroying") return this.destroy(machine, "flyd");
+        if (machine.state !== "started") return;
+        this.#records.set(machine, "starting");
+        this.launch(machine);
     }
 
     /** A container ended that nobody asked to end. */

@@ -32,6 +32,7 @@ export async function recoveryOf(
     machine: MachineRecord,
     containers: Containers,
 ): Promise<Recovery> {
+    if (machine.unreachable) return { action: "none" };
     switch (machine.state) {
         case "started": {
             const view =

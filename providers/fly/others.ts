@@ -10,14 +10,16 @@ import { isOutgoing } from "./volume-find.ts";
 export interface Own {
     readonly machineId: string;
     readonly volumeId: string;
+    /** The volume before, which the present `up` may still delete. */
+    readonly formerVolumeId?: string | undefined;
 }
 
 export interface Other {
     /** State, what is known of what it holds, and the commands that mend it. */
     readonly text: string;
     /**
-     * `unreachable`: nothing can be done about it now. `elsewhere`: a free volume in another region, which the
-     * present `up` may be about to delete, or `retainVolume` keeps.
+     * `unreachable`: nothing can be done about it now. `elsewhere`: the volume before, or a free one in another
+     * region, which the present `up` may be about to delete, or `retainVolume` keeps.
      */
     readonly kind: "here" | "elsewhere" | "unreachable";
 }
@@ -46,9 +48,10 @@ export function findOthers(
         ...namesakes.map((other) => ({
             kind: !isReachable(other)
                 ? ("unreachable" as const)
-                : other.region === volume?.region || other.attached_machine_id
-                  ? ("here" as const)
-                  : ("elsewhere" as const),
+                : other.id === own.formerVolumeId ||
+                    (other.region !== volume?.region && !other.attached_machine_id)
+                  ? ("elsewhere" as const)
+                  : ("here" as const),
             text:
                 `${describeVolume(other)} is there beside ${own.volumeId}, which the broker uses: ` +
                 `\`fly volumes destroy ${other.id} -a ${app}\` removes it, or go on with it (\`import.volume\`)`,

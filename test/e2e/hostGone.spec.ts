@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { collect, connect } from "../support/mqtt.ts";
+import { Project, type Outputs } from "../support/project.ts";
+import { until } from "../support/until.ts";
+
+/** docs/host-gone.md, walked through on one stack. */
+describe("a broker whose host is gone", function () {
+    this.timeout(300_000);
+    this.bail(true);
+    let project: Project;
+    let outputs: Outputs;
+
+    before(async () => {
+        project = await Project.make();
+        outputs = await project.deploy();
+        await publish("kept");
+    });
+    after(async () => {
+        await project.remove();
+    });
+
+    async function publish(topic: string): Promise<void> {
+        const client = await connect(outputs);
+        await client.publishAsync(topic, "from the first day", { qos: 1, retain: true });
+        await client.endAsync();
+    }
+
+    /** The same address, CA and users reach the broker, with its data. */
+    async function holds(before: Outputs): Promise<void> {
+        outputs = await project.outputs();
+        for (const key of ["address", "caCertificatePem", "users"] as const) {
+            assert.deepEqual(outputs[key], before[key]);
+        }
+        const client = await connect(before);
+        const retained = collect(client, 1);
+        await client.subscribeAsync("kept", { qos: 1 });
+        assert.deepEqual(await retained, ["kept from the first day"]);
+        await client.endAsync();
+    }
+
+    async function ask<T>(method: string, route: string, body?: unknown): Promise<T> {
+        const answer = await project.fly(method, `/apps/${outputs.appName}${route}`, body);
+        const text = await answer.text();
+        assert.ok(answer.ok, `${method} ${route}: ${answer.status} ${text}`);
+        return JSON.parse(text) as T;
+    }
+
+    async function snapshot(): Promise<string> {
+        const path = `/volumes/${outputs.volumeId}/snapshots`;
+        const { id } = await ask<{ id: string }>("POST", path);
+        await until("the snapshot is there", async () =>
+            (await ask<{ id: string; status: string }[]>("GET", path)).some(
+                (one) => one.id === id && one.status === "created",
+            ),
+        );
+        return id;
+    }
+
+    /** As `fly volumes create` asks for it. */
+    async function restored(snapshot_id: string): Promise<string> {
+        const body = { name: "mosquitto_data", region: "lhr", size_gb: 1, snapshot_id };
+        return (await ask<{ id: string }>("POST", "/volumes", body)).id;
+    }
+
+    const loseHost = (volume: string) => project.admin("PUT", "hosts", { volume });
+
+    async function up(...more: string[]): Promise<string> {
+        const run = await project.pulumi(["up", "--yes", "--skip-preview", ...more]);
+        assert.equal(run.code, 0, run.output);
+        return run.output;
+    }
+
+    it("goes on with a fork of its volume, and the old one is not deleted", async () => {
+        const { volumeId } = outputs;
+        const { id } = await ask<{ id: string }>("POST", "/volumes", {
+            ...{ name: "mosquitto_data", source_volume_id: volumeId, region: "" },
+        });
+        project.configure({ import: { volume: id } });
+        assert.match(await up(), new RegExp(`volume ${volumeId} .* is there beside ${id}`));
+        await holds(outputs);
+        assert.equal(outputs.volumeId, id);
+        const again = await project.up();
+        assert.notEqual(again.code, 0);
+        assert.match(again.output, new RegExp(`fly volumes destroy ${volumeId}`));
+        await ask("DELETE", `/volumes/${volumeId}`);
+        await up();
+    });
+
+    it("goes on with a volume from a snapshot", async () => {
+        const { volumeId, machineId } = outputs;
+        const saved = await snapshot();
+        await loseHost(volumeId);
+        const down = await project.up();
+        assert.notEqual(down.code, 0);
+        assert.match(
+            down.output,
+            new RegExp(`machine ${machineId} .* host that Fly does not reach.*docs/host-gone.md`),
+        );
+        const id = await restored(saved);
+        project.configure({ import: { volume: id } });
+        const told = await up();
+        assert.match(told, new RegExp(`volume ${volumeId} .*on a host that Fly does not reach`));
+        await holds(outputs);
+        assert.equal(outputs.volumeId, id);
+        assert.notEqual(outputs.machineId, machineId);
+        const verified = await project.npm("verify");
+        assert.equal(verified.code, 0, verified.output);
+        await project.admin("PUT", "hosts", { volume: volumeId, reachable: true });
+        await until("the old machine is destroyed", async () => {
+            const answer = await project.fly(
+                "DELETE",
+                `/apps/${outputs.appName}/volumes/${volumeId}`,
+            );
+            return answer.ok;
+        });
+        await up();
+    });
+
+    it("takes up the machine that was put in its place, and never a second one beside", async () => {
+        const before = outputs;
+        const path = `/machines/${before.machineId}`;
+        const { config } = await ask<{ config: Record<string, unknown> }>("GET", path);
+        const saved = await snapshot();
+        await loseHost(before.volumeId);
+        await ask("DELETE", `${path}?force=true`);
+        const volume = await restored(saved);
+        // As `fly machine run` makes one: without our metadata.
+        const { id } = await ask<{ id: string }>("POST", "/machines", {
+            name: "rescue",
+            region: "lhr",
+            config: { ...config, metadata: {}, mounts: [{ volume, path: "/mosquitto/data" }] },
+        });
+        const refused = await project.pulumi(["up", "--yes", "--skip-preview", "--refresh"]);
+        assert.notEqual(refused.code, 0);
+        assert.match(
+            refused.output,
+            new RegExp(`machine ${id} "rescue" .*volume ${volume}[^]*import\\.machine' ${id}`),
+        );
+        const machines = await ask<{ id: string; state: string }[]>("GET", "/machines");
+        assert.deepEqual(
+            machines.filter(({ state }) => state !== "destroying").map((one) => one.id),
+            [id],
+        );
+        project.configure({ machineName: "rescue", import: { machine: id, volume } });
+        await up("--refresh");
+        await holds(before);
+        assert.equal(outputs.machineId, id);
+        assert.equal(outputs.volumeId, volume);
+        project.configure({ import: undefined });
+        const again = await project.pulumi(["preview", "--expect-no-changes"]);
+        assert.equal(again.code, 0, again.output);
+    });
+});
