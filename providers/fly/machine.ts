@@ -11,6 +11,7 @@ import {
 import { flyClient } from "./client.ts";
 import { configDifferences } from "./config-diff.ts";
 import { unsaid } from "./machine-config.ts";
+import { isReachable } from "./describe.ts";
 import { convergeMachine } from "./machine-converge.ts";
 import { createMachine } from "./machine-create.ts";
 import { MACHINE_RULES, type MachineInputs, type MachineOutputs } from "./machine-inputs.ts";
@@ -103,6 +104,15 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
                     "  If someone destroyed it, run `pulumi up --refresh`.",
             );
         }
+        if (!isReachable(observed)) {
+            if (isOnlyRecorded(olds, news)) {
+                return { outs: toOutputs(news, observed) };
+            }
+            throw new Error(
+                `Machine ${id} cannot be changed: Fly does not reach its host.\n` +
+                    "  Wait until it is back, or see docs/host-gone.md.",
+            );
+        }
         const deadline = deadlineIn(news.timeouts?.update ?? TIMEOUTS_S.update);
         try {
             return {
@@ -128,6 +138,15 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
         await removeMachine(flyClient(props.endpoint), props.app, id, deadline);
     },
 };
+
+/** Whether Fly has no part in what differs. */
+function isOnlyRecorded(olds: MachineOutputs, news: MachineInputs): boolean {
+    const { changed } = diffProperties<MachineInputs>(olds, news, MACHINE_RULES);
+    return (
+        changed.every((key) => key === "protectedBy" || key === "endpoint") &&
+        configDifferences(news.config, olds.config).length === 0
+    );
+}
 
 function providerOf(inputs: WithProvider<object>): WithProvider<object> {
     return inputs.__provider === undefined ? {} : { __provider: inputs.__provider };
