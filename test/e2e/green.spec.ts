@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { connect } from "../support/mqtt.ts";
@@ -100,31 +100,6 @@ describe("an up that ends green", function () {
         );
         await project.fly("DELETE", `${app}/volumes/${volume.id}`);
         await isMended();
-    });
-
-    it("leaves no image that the registry has lost", async () => {
-        const registry = path.join(project.dir, ".local", "fly", "registry");
-        const { registry: host, token } = await project.status();
-        const look = () =>
-            fetch(`http://${host}/v2/${outputs.appName}/manifests/${outputs.imageDigest}`, {
-                method: "HEAD",
-                headers: {
-                    authorization: `Basic ${Buffer.from(`x:${token}`).toString("base64")}`,
-                    accept: "application/vnd.docker.distribution.manifest.v2+json",
-                },
-            });
-        assert.equal((await look()).status, 200);
-        for (const file of readdirSync(registry, { recursive: true }) as string[]) {
-            if (path.basename(file) !== "_manifests") continue;
-            rmSync(path.join(registry, file), { recursive: true });
-        }
-        assert.equal((await look()).status, 404);
-        const run = await project.up();
-        assert.equal(run.code, 0, run.output);
-        outputs = await project.outputs();
-        assert.equal((await look()).status, 200);
-        const preview = await project.pulumi(["preview", "--expect-no-changes"]);
-        assert.equal(preview.code, 0, preview.output);
     });
 
     it("comes on this machine with an address that answers, or with who is in its place", async () => {

@@ -88,8 +88,6 @@ describe("a broker whose host is gone", function () {
 
     it("goes on with a volume from a snapshot", async () => {
         const { volumeId, machineId } = outputs;
-        project.configure({ protectVolume: true });
-        await up();
         const saved = await snapshot();
         await loseHost(volumeId);
         const down = await project.up();
@@ -99,11 +97,6 @@ describe("a broker whose host is gone", function () {
             new RegExp(`machine ${machineId} .* host that Fly does not reach.*docs/host-gone.md`),
         );
         const id = await restored(saved);
-        project.configure({ import: { volume: id } });
-        const protectedStill = await project.up();
-        assert.match(protectedStill.output, /protectVolume/);
-        project.configure({ import: undefined, protectVolume: false });
-        assert.match((await project.up()).output, /host that Fly does not reach/);
         project.configure({ import: { volume: id } });
         const told = await up();
         assert.match(told, new RegExp(`volume ${volumeId} .*on a host that Fly does not reach`));
