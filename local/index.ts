@@ -160,6 +160,8 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
         });
         const ca = new PublicCa(dir);
         undo.push(() => ca.close());
+        // Processes read what they trust once, when they start: those of a lasting instance find it whole.
+        if (!own) await ca.certificate();
         const edge = new Edge(store, ca, {
             address: (machine) => machines.address(machine),
             autostart: (machine) => machines.start(machine, "proxy"),

@@ -19,8 +19,9 @@ const RENEW_DAYS = 30;
 
 /**
  * Stands for the public certificate authority that Fly's certificates are from. Clients here trust its
- * `public-ca.pem`, for Node by NODE_EXTRA_CA_CERTS. The file is there from the start, and empty until
- * the first port whose TLS the edge ends: making an authority takes a third of a second.
+ * `public-ca.pem`, for Node by NODE_EXTRA_CA_CERTS. The file is there from the start; in an instance that
+ * has no folder of its own it is empty until the first port whose TLS the edge ends, since making an authority
+ * takes a third of a second.
  */
 export class PublicCa {
     /** The authority's certificate in PEM. */
