@@ -268,12 +268,9 @@ for (const series of SERIES) {
             });
 
             it("are checked before they change: a list that is none changes nothing", async () => {
-                const wrong = Buffer.from(
-                    "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
-                );
-                await broker.put({ "/run/given": `client-ca.crl ${wrong.toString("base64")}\n` });
+                const wrong = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
                 await assert.rejects(
-                    broker.exec("sh", "-c", "broker-files apply </run/given"),
+                    applyFiles(broker, { ...files, "client-ca.crl": wrong }),
                     /would not take the files[^]*revocation/,
                 );
                 await (await connect({ ...pairs.next })).endAsync();
