@@ -3,7 +3,7 @@
  * jobs spend their time waiting. Each job's output is kept apart and shown when the job fails.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import path from "node:path";
 import { LOGS, ROOT } from "../toolchain/paths.ts";
@@ -144,6 +144,8 @@ function run(job: Job): Promise<Done> {
     mkdirSync(LOGS, { recursive: true });
     const log = path.join(LOGS, `test-${job.name.replace(/[^A-Za-z0-9]+/g, "-")}.log`);
     const file = openSync(log, "w");
+    // An earlier run's would count as this one's end.
+    if (job.report !== undefined) rmSync(job.report, { force: true });
     const child = spawn(program!, args, {
         cwd: job.cwd ?? ROOT,
         stdio: ["ignore", file, file],

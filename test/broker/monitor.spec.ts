@@ -7,7 +7,7 @@ import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
 import { capture } from "../../toolchain/process.ts";
-import { ADA } from "../support/brokerFixture.ts";
+import { ADA, applyFiles } from "../support/brokerFixture.ts";
 import { until } from "../support/until.ts";
 import { BOB, filesOf, healthy, pidsOf, startWatched } from "../support/watchedBroker.ts";
 
@@ -15,10 +15,11 @@ for (const series of SERIES) {
     describe(`monitor of Mosquitto ${series}`, function () {
         this.timeout(120_000);
         let authority: Authority;
+        let files: Record<string, string>;
         let broker: BrokerContainer;
 
         before(async () => {
-            ({ broker, authority } = await startWatched(series));
+            ({ broker, authority, files } = await startWatched(series));
         });
         after(() => broker.remove());
 
@@ -193,12 +194,9 @@ for (const series of SERIES) {
         });
 
         it("still works when the users and grants have changed live", async () => {
-            const given = Object.entries(filesOf(BOB))
-                .map(([name, text]) => `${name} ${Buffer.from(text).toString("base64")}`)
-                .join("\n");
-            const apply = `printf '%s\\n' "$1" | broker-files apply`;
-            assert.equal(await broker.exec("sh", "-c", apply, "sh", given), "applied\n");
-            assert.equal(await broker.exec("sh", "-c", apply, "sh", given), "unchanged\n");
+            await applyFiles(broker, { ...files, ...filesOf(BOB) });
+            const again = await broker.exec("sh", "-c", "broker-files apply </run/given");
+            assert.equal(again, "unchanged\n");
             await (await logInTo(broker, authority, BOB)).endAsync();
             await assert.rejects(logInTo(broker, authority, ADA));
             await healthy(broker);

@@ -1,6 +1,6 @@
 /** A broker container that is watched by its monitor, and what the monitor says. */
 import { aclFile } from "../../broker/acl.ts";
-import type { Series } from "../../broker/conf.ts";
+import { GIVEN, type Series } from "../../broker/conf.ts";
 import { givenConf, passwordLine } from "./brokerConf.ts";
 import { BrokerContainer, buildBroker, getFrom } from "./brokerContainer.ts";
 import { ADA, HOSTNAME } from "./brokerFixture.ts";
@@ -23,7 +23,7 @@ export function filesOf({ username, password }: typeof ADA): { passwd: string; a
 /** A broker with the user ADA that says every second how it is. */
 export async function startWatched(
     series: Series,
-): Promise<{ broker: BrokerContainer; authority: Authority }> {
+): Promise<{ broker: BrokerContainer; authority: Authority; files: Record<string, string> }> {
     const image = await buildBroker(series);
     const authority = await makeAuthority();
     const certificate = await issue(authority, [HOSTNAME]);
@@ -34,23 +34,24 @@ export async function startWatched(
         name,
         `sys_interval 1\n${text}`,
     ]);
-    const { passwd, acl } = filesOf(ADA);
+    const files: Record<string, string> = {
+        "server.crt": certificate.chain,
+        "server.key": certificate.key,
+        expiry: ends.join(""),
+        ...filesOf(ADA),
+    };
+    const given = Object.entries(files).map(([name, text]) => [`${GIVEN}/${name}`, text]);
     const broker = await BrokerContainer.create({
         image,
         // As on Fly: it takes leave of what a part that ends leaves behind, which counts as a process till then.
         host: { Init: true },
         env: { MOSQUITTO_FILES: "c2VjcmV0IHBhc3N3b3Jkcw==" },
         files: {
-            "/etc/appkata/server.crt": certificate.chain,
-            "/etc/appkata/server.key": certificate.key,
-            "/etc/appkata/passwd": passwd,
-            "/etc/appkata/acl": acl,
-            "/etc/appkata/expiry": ends.join(""),
-            ...(Object.fromEntries(conf) as Record<string, string>),
+            ...(Object.fromEntries([...given, ...conf]) as Record<string, string>),
         },
     });
     await broker.start();
-    return { broker, authority };
+    return { broker, authority, files };
 }
 
 /** Waits until the health check passes. */
