@@ -63,6 +63,10 @@ export function userNameProblem(user: unknown): string | undefined {
     if (user.includes(":")) {
         return `"${user}" contains :, which ends the name in Mosquitto's password file`;
     }
+    // The engine's and JSON's maps drop this key on their way to the outputs.
+    if (user === "__proto__") {
+        return `"${user}" cannot be a key of the output users, so nobody would learn its password; take another name`;
+    }
     if (user.startsWith("#")) {
         return `"${user}" begins with #, so that its line in Mosquitto's password file would be a comment`;
     }

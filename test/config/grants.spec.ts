@@ -83,6 +83,10 @@ describe("users and what they may do", () => {
                 ],
                 // Names.
                 [{ users: [{ name: "", ...ALL }] }, /^users\.0\.name: a user needs a name$/],
+                [
+                    { users: [{ name: "__proto__", ...ALL }] },
+                    /^users\.0\.name: "__proto__" cannot be a key of the output users/,
+                ],
                 [{ users: [{ name: "a:b", ...ALL }] }, /^users\.0\.name: "a:b" contains :, which/],
                 [{ users: [{ name: " a", ...ALL }] }, /^users\.0\.name: " a" begins or ends with/],
                 [

@@ -268,7 +268,7 @@ describe("check", () => {
         const of = (one: { user: string; password?: string }, iterations = 1000) =>
             failuresOf(Passwords, { users: [one], iterations });
 
-        for (const user of ["", "a:b", "#", "a\nb", "a\u0000b", "x".repeat(65536)]) {
+        for (const user of ["", "__proto__", "a:b", "#", "a\nb", "a\u0000b", "x".repeat(65536)]) {
             it(`refuse the user ${JSON.stringify(user.slice(0, 10))}`, async () => {
                 const failures = await of({ user });
                 assert.equal(failures.length, 1);
