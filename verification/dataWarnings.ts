@@ -59,11 +59,15 @@ function nearlyFull(listing: string): string[] {
         VOLUME.exec(listing)
             ?.slice(1)
             .map((kilobytes) => Number(kilobytes) / 1024) ?? [];
-    // Twice of what the image's broker-space ends the broker at.
-    if (size === undefined || free === undefined || free >= Math.min(size / 5, 256)) return [];
+    if (size === undefined || free === undefined) return [];
+    // Of the image's broker-space, which adds to it what Mosquitto 2.0 needs for a second copy of its file.
+    const stopsAt = Math.min(size / 10, 128);
+    if (free >= stopsAt * 2) return [];
+    const has = `data - the volume has ${Math.floor(free)} of ${Math.floor(size)} MB left`;
     return [
-        `data - the volume has ${Math.floor(free)} of ${Math.floor(size)} MB left; at half of that or less the broker ` +
-            "is down until there is room: set volumeSizeGb higher",
+        free <= stopsAt
+            ? `${has}, so the broker is down until there is room: set volumeSizeGb higher`
+            : `${has}; at ${Math.ceil(stopsAt)} MB the broker ends until there is room: set volumeSizeGb higher`,
     ];
 }
 

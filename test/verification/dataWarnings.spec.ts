@@ -34,7 +34,9 @@ describe("warnings of the broker's data", () => {
             "Filesystem 1024-blocks Used Available Capacity Mounted on\n" +
             `/dev/vdb ${total} 1 ${free} 86% /mosquitto/data\n`;
         const [line, ...others] = warningsOf(df(1_000_000, 120_000));
-        assert.match(line!, /^data - the volume has 117 of 976 MB left; .* volumeSizeGb/);
+        assert.match(line!, /^data - the volume has 117 of 976 MB left; at 98 MB .* volumeSizeGb/);
+        const [down] = warningsOf(df(1_000_000, 90_000));
+        assert.match(down!, /87 of 976 MB left, so the broker is down until there is room/);
         assert.deepEqual(others, []);
         assert.deepEqual(warningsOf(df(1_000_000, 500_000)), []);
         assert.deepEqual(warningsOf(df(100_000_000, 300_000)), []);
