@@ -15,7 +15,7 @@ const WITH_VALUE = new Set([
 
 const OTHERS = `\`npm run pulumi\` is for the stack ${DEV} of this folder; for other stacks and backends use your own Pulumi`;
 
-/** What would leave the stack, or the committed file of its settings, unusable. */
+/** Commands that would leave the stack, or the committed file of its settings, unusable. */
 const REFUSED: Readonly<Record<string, string>> = {
     ...Object.fromEntries(
         [

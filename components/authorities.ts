@@ -8,7 +8,7 @@ import { CA_RENEW_DAYS, CA_VALID_DAYS } from "../config/expiry.ts";
 /** A generation of the CA. A certificate that it renews has the same key and the same name. */
 export interface Authority {
     generation: number;
-    /** Of its subject: kept once made, whatever the stack and the project are called by now. */
+    /** The subject's common name, kept once made: renames of stack and project do not change it. */
     commonName: string;
     key: tls.PrivateKey;
     certificate: tls.SelfSignedCert;
@@ -31,7 +31,7 @@ export function authorityName(generation: number): string {
     return generation === 1 ? "ca" : `ca-${generation}`;
 }
 
-/** Of a new CA. Each generation has its own, or clients would take one for the other. */
+/** Names a new CA. Each generation has its own name, or clients would take one for the other. */
 function newCommonName(generation: number): string {
     const number = generation === 1 ? "" : ` ${generation}`;
     return `${pulumi.getProject()} ${pulumi.getStack()} CA${number}`;

@@ -13,7 +13,7 @@ import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
  */
 export const ITERATIONS = 1000;
 
-/** Those of given passwords, which people choose: each guess at a stolen hash costs ten times as much. */
+/** PBKDF2 rounds of given passwords. People choose them, so a guess at a stolen hash costs ten times as much. */
 export const GIVEN_ITERATIONS = 10_000;
 
 export interface CredentialsArgs {

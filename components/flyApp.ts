@@ -46,7 +46,7 @@ export class FlyApp extends pulumi.ComponentResource {
             { ...parent, retainOnDelete: settings.volume.retain },
         );
         this.appName = app.name;
-        // Of the name, which a preview knows, also where it replaces the app by itself.
+        // Derived from the name, which a preview knows even where it replaces the app.
         this.hostname = pulumi.interpolate`${app.name}.fly.dev`;
 
         const types = [

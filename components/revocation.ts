@@ -31,7 +31,7 @@ export class Revocation extends pulumi.ComponentResource {
     readonly names: pulumi.Output<string[]>;
     /** Secret: devices that were removed, for the verification. */
     readonly former: pulumi.Output<Device[]>;
-    /** What a list that the state has lost is made from again, by the CA's generation. */
+    /** Records from which a list that the state has lost is made again, by the CA's generation. */
     readonly records: pulumi.Output<Record<string, RevocationRecord>>;
 
     constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {

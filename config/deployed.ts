@@ -17,7 +17,7 @@ export interface Deployed {
     volume: { app: string; name: string; region: string; sizeGb: number } | undefined;
     /** By generation: when the CA's certificate ends, and when the one ends that clients may have. */
     authorities: Map<number, { end: Date; held: Date }>;
-    /** By generation: the common name of the CA's subject. */
+    /** Common name of each CA's subject, by generation. */
     commonNames: Map<number, string>;
     /** When the server certificate ends; undefined before the first `up`. */
     server: Date | undefined;
@@ -191,7 +191,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
     return deployed;
 }
 
-/** Of a CA's resources by their name: the first has no number. */
+/** Reads the generation from the name of a CA's resources: the first has no number. */
 function generationOf(name: string): number {
     return name === "ca" ? 1 : Number(name.replace("ca-", ""));
 }

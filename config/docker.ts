@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { request } from "node:http";
 import { dockerHost } from "./dockerHost.ts";
 
-/** What the kernel has where it can run programs for amd64 on another processor. */
+/** Exists where the kernel can run programs for amd64 on another processor. */
 const EMULATION = "/proc/sys/fs/binfmt_misc/qemu-x86_64";
 
 /**
