@@ -86,8 +86,7 @@ for (const series of SERIES) {
 
         it("has it by memoryLimitMb nevertheless, and says so", async () => {
             await startAnew({ memoryLimitMb: 8 });
-            assert.match(
-                await broker.log(),
+            await broker.says(
                 /Warning: the data needs more memory than memoryLimitMb, which is 8: until it is set to 1\d or more/,
             );
             await broker.kill();
@@ -101,7 +100,7 @@ for (const series of SERIES) {
 
         it("has no more than memoryLimitMb again once there is less", async () => {
             await startAnew({ memoryLimitMb: 10 });
-            assert.match(await broker.log(), /Warning: the data needs more/);
+            await broker.says(/Warning: the data needs more/);
             const client = await logInTo(broker, authority, ADA);
             for (let at = 0; at < COUNT; at++) {
                 await client.publishAsync(`kept/${at}`, "", { qos: 1, retain: true });
@@ -118,8 +117,7 @@ for (const series of SERIES) {
 
         it("stays as it is on a machine that has no room for it, which is told", async () => {
             await startAnew({ memoryLimitMb: 8, memoryMb: 14 });
-            assert.match(
-                await broker.log(),
+            await broker.says(
                 /the data needs more memory than the machine has, and stays as it is: set memoryMb higher/,
             );
             assert.equal(await broker.exitCode(), 78);

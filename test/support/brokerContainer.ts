@@ -7,6 +7,7 @@ import { GIVEN, MONITOR_PORT, type Series } from "../../broker/conf.ts";
 import { packBundle } from "../../providers/fly/bundle.ts";
 import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
 import { capture } from "../../toolchain/process.ts";
+import { until } from "./until.ts";
 
 const docker = new Docker();
 
@@ -162,6 +163,17 @@ export class BrokerContainer {
             text += raw.subarray(at + 8, at + 8 + raw.readUInt32BE(at + 4)).toString();
         }
         return text;
+    }
+
+    /** Waits until the log has such a line: it comes a moment after what it tells of. */
+    async says(line: RegExp): Promise<void> {
+        try {
+            await until(`the log says ${String(line)}`, async () => line.test(await this.log()), {
+                withinMs: 10_000,
+            });
+        } catch (error) {
+            throw new Error(`${(error as Error).message}\n${await this.log()}`);
+        }
     }
 
     /** Runs a command in the container, as root. */
