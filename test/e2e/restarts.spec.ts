@@ -201,7 +201,7 @@ describe("a deployed broker that was changed live and starts again", function ()
         it("is drift, and mended live, where it has fallen back", async () => {
             await project.admin("PUT", "settings", { secretsOnRestart: "pinned" });
             // So that there is a copy: starts with new secrets have taken it away.
-            await up({ passwords: { changed: "a third one" } });
+            await up({ passwords: { changed: "a third one of the same user" } });
             expected.state = (await state()).join(" ");
             await inContainer("rm /mosquitto/data/.files/bundle");
             await startsAgain(() => post("restart"));
