@@ -2,6 +2,7 @@
  * `npm run local`: whatever is missing is installed or named, this machine's Fly is started, and
  * `pulumi up` runs on the `dev` stack. Again: nothing changes.
  */
+import type { BrokerOutputs } from "../config/outputs.ts";
 import { DEV } from "../toolchain/devStack.ts";
 import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { ensureToolchain } from "../toolchain/index.ts";
@@ -39,9 +40,7 @@ try {
 /** The password stays off the screen: the shell fetches it when the command is pasted. */
 async function showClients({ apps }: LocalFly): Promise<void> {
     const { stdout } = await stackOutputs(DEV, true);
-    const outputs = JSON.parse(stdout) as Record<string, string> & {
-        users: Record<string, string>;
-    };
+    const outputs = JSON.parse(stdout) as BrokerOutputs;
     const others = apps.filter(
         ({ name, machines }) => name !== outputs.appName && machines.length > 0,
     );
@@ -57,6 +56,6 @@ async function showClients({ apps }: LocalFly): Promise<void> {
             "\nmosquitto_sub and mosquitto_pub are not here; Debian has them in mosquitto-clients.",
         );
     }
-    say(`\nSubscribe, in one terminal:\n\n  ${shown(outputs.subscribeCommand!)}\n`);
-    say(`Publish, in another one, a line a message:\n\n  ${shown(outputs.publishCommand!)}\n`);
+    say(`\nSubscribe, in one terminal:\n\n  ${shown(outputs.subscribeCommand)}\n`);
+    say(`Publish, in another one, a line a message:\n\n  ${shown(outputs.publishCommand)}\n`);
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { FLY_MACHINES } from "../config/defaults.ts";
+import type { BrokerOutputs } from "../config/outputs.ts";
 import { FlyClient } from "../providers/fly/client.ts";
 import { chooseToken } from "../providers/fly/token.ts";
 import { DEV } from "../toolchain/devStack.ts";
@@ -31,7 +32,7 @@ export interface StackOnFly {
 export async function stackOnFly(given: string | undefined): Promise<StackOnFly> {
     const outputs = await stackOutputs(given, false);
     if (outputs.code !== 0) throw new Error(outputs.stderr.trimEnd());
-    const { appName, machineId, volumeId } = JSON.parse(outputs.stdout) as Record<string, string>;
+    const { appName, machineId, volumeId } = JSON.parse(outputs.stdout) as Partial<BrokerOutputs>;
     if (appName === undefined || machineId === undefined || volumeId === undefined) {
         throw new Error("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
     }

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import type { BrokerOutputs } from "../config/outputs.ts";
 import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
@@ -10,26 +11,13 @@ import { localFly, refusedPorts } from "./fly.ts";
 import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
 import { stackOnFly } from "./stackOnFly.ts";
 
-interface Outputs {
-    url: string;
-    address: string;
-    port: number;
-    hostname: string;
-    caCertificatePem: string;
-    tls: "broker" | "edge";
-    webSockets: "off" | "broker" | "edge";
-    webSocketUrl?: string;
-    verifier?: { username: string; password: string };
-    verificationLogins?: object;
-}
-
 const { values } = parseArgs({ options: { stack: { type: "string" } } });
 const result = await stackOutputs(values.stack, true);
 if (result.code !== 0) {
     say(result.stderr.trimEnd());
     process.exit(1);
 }
-const outputs = JSON.parse(result.stdout) as Partial<Outputs>;
+const outputs = JSON.parse(result.stdout) as Partial<BrokerOutputs>;
 if (outputs.address === undefined) {
     say("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
     process.exit(1);

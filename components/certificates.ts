@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { Deployed, Expiry } from "../config/deployed.ts";
+import type { Deployed } from "../config/deployed.ts";
+import type { Expiry } from "../config/outputs.ts";
 import type { ClientsShutOut } from "../config/settings.ts";
 import { crossSign, ECDSA_P256, makeAuthority, type Authority } from "./authorities.ts";
 

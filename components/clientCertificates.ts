@@ -1,13 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import type { Pem } from "../verification/target.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import { ECDSA_P256, type Authority } from "./authorities.ts";
-
-/** In PEM. */
-export interface ClientCertificate {
-    certificatePem: string;
-    privateKeyPem: string;
-}
 
 export interface ClientCertificatesArgs {
     issuer: Authority;
@@ -27,11 +22,11 @@ const FOREIGN = "verification:foreign";
  */
 export class ClientCertificates extends pulumi.ComponentResource {
     /** Secret: user name → certificate and key. */
-    readonly certificates: pulumi.Output<Record<string, ClientCertificate>>;
+    readonly certificates: pulumi.Output<Record<string, Pem>>;
     /** The certificates alone, in PEM. */
     readonly pems: pulumi.Output<Record<string, string>>;
     /** Secret: what the verification tries. */
-    readonly verification: pulumi.Output<{ own: ClientCertificate; foreign: ClientCertificate }>;
+    readonly verification: pulumi.Output<{ own: Pem; foreign: Pem }>;
 
     constructor(
         name: string,

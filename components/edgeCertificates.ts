@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
+import type { EdgeHostname } from "../config/outputs.ts";
 import { Certificate } from "../providers/index.ts";
 import type { DnsRequirements } from "../providers/fly/certificate.ts";
 import type { FlyApp } from "./flyApp.ts";
@@ -9,14 +10,6 @@ export interface EdgeCertificatesArgs {
     /** Its addresses are what DNS has to say. */
     app: FlyApp;
     hostnames: string[];
-}
-
-/** A host name's public certificate at Fly's edge. */
-export interface EdgeHostname {
-    /** `active`, or `pending_…` while Fly waits for DNS; as of the last `up --refresh`. */
-    status: string;
-    /** What DNS is to say, as `NAME TYPE VALUE`. */
-    records: string[];
 }
 
 /**

@@ -2,8 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { FormerDevices, RevocationList } from "../providers/index.ts";
 import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
+import type { Pem } from "../verification/target.ts";
 import { authorityName, type Authority } from "./authorities.ts";
-import type { ClientCertificate } from "./clientCertificates.ts";
 
 export interface RevocationArgs {
     /** Those by whose certificates clients log in, and the one that signs. */
@@ -14,7 +14,7 @@ export interface RevocationArgs {
     /** Those that the issuer has signed for them, in PEM by name. */
     certificates: pulumi.Input<Record<string, string>>;
     /** Secret: the same with their keys. */
-    devices: pulumi.Input<Record<string, ClientCertificate>>;
+    devices: pulumi.Input<Record<string, Pem>>;
     /** Those that the stack has from before it had lists, of whichever CA. */
     earlier: Record<string, string> | undefined;
     /** Secret: devices that the stack has, and former ones. */

@@ -8,7 +8,8 @@ import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KnownPasswords } from "../providers/kept/passwords.ts";
-import { devicesIn, passwordsIn, type KnownOutputs } from "./known.ts";
+import { devicesIn, passwordsIn } from "./known.ts";
+import type { BrokerOutputs } from "./outputs.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
@@ -51,18 +52,6 @@ export interface Deployed {
     image: { imageName: string; repoDigest: string } | undefined;
     /** How much may wait for a client on the machine that there is. */
     queues: QueueLimits | undefined;
-}
-
-/** The stack's output `expiry`: dates in ISO 8601, those of the CA by generation. */
-export interface Expiry {
-    server: string;
-    ca: Record<string, string>;
-}
-
-/** What else is read of the stack's outputs; the certificates are secret. */
-interface StackOutputs extends KnownOutputs {
-    expiry?: Expiry;
-    revocations?: Record<string, RevocationRecord>;
 }
 
 /** Outputs of a stack's resources by URN, as the engine gives them. */
@@ -114,7 +103,7 @@ function imageIn(state: State): Deployed["image"] {
 
 export function deployedFrom(state: State, now: Date): Deployed {
     const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack");
-    const stackOutputs = (stack?.outputs ?? {}) as StackOutputs;
+    const stackOutputs = (stack?.outputs ?? {}) as Partial<BrokerOutputs>;
     const { expiry, clientCertificates = {}, revocations = {} } = stackOutputs;
     const deployed: Deployed = {
         appName: undefined,

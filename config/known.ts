@@ -2,25 +2,17 @@
  * Passwords and devices that the stack has, and former ones: from their resources, from those that an
  * earlier version had, and, where somebody took these out of the state, from the stack's outputs.
  */
-import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
+import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
-import type { Logins } from "../verification/target.ts";
 import type { State } from "./deployed.ts";
-
-/** The stack's outputs; all are secret. */
-export interface KnownOutputs {
-    users?: Record<string, string>;
-    verifier?: { username: string; password: string };
-    clientCertificates?: Record<string, Omit<Device, "name">>;
-    verificationLogins?: Logins;
-}
+import type { BrokerOutputs } from "./outputs.ts";
 
 const PASSWORDS = "pulumi-nodejs:dynamic/kept:Passwords";
 /** One resource a user, in an earlier version. */
 const PASSWORD = "pulumi-nodejs:dynamic/kept:Password";
 const FORMER_DEVICES = "pulumi-nodejs:dynamic/kept:FormerDevices";
 
-export function passwordsIn(state: State, outputs: KnownOutputs): KnownPasswords {
+export function passwordsIn(state: State, outputs: Partial<BrokerOutputs>): KnownPasswords {
     const of = (type: string) => outputsOf(state, type);
     const [now] = of(PASSWORDS) as unknown as KnownPasswords[];
     const singly = of(PASSWORD) as unknown as KeptPassword[];
@@ -45,7 +37,7 @@ export function passwordsIn(state: State, outputs: KnownOutputs): KnownPasswords
     };
 }
 
-export function devicesIn(state: State, outputs: KnownOutputs): KnownDevices {
+export function devicesIn(state: State, outputs: Partial<BrokerOutputs>): KnownDevices {
     const [now] = outputsOf(state, FORMER_DEVICES) as unknown as KnownDevices[];
     const { clientCertificates = {}, verificationLogins } = outputs;
     return {

@@ -52,7 +52,8 @@ export interface Certificates {
     former: (Pem & { name: string })[];
 }
 
-interface Pem {
+/** A certificate and its key, in PEM. */
+export interface Pem {
     certificatePem: string;
     privateKeyPem: string;
 }

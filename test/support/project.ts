@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import type { Logins } from "../../verification/target.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
 import { devStackIn, saltIn, writeStackFile } from "../../toolchain/devStack.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
@@ -45,29 +45,7 @@ export interface Status {
     }[];
 }
 
-export interface Outputs {
-    appName: string;
-    hostname: string;
-    address: string;
-    port: number;
-    url: string;
-    caCertificatePem: string;
-    expiry: { server: string; ca: Record<string, string> };
-    machineId: string;
-    volumeId: string;
-    imageDigest: string;
-    users: Record<string, string>;
-    verifier: { username: string; password: string };
-    subscribeCommand: string;
-    publishCommand: string;
-    verification: string;
-    tls: string;
-    webSockets: string;
-    webSocketUrl?: string;
-    edgeHostnames?: Record<string, { status: string; records: string[] }>;
-    clientCertificates?: Record<string, { certificatePem: string; privateKeyPem: string }>;
-    verificationLogins: Logins;
-}
+export type Outputs = BrokerOutputs;
 
 /** Users as the setting has them, each granted everything. */
 export function usersNamed(...names: string[]): { name: string; everything: true }[] {

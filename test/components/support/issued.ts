@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import type { Expiry } from "../../../config/deployed.ts";
+import type { Expiry } from "../../../config/outputs.ts";
 import { ROOT } from "../../../toolchain/paths.ts";
 import { scratchStack, type Said, type Stack } from "../../toolchain/support/stack.ts";
 
