@@ -25,17 +25,39 @@ export interface StackOnFly {
     version: string;
 }
 
+/** Outputs of a stack that has a broker; others may be absent, as an earlier version had fewer. */
+export type DeployedOutputs = Partial<BrokerOutputs> &
+    Pick<BrokerOutputs, "appName" | "address" | "machineId" | "volumeId">;
+
 /**
  * @param given a stack's name. @default dev if it is there, else the one that is selected
- * @throws when the stack has no broker, or there is no token
+ * @param showSecrets whether secrets are not `[secret]`
+ * @throws when the stack has no broker, or its outputs cannot be read
  */
-export async function stackOnFly(given: string | undefined): Promise<StackOnFly> {
-    const outputs = await stackOutputs(given, false);
-    if (outputs.code !== 0) throw new Error(outputs.stderr.trimEnd());
-    const { appName, machineId, volumeId } = JSON.parse(outputs.stdout) as Partial<BrokerOutputs>;
-    if (appName === undefined || machineId === undefined || volumeId === undefined) {
+export async function brokerOutputs(
+    given: string | undefined,
+    showSecrets: boolean,
+): Promise<DeployedOutputs> {
+    const { code, stdout, stderr } = await stackOutputs(given, showSecrets);
+    if (code !== 0) throw new Error(stderr.trimEnd());
+    const outputs = JSON.parse(stdout) as Partial<BrokerOutputs>;
+    const { appName, address, machineId, volumeId } = outputs;
+    if (!appName || !address || !machineId || !volumeId) {
         throw new Error("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
     }
+    return { ...outputs, appName, address, machineId, volumeId };
+}
+
+/**
+ * @param given a stack's name. @default dev if it is there, else the one that is selected
+ * @param outputs the stack's, where they are read already
+ * @throws when the stack has no broker, or there is no token
+ */
+export async function stackOnFly(
+    given: string | undefined,
+    outputs?: DeployedOutputs,
+): Promise<StackOnFly> {
+    const { appName, machineId, volumeId } = outputs ?? (await brokerOutputs(given, false));
     const stack = given ?? (devStackExists() ? DEV : await selectedStack());
     const { name: project, version } = JSON.parse(
         readFileSync(path.join(ROOT, "package.json"), "utf8"),

@@ -2,26 +2,19 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import type { BrokerOutputs } from "../config/outputs.ts";
 import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
 import { say } from "../toolchain/process.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
 import { machineProblem, othersThere } from "../verification/deployment.ts";
 import { localFly, refusedPorts } from "./fly.ts";
-import { meansDev, publicTrust, stackOutputs } from "./stack.ts";
-import { stackOnFly } from "./stackOnFly.ts";
+import { meansDev, publicTrust } from "./stack.ts";
+import { brokerOutputs, stackOnFly } from "./stackOnFly.ts";
 
 const { values } = parseArgs({ options: { stack: { type: "string" } } });
-const result = await stackOutputs(values.stack, true);
-if (result.code !== 0) {
-    say(result.stderr.trimEnd());
+const outputs = await brokerOutputs(values.stack, true).catch((error: Error) => {
+    say(error.message);
     process.exit(1);
-}
-const outputs = JSON.parse(result.stdout) as Partial<BrokerOutputs>;
-if (outputs.address === undefined) {
-    say("The stack has no broker yet: run `pulumi up` (or `npm run local`) first.");
-    process.exit(1);
-}
+});
 // A URL leaves out its scheme's own port.
 const webSocketsPort = new URL(outputs.webSocketUrl ?? "wss://none").port || 443;
 if (outputs.verifier === undefined || outputs.verificationLogins === undefined) {
@@ -59,7 +52,7 @@ process.exit(status ?? 1);
  * @throws where it does not run, is not the only broker, or cannot be asked
  */
 async function machineRuns(): Promise<void> {
-    const { client, app, machineId, volumeId, retains } = await stackOnFly(values.stack);
+    const { client, app, machineId, volumeId, retains } = await stackOnFly(values.stack, outputs);
     const deployment = { app, machineId, volumeId };
     const problem = await machineProblem(client, deployment);
     const refused = meansDev(values.stack) ? refusedPorts(await localFly(LOCAL_FLY)) : undefined;
