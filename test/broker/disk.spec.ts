@@ -99,10 +99,7 @@ for (const series of SERIES) {
             assert.ok(stored >= kept.size + queued, `${stored} of ${kept.size + queued}`);
         }
 
-        const says = (what: RegExp) =>
-            until(`the log says ${String(what)}`, async () => what.test(await broker.log()), {
-                withinMs: 60_000,
-            });
+        const says = (what: RegExp) => broker.says(what, 60_000);
 
         it("is told of before it is full", async () => {
             await fill(LEFT[series]);

@@ -166,10 +166,10 @@ export class BrokerContainer {
     }
 
     /** Waits until the log has such a line: it comes a moment after what it tells of. */
-    async says(line: RegExp): Promise<void> {
+    async says(line: RegExp, withinMs = 10_000): Promise<void> {
         try {
             await until(`the log says ${String(line)}`, async () => line.test(await this.log()), {
-                withinMs: 10_000,
+                withinMs,
             });
         } catch (error) {
             throw new Error(`${(error as Error).message}\n${await this.log()}`);
