@@ -62,6 +62,14 @@ describe("two writers", function () {
         after(() => stacks?.forEach((stack) => stack.remove()));
         afterEach(() => api.ok("DELETE", "/_local/faults"));
 
+        /** In turn: secrets that the other has set are drift, since Fly shows no values and their numbers differ. */
+        async function eachConverges(): Promise<void> {
+            for (const stack of stacks) {
+                await stack.must(stack.up("--refresh"));
+                await isDeployed(stack);
+            }
+        }
+
         it("make one of each in two first ups at once", async () => {
             // Fly takes its time with each new thing, so that neither sees in time what the other asks for.
             const path = "/v1/apps/both/*";
@@ -72,11 +80,7 @@ describe("two writers", function () {
         });
 
         it("converge each with the next", async () => {
-            // Secrets that the other one has set are drift: Fly shows no values, and the numbers differ.
-            for (const stack of stacks) {
-                await stack.must(stack.up("--refresh"));
-                await isDeployed(stack);
-            }
+            await eachConverges();
         });
 
         it("bring one machine to what both want in two updates at once", async () => {
@@ -84,10 +88,7 @@ describe("two writers", function () {
                 stack.configure({ memoryMb: 512, volumeSizeGb: 2, secret: "of-both-of-them" });
             }
             await onePrevails(stacks, (stack) => stack.up());
-            for (const stack of stacks) {
-                await stack.must(stack.up("--refresh"));
-                await isDeployed(stack);
-            }
+            await eachConverges();
         });
 
         it("leave nothing in two destroys at once", async () => {
