@@ -12,6 +12,7 @@ import { Revocation } from "./components/revocation.ts";
 import { Verification } from "./components/verification.ts";
 import { fileSecrets } from "./config/fileSize.ts";
 import { readSettings } from "./config/index.ts";
+import type { BrokerOutputs } from "./config/outputs.ts";
 
 const { settings, token, deployed, imageMissing } = await readSettings();
 
@@ -170,4 +171,4 @@ export default {
         target: pulumi.output({ address, port, hostname, caPem: certificates.caPem, tls }),
         report: proof.report,
     }),
-};
+} satisfies { [Key in keyof BrokerOutputs]: pulumi.Input<BrokerOutputs[Key]> };

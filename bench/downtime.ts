@@ -4,7 +4,8 @@
  */
 import Docker from "dockerode";
 import { BrokerContainer } from "../test/support/brokerContainer.ts";
-import { Project, usersNamed, type Outputs, type Run } from "../test/support/project.ts";
+import type { BrokerOutputs } from "../config/outputs.ts";
+import { Project, usersNamed, type Run } from "../test/support/project.ts";
 import { capture } from "../toolchain/process.ts";
 import { forward } from "./support/forwarder.ts";
 import { underLoad, type Seen } from "./support/load.ts";
@@ -75,7 +76,7 @@ async function underEdge(name: string, what: () => Promise<void>): Promise<void>
 
 async function measure(
     name: string,
-    outputs: Outputs,
+    outputs: BrokerOutputs,
     containers: string,
     what: () => Promise<void>,
 ): Promise<void> {

@@ -1,4 +1,5 @@
 /** A stack's outputs, as `pulumi stack output --json --show-secrets` gives them. */
+import type { BrokerConf } from "../broker/conf.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import type { Logins, Pem, Target } from "../verification/target.ts";
 
@@ -11,8 +12,8 @@ export interface BrokerOutputs {
     address: string;
     port: number;
     /** Where TLS ends. */
-    tls: Target["tls"];
-    webSockets: "off" | "edge" | "broker";
+    tls: BrokerConf["tls"];
+    webSockets: BrokerConf["webSockets"];
     /** `mqtts://HOSTNAME:PORT` */
     url: string;
     /** `wss://HOSTNAME:PORT/mqtt`; absent unless clients may use WebSockets. */
@@ -20,7 +21,7 @@ export interface BrokerOutputs {
     /** The CAs that clients trust, the oldest first. */
     caCertificatePem: string;
     expiry: Expiry;
-    /** By host name; absent unless Fly's edge has certificates for any. */
+    /** Host names for which Fly's edge has certificates; absent where there are none. */
     edgeHostnames?: Record<string, EdgeHostname>;
     machineId: string;
     volumeId: string;
@@ -28,7 +29,7 @@ export interface BrokerOutputs {
     imageDigest: string;
     /** Secret: user name → password, of those who log in with one. */
     users: Record<string, string>;
-    clientIds: "any" | "user";
+    clientIds: BrokerConf["clientIds"];
     /** Secret: the user that the verification logs in as. */
     verifier: Target["verifier"];
     /** Secret: who the verification logs in as, and who must stay out. */

@@ -1,7 +1,7 @@
 /** Clients that go on through whatever happens to the broker, and what they saw of it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../test/support/mqtt.ts";
-import type { Outputs } from "../../test/support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
 
 /** Ten messages a second. */
 const PUBLISH_EVERY_MS = 100;
@@ -37,7 +37,7 @@ export interface Seen {
  * A publisher of QoS 1, which keeps what is not acknowledged and sends it again, and a subscriber
  * with a session that the broker keeps; both connect again when they lose the broker.
  */
-export async function underLoad(broker: Outputs, what: () => Promise<void>): Promise<Seen> {
+export async function underLoad(broker: BrokerOutputs, what: () => Promise<void>): Promise<Seen> {
     const name = `bench-${Date.now()}`;
     const options = { clean: false, reconnectPeriod: RECONNECT_AFTER_MS };
     const subscriber = await connect(broker, { ...options, clientId: `${name}-subscriber` });

@@ -4,7 +4,8 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import type { MqttClient } from "mqtt";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 const QUEUED = 40;
 
@@ -12,8 +13,8 @@ const QUEUED = 40;
 describe("a backup", function () {
     this.timeout(240_000);
     let project: Project;
-    let first: Outputs;
-    let second: Outputs;
+    let first: BrokerOutputs;
+    let second: BrokerOutputs;
     const file = () => path.join(project.dir, "drill.backup");
     const restore = (name: string) => project.npm("restore", ["--file", name, "--yes"]);
 
@@ -25,7 +26,7 @@ describe("a backup", function () {
         await project.remove();
     });
 
-    async function leaveMessages(outputs: Outputs): Promise<void> {
+    async function leaveMessages(outputs: BrokerOutputs): Promise<void> {
         const absent = await connect(outputs, { clientId: "absent", clean: false });
         await absent.subscribeAsync("queued/#", { qos: 2 });
         await absent.endAsync();
@@ -73,7 +74,11 @@ describe("a backup", function () {
         };
     }
 
-    async function retained(outputs: Outputs, filter: string, count: number): Promise<string[]> {
+    async function retained(
+        outputs: BrokerOutputs,
+        filter: string,
+        count: number,
+    ): Promise<string[]> {
         const client = await connect(outputs);
         const messages = collect(client, count);
         await client.subscribeAsync(filter, { qos: 1 });

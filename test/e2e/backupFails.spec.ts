@@ -6,13 +6,14 @@ import { collect, connect } from "../support/mqtt.ts";
 import { inContainer, runUntil, WAITS, waitsAt } from "../support/heldCommand.ts";
 import { until } from "../support/until.ts";
 import { killTree } from "../support/processTree.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 /** What fails or is killed leaves the broker its old data, or the new, and nothing in the way of the next. */
 describe("a backup or restore that fails", function () {
     this.timeout(240_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     let container: string;
     const file = () => path.join(project.dir, "first.backup");
     const backup = (name: string) => project.npm("backup", ["--file", name]);

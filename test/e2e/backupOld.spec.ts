@@ -6,7 +6,8 @@ import { capture } from "../../toolchain/process.ts";
 import { pulumiCli } from "../../toolchain/pulumi.ts";
 import { BASE_IMAGES } from "../support/brokerContainer.ts";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, type Outputs, type Run } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, type Run } from "../support/project.ts";
 
 const STACK = "other";
 
@@ -14,7 +15,7 @@ const STACK = "other";
 describe("a backup of Mosquitto 2.0", function () {
     this.timeout(240_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     const file = () => path.join(project.dir, "old.backup");
 
     before(async () => {
@@ -52,7 +53,7 @@ describe("a backup of Mosquitto 2.0", function () {
         const run = await pulumi(["up", "--yes", "--skip-preview", "--stack", STACK]);
         assert.equal(run.code, 0, run.output);
         const read = ["stack", "output", "--json", "--show-secrets", "--stack", STACK];
-        outputs = JSON.parse((await pulumi(read)).stdout) as Outputs;
+        outputs = JSON.parse((await pulumi(read)).stdout) as BrokerOutputs;
     }
 
     async function command(name: string, more: string[]): Promise<Run> {

@@ -3,15 +3,16 @@ import { X509Certificate } from "node:crypto";
 import mqtt from "mqtt";
 import { capture } from "../../toolchain/process.ts";
 import { certificatesIn } from "../support/certificates.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 /** A deployed broker's certificates, one after the other: each test goes on where the one before ended. */
 describe("a deployed broker's certificates", function () {
     this.timeout(240_000);
     this.bail(true);
     let project: Project;
-    let first: Outputs;
-    let both: Outputs;
+    let first: BrokerOutputs;
+    let both: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();
@@ -21,21 +22,21 @@ describe("a deployed broker's certificates", function () {
         await project.remove();
     });
 
-    async function upWith(settings: Record<string, unknown>): Promise<Outputs> {
+    async function upWith(settings: Record<string, unknown>): Promise<BrokerOutputs> {
         project.configure(settings);
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
         return project.outputs();
     }
 
-    async function refusal(outputs: Outputs, ca: string): Promise<string> {
+    async function refusal(outputs: BrokerOutputs, ca: string): Promise<string> {
         return connectTo(outputs, ca).then(
             () => "accepted",
             (error: Error) => error.message,
         );
     }
 
-    async function connectTo(outputs: Outputs, ca: string): Promise<void> {
+    async function connectTo(outputs: BrokerOutputs, ca: string): Promise<void> {
         const [username, password] = Object.entries(outputs.users)[0]!;
         const client = await mqtt.connectAsync({
             ...{ protocol: "mqtts", host: outputs.address, port: outputs.port, ca },
@@ -44,7 +45,7 @@ describe("a deployed broker's certificates", function () {
         await client.endAsync();
     }
 
-    async function assertEndsInMachine({ server, ca }: Outputs["expiry"]): Promise<void> {
+    async function assertEndsInMachine({ server, ca }: BrokerOutputs["expiry"]): Promise<void> {
         const { stdout } = await capture([
             ...["docker", "exec", (await project.status()).apps[0]!.machines[0]!.container!],
             ...["cat", "/etc/mosquitto/expiry"],

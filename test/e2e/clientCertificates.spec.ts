@@ -4,7 +4,8 @@ import path from "node:path";
 import mqtt from "mqtt";
 import { until } from "../support/until.ts";
 import { certificatesIn } from "../support/certificates.ts";
-import { Project, usersNamed, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, usersNamed } from "../support/project.ts";
 
 const CERTIFICATE_PORT = 10001;
 
@@ -13,7 +14,7 @@ describe("a deployed broker's clients with certificates", function () {
     this.timeout(240_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         const devices = {

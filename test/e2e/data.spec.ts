@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, type Outputs, type Status } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, type Status } from "../support/project.ts";
 
 /** What the broker holds goes where its owner says: to another region, past a destroy, nowhere. */
 describe("a deployed broker's data", function () {
     this.timeout(240_000);
     let project: Project;
-    let first: Outputs;
+    let first: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();
@@ -24,7 +25,7 @@ describe("a deployed broker's data", function () {
         return volumes.filter(({ state }) => state === "created").map(({ id }) => id);
     }
 
-    async function holds(outputs: Outputs): Promise<void> {
+    async function holds(outputs: BrokerOutputs): Promise<void> {
         const client = await connect(outputs);
         const retained = collect(client, 1);
         await client.subscribeAsync("kept", { qos: 1 });

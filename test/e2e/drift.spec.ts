@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { until } from "../support/until.ts";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 interface Machine {
     id: string;
@@ -15,7 +16,7 @@ describe("drift that a refresh shows and an up takes back", function () {
     this.timeout(120_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     let api: { endpoint: string; token: string };
 
     before(async () => {

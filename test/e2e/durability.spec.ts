@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { capture } from "../../toolchain/process.ts";
 import { leaveMessages as leaveAll } from "../support/leftMessages.ts";
 import { connect } from "../support/mqtt.ts";
-import { Project, usersNamed, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, usersNamed } from "../support/project.ts";
 
 interface Entry {
     method: string;
@@ -14,7 +15,7 @@ interface Entry {
 describe("a deployed broker", function () {
     this.timeout(240_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();
@@ -225,7 +226,7 @@ describe("a deployed broker", function () {
         assert.equal((await project.outputs()).verification, verification);
         const preview = await project.pulumi(["preview", "--expect-no-changes"]);
         assert.equal(preview.code, 0, preview.output);
-        assert.doesNotMatch(preview.output, /Outputs:|verification:/);
+        assert.doesNotMatch(preview.output, /BrokerOutputs:|verification:/);
         const verified = await project.npm("verify");
         assert.equal(verified.code, 0, verified.output);
         assert.match(verified.output, told);

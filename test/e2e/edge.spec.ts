@@ -5,7 +5,8 @@ import mqtt from "mqtt";
 import { ensureBrowser } from "../../toolchain/testTools.ts";
 import { runPage } from "../support/browser.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 const WSS_PORT = 10443;
 
@@ -14,7 +15,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
     this.timeout(180_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         await ensureBrowser();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { capture } from "../../toolchain/process.ts";
-import { Project, usersNamed, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, usersNamed } from "../support/project.ts";
 
 /** By these the broker knows who may log in. */
 const FILES = ["passwd", "certs/client-ca.crl"];
@@ -11,7 +12,7 @@ describe("those who must stay out of a deployed broker", function () {
     this.timeout(300_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     /** The machine's `FILES` before anybody was removed. */
     let earlierFiles: string[];
 

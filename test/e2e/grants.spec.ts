@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { collect } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 const USERS = [
     {
@@ -19,7 +20,7 @@ const USERS = [
 describe("users of a deployed broker", function () {
     this.timeout(180_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     const clients: Record<string, MqttClient> = {};
 
     before(async () => {

@@ -5,13 +5,14 @@ import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { connect } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 /** An up that has nothing to do, and no refresh that would show it anything. */
 describe("an up that ends green", function () {
     this.timeout(240_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();

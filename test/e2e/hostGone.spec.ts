@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 import { until } from "../support/until.ts";
 
 /** docs/host-gone.md, walked through on one stack. */
@@ -8,7 +9,7 @@ describe("a broker whose host is gone", function () {
     this.timeout(300_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();
@@ -26,7 +27,7 @@ describe("a broker whose host is gone", function () {
     }
 
     /** The same address, CA and users reach the broker, with its data. */
-    async function holds(before: Outputs): Promise<void> {
+    async function holds(before: BrokerOutputs): Promise<void> {
         outputs = await project.outputs();
         for (const key of ["address", "caCertificatePem", "users"] as const) {
             assert.deepEqual(outputs[key], before[key]);

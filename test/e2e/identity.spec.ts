@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "../support/mqtt.ts";
-import { Project, type Outputs, type Run } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, type Run } from "../support/project.ts";
 import { devStackIn } from "../../toolchain/devStack.ts";
 import { pulumiCli } from "../../toolchain/pulumi.ts";
 
@@ -9,7 +10,7 @@ describe("a deployed stack's identity", function () {
     this.timeout(240_000);
     this.bail(true);
     let project: Project;
-    let first: Outputs;
+    let first: BrokerOutputs;
     let instance: string;
     let token: string;
 
@@ -73,7 +74,7 @@ describe("a deployed stack's identity", function () {
             "--stack",
             stack,
         );
-        const now = JSON.parse(outputs.stdout) as Outputs;
+        const now = JSON.parse(outputs.stdout) as BrokerOutputs;
         for (const key of ["appName", "address", "caCertificatePem", "machineId"] as const) {
             assert.equal(now[key], first[key]);
         }

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { until } from "../support/until.ts";
 import { collect, connect, servedCertificate } from "../support/mqtt.ts";
-import { Project, usersNamed, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, usersNamed } from "../support/project.ts";
 
 const USERS = ["tester", "sensors", "gateway", "dashboard", "archive"];
 const CLIENTS = 50;
@@ -12,7 +13,7 @@ const CLIENTS = 50;
 describe("a deployed broker that changes under its clients", function () {
     this.timeout(240_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     let instance: string;
     const crowd: MqttClient[] = [];
     /** Users whose client lost its connection, in that order. */

@@ -7,7 +7,8 @@ import path from "node:path";
 import { DEFAULT_BASE_IMAGE } from "../../config/defaults.ts";
 import { capture } from "../../toolchain/process.ts";
 import { SECRET, searchLayers } from "../support/imageLayers.ts";
-import { Project, type Outputs, type Run, type Status } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, type Run, type Status } from "../support/project.ts";
 import { secretsIn } from "../support/secrets.ts";
 
 interface Entry {
@@ -23,7 +24,7 @@ describe("npm run local", function () {
     let project: Project;
     let first: Run;
     let second: Run;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     let status: Status;
     let firstRequests: Entry[];
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 import { scanTls, type Finding } from "../support/tlsScan.ts";
 
 /**
@@ -21,7 +22,7 @@ function isOfTheScanner({ id, severity, finding }: Finding): boolean {
 describe("deployed broker by others' tools", function () {
     this.timeout(360_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { connectAsync } from "mqtt";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 const PASSWORD = 'correct horse\'s battery "staple"';
 
@@ -11,7 +12,7 @@ describe("Pulumi's commands on the dev stack", function () {
     this.timeout(120_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         project = await Project.make();

@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
 import { collect, connect } from "../support/mqtt.ts";
-import { Project, usersNamed, type Outputs, type Run } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, usersNamed, type Run } from "../support/project.ts";
 
 const CERTIFICATE_PORT = 10001;
 const GIVEN = "given to the sensors";
@@ -40,7 +41,7 @@ const TYPES: readonly (readonly [type: string, name: string, fate: Fate])[] = [
 describe("a replacement of a deployed stack's resource", function () {
     this.timeout(300_000);
     let project: Project;
-    let first: Outputs;
+    let first: BrokerOutputs;
     let revoked: { cert: string; key: string };
     let exported: string;
 
@@ -64,7 +65,7 @@ describe("a replacement of a deployed stack's resource", function () {
         await project.remove();
     });
 
-    function pairOf({ clientCertificates }: Outputs, name: string) {
+    function pairOf({ clientCertificates }: BrokerOutputs, name: string) {
         const { certificatePem: cert, privateKeyPem: key } = clientCertificates![name]!;
         return { cert, key };
     }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import mqtt from "mqtt";
 import { capture } from "../../toolchain/process.ts";
 import { connect, servedCertificate } from "../support/mqtt.ts";
-import { Project, usersNamed, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project, usersNamed } from "../support/project.ts";
 import { until } from "../support/until.ts";
 
 interface MachineView {
@@ -19,7 +20,7 @@ const FLY = ["local/main.ts", "--dir", ".local/fly"];
 describe("a deployed broker that was changed live and starts again", function () {
     this.timeout(300_000);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
     /** Credentials that worked before the changes. */
     let former: { removed: string; changed: string; device: mqtt.IClientOptions };
     /** What is in force: the files' digest, and the certificate that is served. */

@@ -6,7 +6,8 @@ import { parse } from "yaml";
 import { parseSettings } from "../../config/settings.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 import { capture } from "../../toolchain/process.ts";
-import { Project, type Outputs } from "../support/project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import { Project } from "../support/project.ts";
 
 /** How Pulumi tells that the verification's client ran. */
 const VERIFIED = /Command client (created|replaced|updated)/;
@@ -16,7 +17,7 @@ describe("stack file's settings", function () {
     this.timeout(180_000);
     this.bail(true);
     let project: Project;
-    let outputs: Outputs;
+    let outputs: BrokerOutputs;
 
     before(async () => {
         project = await Project.make({

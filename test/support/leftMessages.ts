@@ -2,13 +2,16 @@
 import assert from "node:assert/strict";
 import mqtt from "mqtt";
 import { collect, connect, type ClientOptions } from "./mqtt.ts";
-import type { Outputs } from "./project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
 
 /**
  * Leaves a retained message, what waits for an absent session, and a QoS 2 message that another has
  * taken but not done with; says how to look for them.
  */
-export async function leaveMessages(outputs: Outputs, name: string): Promise<() => Promise<void>> {
+export async function leaveMessages(
+    outputs: BrokerOutputs,
+    name: string,
+): Promise<() => Promise<void>> {
     const absent = await connect(outputs, { clientId: name, clean: false });
     await absent.subscribeAsync(`${name}/queued/#`, { qos: 2 });
     await absent.endAsync();
@@ -40,7 +43,7 @@ export async function leaveMessages(outputs: Outputs, name: string): Promise<() 
 }
 
 /** PUBLISH and PUBREC have gone, and the connection breaks before PUBCOMP. */
-async function leaveHalfWay(outputs: Outputs, name: string): Promise<() => Promise<void>> {
+async function leaveHalfWay(outputs: BrokerOutputs, name: string): Promise<() => Promise<void>> {
     const incomingStore = new mqtt.Store({ clean: false });
     const clientId = `${name}-half`;
     const client = await connect(outputs, { clientId, clean: false, incomingStore });
@@ -62,7 +65,7 @@ async function leaveHalfWay(outputs: Outputs, name: string): Promise<() => Promi
 }
 
 /** What waits may come with the connection, so the listener is there before it. */
-async function reconnect(outputs: Outputs, options: ClientOptions, count: number) {
+async function reconnect(outputs: BrokerOutputs, options: ClientOptions, count: number) {
     const client = await connect(outputs, { ...options, clean: false, manual: true });
     const messages = collect(client, count);
     client.on("error", () => undefined);

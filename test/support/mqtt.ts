@@ -1,7 +1,7 @@
 /** A client of the deployed broker, with MQTT.js. */
 import tls from "node:tls";
 import mqtt from "mqtt";
-import type { Outputs } from "./project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
 
 export interface ClientOptions {
     clientId?: string;
@@ -17,7 +17,7 @@ export interface ClientOptions {
 }
 
 export async function connect(
-    outputs: Outputs,
+    outputs: BrokerOutputs,
     options: ClientOptions = {},
 ): Promise<mqtt.MqttClient> {
     const user = options.user ?? Object.keys(outputs.users)[0]!;
@@ -60,7 +60,7 @@ export function collect(client: mqtt.MqttClient, count: number, ms = 10_000): Pr
 }
 
 /** SHA-256 of the certificate that a new connection gets. */
-export function servedCertificate(outputs: Outputs): Promise<string> {
+export function servedCertificate(outputs: BrokerOutputs): Promise<string> {
     const { address: host, port, hostname: servername, caCertificatePem: ca } = outputs;
     return new Promise((resolve, reject) => {
         const socket = tls.connect({ host, port, servername, ca }, () => {

@@ -45,8 +45,6 @@ export interface Status {
     }[];
 }
 
-export type Outputs = BrokerOutputs;
-
 /** Users as the setting has them, each granted everything. */
 export function usersNamed(...names: string[]): { name: string; everything: true }[] {
     return names.map((name) => ({ name, everything: true }));
@@ -109,7 +107,7 @@ export class Project {
     }
 
     /** The main job, from nothing to a broker. @throws with its output */
-    async deploy(): Promise<Outputs> {
+    async deploy(): Promise<BrokerOutputs> {
         const run = await this.npm("local");
         if (run.code !== 0) throw new Error(run.output);
         return this.outputs();
@@ -159,10 +157,10 @@ export class Project {
         });
     }
 
-    async outputs(showSecrets = true): Promise<Outputs> {
+    async outputs(showSecrets = true): Promise<BrokerOutputs> {
         const run = await this.npm("outputs", showSecrets ? ["--show-secrets"] : []);
         if (run.code !== 0) throw new Error(run.output);
-        return JSON.parse(run.stdout) as Outputs;
+        return JSON.parse(run.stdout) as BrokerOutputs;
     }
 
     async status(): Promise<Status> {

@@ -1,9 +1,10 @@
 /** Every secret of a deployed stack in each form that it could be written down in. */
-import type { Outputs, Project } from "./project.ts";
+import type { BrokerOutputs } from "../../config/outputs.ts";
+import type { Project } from "./project.ts";
 
 export async function secretsIn(
     project: Project,
-    outputs: Outputs,
+    outputs: BrokerOutputs,
     token: string,
 ): Promise<Record<string, string>> {
     const password = Object.values(outputs.users)[0]!;

@@ -7,7 +7,8 @@ import { capture } from "../../../toolchain/process.ts";
 import { Api } from "../../local/support/api.ts";
 import { filesIn } from "../../support/bundle.ts";
 import { connect, servedCertificate } from "../../support/mqtt.ts";
-import type { Outputs, Status } from "../../support/project.ts";
+import type { BrokerOutputs } from "../../../config/outputs.ts";
+import type { Status } from "../../support/project.ts";
 import { LEASE_S, type Stage } from "./stage.ts";
 
 export interface Wanted {
@@ -114,7 +115,11 @@ const ADDED: Record<string, RegExp> = {
 };
 
 /** The running broker has the files that were set last, and serves their certificate. */
-async function hasFiles(outputs: Outputs, container: string, secrets: Secret[]): Promise<void> {
+async function hasFiles(
+    outputs: BrokerOutputs,
+    container: string,
+    secrets: Secret[],
+): Promise<void> {
     assert.deepEqual(
         secrets.map(({ name }) => name),
         ["MOSQUITTO_FILES"],

@@ -6,7 +6,8 @@ import { startLocalFly, type LocalFly } from "../../../local/index.ts";
 import { pulumiEnvironment } from "../../../toolchain/environment.ts";
 import { pulumiCli } from "../../../toolchain/pulumi.ts";
 import { killTree, signal } from "../../support/processTree.ts";
-import { Project, type Outputs } from "../../support/project.ts";
+import type { BrokerOutputs } from "../../../config/outputs.ts";
+import { Project } from "../../support/project.ts";
 import { Proxy, type CallName, type Moment } from "./proxy.ts";
 
 export interface Ended {
@@ -116,11 +117,11 @@ export class Stage {
         await this.mustSucceed(this.run(["refresh", ...options]));
     }
 
-    async outputs(): Promise<Outputs> {
+    async outputs(): Promise<BrokerOutputs> {
         const args = ["stack", "output", "--json", "--show-secrets", "--stack", "dev"];
         const { code, output } = await this.run(args);
         if (code !== 0) throw new Error(output);
-        return JSON.parse(output) as Outputs;
+        return JSON.parse(output) as BrokerOutputs;
     }
 
     /** As it is on the disk. @returns empty before anything was written */
