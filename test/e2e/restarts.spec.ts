@@ -4,14 +4,8 @@ import { capture } from "../../toolchain/process.ts";
 import { connect, servedCertificate } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, usersNamed } from "../support/project.ts";
+import { machineAt, startsAgain } from "../support/startsAgain.ts";
 import { until } from "../support/until.ts";
-
-interface MachineView {
-    instance_id: string;
-    state: string;
-    /** The newest first; Fly keeps some of them. */
-    events: { id: string; type: string; status: string }[];
-}
 
 const CERTIFICATE_PORT = 10001;
 const FLY = ["local/main.ts", "--dir", ".local/fly"];
@@ -69,9 +63,7 @@ describe("a deployed broker that was changed live and starts again", function ()
 
     const path = () => `/apps/${outputs.appName}/machines/${outputs.machineId}`;
 
-    async function machine(): Promise<MachineView> {
-        return (await (await project.fly("GET", path())).json()) as MachineView;
-    }
+    const machine = () => machineAt(project, path());
 
     async function inContainer(script: string): Promise<string> {
         const { apps } = await project.status();
@@ -116,21 +108,6 @@ describe("a deployed broker that was changed live and starts again", function ()
         assert.ok(granted === undefined || granted.qos > 2 || read === 0, "has the fewer grants");
     }
 
-    /** Does it, and waits until the machine has started once more. */
-    async function startsAgain(how: () => Promise<unknown>): Promise<void> {
-        const lastStart = async () =>
-            (await machine()).events.find(
-                ({ type, status }) => type === "start" && status === "started",
-            )?.id;
-        const before = await lastStart();
-        await how();
-        await until(
-            "the machine has started",
-            async () => (await machine()).state === "started" && (await lastStart()) !== before,
-            { withinMs: 60_000 },
-        );
-    }
-
     const post = async (action: string) => {
         const answer = await project.fly("POST", `${path()}/${action}`, {});
         assert.equal(answer.status, 200, await answer.text());
@@ -168,19 +145,19 @@ describe("a deployed broker that was changed live and starts again", function ()
             it("a kill of the whole machine", async () => {
                 const { apps } = await project.status();
                 const { container } = apps[0]!.machines[0]!;
-                await startsAgain(() => capture(["docker", "kill", container!]));
+                await startsAgain(project, path(), () => capture(["docker", "kill", container!]));
                 await isAsDeclared();
             });
 
             it("a restart by API", async () => {
-                await startsAgain(() => post("restart"));
+                await startsAgain(project, path(), () => post("restart"));
                 await isAsDeclared();
             });
 
             it("a stop and a start", async () => {
                 await post("stop");
                 await until("it has stopped", async () => (await machine()).state === "stopped");
-                await startsAgain(() => post("start"));
+                await startsAgain(project, path(), () => post("start"));
                 await isAsDeclared();
             });
 
@@ -205,7 +182,7 @@ describe("a deployed broker that was changed live and starts again", function ()
             await up({ passwords: { changed: "a third one of the same user" } });
             expected.state = (await state()).join(" ");
             await inContainer("rm /mosquitto/data/.files/bundle");
-            await startsAgain(() => post("restart"));
+            await startsAgain(project, path(), () => post("restart"));
             await isServed();
             const theirs = { ...outputs, users: { removed: former.removed } };
             await (await connect(theirs, { user: "removed" })).endAsync();

@@ -1,0 +1,34 @@
+import type { Project } from "./project.ts";
+import { until } from "./until.ts";
+
+export interface MachineView {
+    instance_id: string;
+    state: string;
+    /** The newest first; Fly keeps some of them. */
+    events: { id: string; type: string; status: string }[];
+}
+
+/** A machine as Fly answers it. @param at its path in the Machines API */
+export async function machineAt(project: Project, at: string): Promise<MachineView> {
+    return (await (await project.fly("GET", at)).json()) as MachineView;
+}
+
+/** Does what ends a machine's run, and waits until it has started once more. */
+export async function startsAgain(
+    project: Project,
+    at: string,
+    how: () => Promise<unknown>,
+): Promise<void> {
+    const lastStart = ({ events }: MachineView) =>
+        events.find(({ type, status }) => type === "start" && status === "started")?.id;
+    const before = lastStart(await machineAt(project, at));
+    await how();
+    await until(
+        "the machine has started",
+        async () => {
+            const now = await machineAt(project, at);
+            return now.state === "started" && lastStart(now) !== before;
+        },
+        { withinMs: 60_000 },
+    );
+}
