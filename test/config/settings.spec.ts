@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { limitsOf } from "../../broker/limits.ts";
+import { DEFAULT_BASE_IMAGE } from "../../config/defaults.ts";
 import { parseSettings } from "../../config/settings.ts";
 import { users } from "./support/problems.ts";
 
@@ -43,7 +44,7 @@ describe("settings", () => {
             authorities: { trusted: [1], issuer: 1 },
             clientCertificates: { mode: "off", port: 10001 },
             clientsShutOut: "refuse",
-            baseImage: "eclipse-mosquitto:2.1.2-alpine",
+            baseImage: DEFAULT_BASE_IMAGE,
             metrics: true,
             broker: {
                 retained: true,

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
 import { ensureBrowser } from "../../toolchain/testTools.ts";
+import { BASE_IMAGES } from "../support/brokerContainer.ts";
 import { runPage } from "../support/browser.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
@@ -236,7 +237,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
     });
 
     it("change over to Mosquitto 2.1 behind the edge, which has no WebSockets", async () => {
-        project.configure({ baseImage: undefined, tls: "edge" });
+        project.configure({ baseImage: BASE_IMAGES["2.1"], tls: "edge" });
         const before = await project.outputs();
         const refused = await project.up();
         assert.notEqual(refused.code, 0, refused.output);

@@ -4,8 +4,8 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import path from "node:path";
-import { DEFAULT_BASE_IMAGE } from "../../config/defaults.ts";
 import { capture } from "../../toolchain/process.ts";
+import { BASE_IMAGES } from "../support/brokerContainer.ts";
 import { SECRET, searchLayers } from "../support/imageLayers.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, type Run, type Status } from "../support/project.ts";
@@ -243,7 +243,7 @@ describe("npm run local", function () {
         const known = Object.values(secrets);
         const { names, hits } = await searchLayers(
             image,
-            DEFAULT_BASE_IMAGE,
+            BASE_IMAGES["2.1"],
             (content) => SECRET.test(content) || known.some((secret) => content.includes(secret)),
         );
         assert.ok(names.has("usr/local/bin/broker-entrypoint"), [...names].join("\n"));
