@@ -5,8 +5,8 @@ import path from "node:path";
 import { schema } from "../../config/schema.ts";
 import { ROOT } from "../../toolchain/paths.ts";
 
-const PAGES = ["README.md", "CHANGELOG.md", "docs/*.md", "local/*.md", "bench/*.md"].flatMap(
-    (pattern) => globSync(pattern, { cwd: ROOT }),
+const PAGES = ["*.md", "docs/*.md", "local/*.md", "bench/*.md"].flatMap((pattern) =>
+    globSync(pattern, { cwd: ROOT }),
 );
 
 const read = (page: string) => readFileSync(path.join(ROOT, page), "utf8");
@@ -37,6 +37,13 @@ describe("the pages", () => {
             }
         });
     }
+
+    it("SECURITY.md: names tests that there are", () => {
+        for (const [, test] of read("SECURITY.md").matchAll(/`(test\/[^`]+)`/g)) {
+            const there = globSync([test!, `${test!}.spec.ts`], { cwd: ROOT });
+            assert.equal(there.length, 1, test);
+        }
+    });
 
     it("docs/settings.md: has each setting once, and no other", () => {
         const rows = [...read("docs/settings.md").matchAll(/^\| (`[^|]+) \|/gm)];
