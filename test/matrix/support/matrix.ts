@@ -44,8 +44,13 @@ export async function crashMatrix(stage: Stage, phase: CrashPhase): Promise<void
         ...phase,
         async runInto({ call, what }) {
             const ended = await phase.run({ call, moment: what as Moment });
-            if (ended.code === null && isLocked(stage)) await stage.cancel();
-            return ended.code === null ? ended : undefined;
+            if (ended.code === null) {
+                if (isLocked(stage)) await stage.cancel();
+                return ended;
+            }
+            // Nothing happened to it, so nothing excuses a failure.
+            assert.equal(ended.code, 0, ended.output);
+            return undefined;
         },
         left() {
             stage.stateLeft = stage.stateText();
