@@ -1,5 +1,5 @@
 /** Says how far a transfer is, where it takes long. */
-import { say } from "../toolchain/process.ts";
+import { say } from "../lib/process.ts";
 
 const SAY_EVERY_MS = 5000;
 

@@ -8,8 +8,8 @@ import { parseArgs } from "node:util";
 import { megabytes } from "../backup/transfer.ts";
 import { takeBackup } from "../backup/take.ts";
 import { takeSnapshot } from "../providers/fly/snapshot.ts";
-import { ROOT } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
+import { ROOT } from "../lib/paths.ts";
+import { say } from "../lib/process.ts";
 import { endOnSignals } from "./signals.ts";
 import { stackOnFly, type StackOnFly } from "./stackOnFly.ts";
 

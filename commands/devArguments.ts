@@ -1,5 +1,5 @@
 /** Pulumi's command line for the `dev` stack: what is added to it, and which commands are not for that stack. */
-import { DEV } from "../toolchain/devStack.ts";
+import { DEV } from "../dev/toolchain/devStack.ts";
 
 /** Commands, with their aliases, that read or write the stack's settings. */
 const NEEDS_CONFIG = new Set([

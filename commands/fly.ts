@@ -1,10 +1,10 @@
 /** This machine's Fly, through its own command, as anybody would use it. */
 import path from "node:path";
 import { dockerEnvironment } from "../config/dockerHost.ts";
-import { DEV } from "../toolchain/devStack.ts";
-import { BIN, ROOT } from "../toolchain/paths.ts";
-import { capture, say } from "../toolchain/process.ts";
-import { stackSettings } from "../toolchain/stackFile.ts";
+import { DEV } from "../dev/toolchain/devStack.ts";
+import { BIN, ROOT } from "../lib/paths.ts";
+import { capture, say } from "../lib/process.ts";
+import { stackSettings } from "../lib/stackFile.ts";
 
 export interface LocalFly {
     running: boolean;
@@ -18,7 +18,7 @@ export interface LocalFly {
     refused: { ip: string; port: number; reason: string }[];
 }
 
-const MAIN = path.join(ROOT, "local", "main.ts");
+const MAIN = path.join(ROOT, "dev", "fly", "main.ts");
 async function fly(command: string, ...options: string[]): Promise<string> {
     const args = [MAIN, command, ...options];
     const env = {

@@ -3,10 +3,10 @@
  * `pulumi up` runs on the `dev` stack. Again: nothing changes.
  */
 import type { BrokerOutputs } from "../config/outputs.ts";
-import { DEV } from "../toolchain/devStack.ts";
-import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
-import { ensureToolchain } from "../toolchain/index.ts";
-import { onPath, say } from "../toolchain/process.ts";
+import { DEV } from "../dev/toolchain/devStack.ts";
+import { LOCAL_FLY, ROOT } from "../lib/paths.ts";
+import { ensureToolchain } from "../dev/toolchain/index.ts";
+import { onPath, say } from "../lib/process.ts";
 import { localFly, refusedPorts, startFly, type LocalFly } from "./fly.ts";
 import { pastedCommand } from "./pasted.ts";
 import {

@@ -5,9 +5,9 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
-import { ensureDocker, stopOwnDocker } from "../toolchain/docker.ts";
-import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
+import { ensureDocker, stopOwnDocker } from "../dev/toolchain/docker.ts";
+import { LOCAL, LOCAL_FLY, ROOT } from "../lib/paths.ts";
+import { say } from "../lib/process.ts";
 import { localFly, resetFly } from "./fly.ts";
 
 try {

@@ -3,7 +3,7 @@
  * with keys such as `users tester`, that value alone.
  */
 import { parseArgs } from "node:util";
-import { say } from "../toolchain/process.ts";
+import { say } from "../lib/process.ts";
 import { stackOutputs } from "./stack.ts";
 
 const { values, positionals } = parseArgs({

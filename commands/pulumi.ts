@@ -2,10 +2,10 @@
  * `npm run pulumi -- ARGUMENTS`: Pulumi as `npm run local` uses it: on the `dev` stack, with this
  * project's toolchain. For other stacks use your own Pulumi.
  */
-import { DEV } from "../toolchain/devStack.ts";
-import { ensureToolchain } from "../toolchain/index.ts";
-import { LOCAL_FLY } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
+import { DEV } from "../dev/toolchain/devStack.ts";
+import { ensureToolchain } from "../dev/toolchain/index.ts";
+import { LOCAL_FLY } from "../lib/paths.ts";
+import { say } from "../lib/process.ts";
 import { startFly } from "./fly.ts";
 import { debugging, devArguments } from "./devArguments.ts";
 import { DEV_OPTIONS, devEnvironment, ensureDevStack, releaseDeadLock, runOnDev } from "./stack.ts";

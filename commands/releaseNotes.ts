@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { ROOT } from "../toolchain/paths.ts";
+import { ROOT } from "../lib/paths.ts";
 
 /** @throws with what must be mended before the tag can be released */
 export function releaseNotes(tag: string, version: string, changelog: string): string {

@@ -6,8 +6,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import path from "node:path";
-import { LOGS, ROOT } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
+import { LOGS, ROOT } from "../lib/paths.ts";
+import { say } from "../lib/process.ts";
 
 export interface Job {
     readonly name: string;

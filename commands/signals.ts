@@ -1,5 +1,5 @@
 import { cancel } from "../providers/fly/cancel.ts";
-import { say } from "../toolchain/process.ts";
+import { say } from "../lib/process.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

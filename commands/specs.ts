@@ -1,7 +1,7 @@
 /** Lists the specs below test/, and says which of them `npm test` runs. */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { ROOT } from "../toolchain/paths.ts";
+import { ROOT } from "../lib/paths.ts";
 
 export interface Spec {
     /** Its path from the project's root. */
@@ -20,7 +20,7 @@ export interface Spec {
 const CORE = "// core\n";
 
 /** Modules that start Docker, Pulumi or other programs, or talk to them. */
-const TOOLS = ["dockerode", "node:child_process", "local/index.ts", "toolchain/pulumi.ts"];
+const TOOLS = ["dockerode", "node:child_process", "dev/fly/index.ts", "dev/toolchain/pulumi.ts"];
 
 /** Rooms whose specs start no program but git. */
 const UNIT_ROOMS = ["repo", "backup", "config"];

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import path from "node:path";
-import { noteOf } from "../local/processes.ts";
+import { noteOf } from "../dev/fly/processes.ts";
 import {
     DEV,
     devStackIn,
@@ -22,11 +22,11 @@ import {
     shadowedIn,
     withoutSalt,
     writeStackFile,
-} from "../toolchain/devStack.ts";
-import { LOCAL, LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
-import { keepPrivate } from "../toolchain/privateFiles.ts";
-import { capture, say, type Captured } from "../toolchain/process.ts";
-import { pulumiCli } from "../toolchain/pulumi.ts";
+} from "../dev/toolchain/devStack.ts";
+import { LOCAL, LOCAL_FLY, ROOT } from "../lib/paths.ts";
+import { keepPrivate } from "../lib/privateFiles.ts";
+import { capture, say, type Captured } from "../lib/process.ts";
+import { pulumiCli } from "../dev/toolchain/pulumi.ts";
 
 const PROJECT = "appkata-mqtt";
 

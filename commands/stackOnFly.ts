@@ -5,10 +5,10 @@ import { FLY_MACHINES } from "../config/defaults.ts";
 import type { BrokerOutputs } from "../config/outputs.ts";
 import { FlyClient } from "../providers/fly/client.ts";
 import { chooseToken } from "../providers/fly/token.ts";
-import { DEV } from "../toolchain/devStack.ts";
-import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
-import { capture } from "../toolchain/process.ts";
-import { stackSettings } from "../toolchain/stackFile.ts";
+import { DEV } from "../dev/toolchain/devStack.ts";
+import { LOCAL_FLY, ROOT } from "../lib/paths.ts";
+import { capture } from "../lib/process.ts";
+import { stackSettings } from "../lib/stackFile.ts";
 import { startFly } from "./fly.ts";
 import { devStackExists, stackOutputs } from "./stack.ts";
 

@@ -6,9 +6,9 @@
  */
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { ensureTestTools, ensureZizmor, ZIZMOR } from "../toolchain/testTools.ts";
-import { BIN, LOGS, PLUGIN_BIN, ROOT, TOOLCHAIN } from "../toolchain/paths.ts";
-import { onPath, say } from "../toolchain/process.ts";
+import { ensureTestTools, ensureZizmor, ZIZMOR } from "../dev/toolchain/testTools.ts";
+import { BIN, LOGS, PLUGIN_BIN, ROOT, TOOLCHAIN } from "../lib/paths.ts";
+import { onPath, say } from "../lib/process.ts";
 import type { Report } from "../test/support/reporter.ts";
 import { runJobs, type Done, type Job } from "./scheduler.ts";
 import { allSpecs, chooseSpecs, type Scope, type Spec } from "./specs.ts";
@@ -71,12 +71,12 @@ const GO_CHECKS: readonly Job[] = [
         name: "workflows",
         command: ["go", "tool", "actionlint", ...workflows()],
         // Its own Go module, since it needs other versions than Pulumi's CLI.
-        cwd: path.join(ROOT, "toolchain", "lint"),
+        cwd: path.join(ROOT, "dev", "lint"),
     },
     ...["vet", "test"].map((what) => ({
         name: `go ${what}`,
         command: ["go", what, "./..."],
-        cwd: path.join(ROOT, "toolchain", "go"),
+        cwd: path.join(ROOT, "dev", "replacements"),
     })),
 ].map((check) => ({ ...check, env, needsTools: true, skip }));
 

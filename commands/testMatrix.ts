@@ -5,9 +5,9 @@
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import path from "node:path";
-import { BIN, ROOT } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
-import { ensureTestTools } from "../toolchain/testTools.ts";
+import { BIN, ROOT } from "../lib/paths.ts";
+import { say } from "../lib/process.ts";
+import { ensureTestTools } from "../dev/toolchain/testTools.ts";
 
 const [folder, phase = "*", only = "all"] = process.argv.slice(2);
 

@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { LOCAL_FLY, ROOT } from "../toolchain/paths.ts";
-import { say } from "../toolchain/process.ts";
+import { LOCAL_FLY, ROOT } from "../lib/paths.ts";
+import { say } from "../lib/process.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
 import { machineProblem, othersThere } from "../verification/deployment.ts";
 import { localFly, refusedPorts } from "./fly.ts";

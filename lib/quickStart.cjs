@@ -1,6 +1,6 @@
 /**
  * Loads Pulumi's SDK faster. Node reads this before the program (`nodeargs` in Pulumi.yaml) and before
- * the host for dynamic providers (toolchain/pulumi-resource-pulumi-nodejs), which both wait for the SDK.
+ * the host for dynamic providers (dev/toolchain/pulumi-resource-pulumi-nodejs), which both wait for the SDK.
  */
 const { createHash } = require("node:crypto");
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");

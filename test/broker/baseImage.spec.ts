@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import Docker from "dockerode";
-import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
-import { debianMirror } from "../../toolchain/base-image/packages.ts";
-import { recipeFor } from "../../toolchain/base-image/recipe.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ensureBaseImage } from "../../dev/toolchain/base-image/index.ts";
+import { debianMirror } from "../../dev/toolchain/base-image/packages.ts";
+import { recipeFor } from "../../dev/toolchain/base-image/recipe.ts";
+import { capture } from "../../lib/process.ts";
 import { BASE_IMAGES } from "../support/brokerContainer.ts";
 
 const docker = new Docker();

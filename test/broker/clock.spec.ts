@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { SERIES } from "../../broker/conf.ts";
-import { ensureBaseImage } from "../../toolchain/base-image/index.ts";
-import { ensureFaketime } from "../../toolchain/testTools.ts";
+import { ensureBaseImage } from "../../dev/toolchain/base-image/index.ts";
+import { ensureFaketime } from "../../dev/toolchain/testTools.ts";
 import { logInTo, openTo, retained } from "../support/brokerClient.ts";
 import {
     BASE_IMAGES,

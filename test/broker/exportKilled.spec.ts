@@ -1,6 +1,6 @@
 // core
 import assert from "node:assert/strict";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { until } from "../support/until.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import type { BrokerContainer } from "../support/brokerContainer.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import Docker from "dockerode";
 import { SERIES } from "../../broker/conf.ts";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { BASE_IMAGES, BROKER_CONTEXT, buildBroker, testTag } from "../support/brokerContainer.ts";
 import { searchLayers } from "../support/imageLayers.ts";
 

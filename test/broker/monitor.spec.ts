@@ -6,7 +6,7 @@ import { MONITOR_PORT, SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
 import type { Authority } from "../support/certificates.ts";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { ADA, applyFiles } from "../support/brokerFixture.ts";
 import { until } from "../support/until.ts";
 import { BOB, filesOf, healthy, pidsOf, startWatched } from "../support/watchedBroker.ts";

@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,

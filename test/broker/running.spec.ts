@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { connect as connectSecure } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { SERIES } from "../../broker/conf.ts";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { VERIFIER } from "../../verification/verifier.ts";
 import { verify } from "../../verification/verify.ts";
 import { logInTo } from "../support/brokerClient.ts";

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import mqtt from "mqtt";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { certificatesIn } from "../support/certificates.ts";
 import { FaultyBroker } from "../support/faultyBroker.ts";
 import { HOSTNAME, IssuingStack, type Issued } from "./support/issued.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { onPath, say } from "../../toolchain/process.ts";
+import { onPath, say } from "../../lib/process.ts";
 import { mqtt3Cases, mqtt5Cases, type Cases } from "../support/conformance.ts";
 import { BROKERS, compare, documented, type BrokerName } from "../support/conformanceDoc.ts";
 import type { Behind } from "../support/plainFront.ts";

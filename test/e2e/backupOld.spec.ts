@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { devStackIn } from "../../toolchain/devStack.ts";
-import { capture } from "../../toolchain/process.ts";
-import { pulumiCli } from "../../toolchain/pulumi.ts";
+import { devStackIn } from "../../dev/toolchain/devStack.ts";
+import { capture } from "../../lib/process.ts";
+import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
 import { BASE_IMAGES } from "../support/brokerContainer.ts";
 import { collect, connect } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import mqtt from "mqtt";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { certificatesIn } from "../support/certificates.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../support/project.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { leaveMessages as leaveAll } from "../support/leftMessages.ts";
 import { connect } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";

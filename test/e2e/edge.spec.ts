@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
-import { ensureBrowser } from "../../toolchain/testTools.ts";
+import { ensureBrowser } from "../../dev/toolchain/testTools.ts";
 import { BASE_IMAGES } from "../support/brokerContainer.ts";
 import { runPage } from "../support/browser.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";

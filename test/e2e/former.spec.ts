@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, usersNamed } from "../support/project.ts";
 

@@ -106,7 +106,7 @@ describe("an up that ends green", function () {
     it("comes on this machine with an address that answers, or with who is in its place", async () => {
         const stopped = await project.shell([
             "node",
-            "local/main.ts",
+            "dev/fly/main.ts",
             "stop",
             "--dir",
             ".local/fly",

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { connect } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, type Run } from "../support/project.ts";
-import { devStackIn } from "../../toolchain/devStack.ts";
-import { pulumiCli } from "../../toolchain/pulumi.ts";
+import { devStackIn } from "../../dev/toolchain/devStack.ts";
+import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
 
 /** Names that were made stay, whatever the stack and the project are called: each test goes on. */
 describe("a deployed stack's identity", function () {

@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import path from "node:path";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { BASE_IMAGES } from "../support/brokerContainer.ts";
 import { SECRET, searchLayers } from "../support/imageLayers.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import mqtt from "mqtt";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { connect, servedCertificate } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, usersNamed } from "../support/project.ts";
@@ -8,7 +8,7 @@ import { machineAt, startsAgain } from "../support/startsAgain.ts";
 import { until } from "../support/until.ts";
 
 const CERTIFICATE_PORT = 10001;
-const FLY = ["local/main.ts", "--dir", ".local/fly"];
+const FLY = ["dev/fly/main.ts", "--dir", ".local/fly"];
 
 /** What was changed while the broker ran is in force after each kind of start, whatever secrets it brings. */
 describe("a deployed broker that was changed live and starts again", function () {

@@ -4,8 +4,8 @@ import path from "node:path";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import { parse } from "yaml";
 import { parseSettings } from "../../config/settings.ts";
-import { ROOT } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../support/project.ts";
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { startLocalFly, type LocalFly } from "../../local/index.ts";
+import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
 import { pushImage } from "../local/support/image.ts";
 import { Api } from "../local/support/api.ts";
 import {

@@ -1,7 +1,7 @@
 /** Two who believe that a stack is theirs, without a lock between them; and a person with a lease. */
 import assert from "node:assert/strict";
-import { startLocalFly, type LocalFly } from "../../local/index.ts";
-import type { JournalEntry } from "../../local/journal.ts";
+import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
+import type { JournalEntry } from "../../dev/fly/journal.ts";
 import { Api } from "../local/support/api.ts";
 import { pushImage } from "../local/support/image.ts";
 import { isDeployed, isGone, keepsSecrets, saysClearly } from "./support/invariants.ts";

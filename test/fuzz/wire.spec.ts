@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SERIES } from "../../broker/conf.ts";
-import { say } from "../../toolchain/process.ts";
+import { say } from "../../lib/process.ts";
 import { malformed } from "./support/mutations.ts";
 import { Sender, type Stage } from "./support/sender.ts";
 import { HOSTNAME, MORE_MB, SAMPLE, SEED, Target, USERS } from "./support/target.ts";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ROOT } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
 
 const PROGRAM = `interface Said {
     text: string;

@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
-import { startLocalFly } from "../../local/index.ts";
-import type { LocalFly } from "../../local/index.ts";
+import { startLocalFly } from "../../dev/fly/index.ts";
+import type { LocalFly } from "../../dev/fly/index.ts";
 import { Api } from "./support/api.ts";
 import { until } from "../support/until.ts";
 

@@ -6,9 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { LocalFly } from "../../local/index.ts";
-import { isAlive, noteOf } from "../../local/processes.ts";
-import type { ProcessNote } from "../../local/processes.ts";
+import type { LocalFly } from "../../dev/fly/index.ts";
+import { isAlive, noteOf } from "../../dev/fly/processes.ts";
+import type { ProcessNote } from "../../dev/fly/processes.ts";
 import { Api } from "./support/api.ts";
 import type { MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
@@ -42,7 +42,7 @@ describe("local Fly: the command", function () {
     const command = (name: string, more: string[] = [], env: NodeJS.ProcessEnv = {}) =>
         run(
             process.execPath,
-            ["local/main.ts", name, "--dir", dir, "--port", "0", "--registry-port", "0", ...more],
+            ["dev/fly/main.ts", name, "--dir", dir, "--port", "0", "--registry-port", "0", ...more],
             { env: { ...process.env, ...env } },
         );
     const status = async () => JSON.parse((await command("status")).stdout) as Status;
@@ -224,7 +224,7 @@ describe("local Fly: the command", function () {
             (url) => new URL(url).port,
         );
         const again = await run(process.execPath, [
-            ...["local/main.ts", "start", "--dir", dir],
+            ...["dev/fly/main.ts", "start", "--dir", dir],
             ...["--port", ports[0]!, "--registry-port", ports[1]!],
         ]);
         assert.match(again.stderr, /the files of a Fly that ran here were deleted under it/);
@@ -238,7 +238,7 @@ describe("local Fly: the command", function () {
         const [port, registry] = await freePorts(2);
         const start = () =>
             run(process.execPath, [
-                ...["local/main.ts", "start", "--dir", dir],
+                ...["dev/fly/main.ts", "start", "--dir", dir],
                 ...["--port", String(port), "--registry-port", String(registry)],
             ]);
         const [one, other] = await Promise.all([start(), start()]);
@@ -261,7 +261,7 @@ describe("local Fly: the command", function () {
     it("serves in the foreground until it is told to end", async () => {
         const child = spawn(
             process.execPath,
-            ["local/main.ts", "start", "--foreground", "--dir", dir, "--port", "0"].concat([
+            ["dev/fly/main.ts", "start", "--foreground", "--dir", dir, "--port", "0"].concat([
                 "--registry-port",
                 "0",
             ]),
@@ -278,7 +278,7 @@ describe("local Fly: the command", function () {
     });
 
     it("explains itself", async () => {
-        assert.match((await run(process.execPath, ["local/main.ts", "--help"])).stdout, /reset/);
+        assert.match((await run(process.execPath, ["dev/fly/main.ts", "--help"])).stdout, /reset/);
         await assert.rejects(command("dance"), /there is no command dance/);
         await assert.rejects(command("start", ["--port", "many"]), /--port must be a port/);
     });

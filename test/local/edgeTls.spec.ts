@@ -6,8 +6,8 @@ import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
-import { startLocalFly } from "../../local/index.ts";
-import type { LocalFly } from "../../local/index.ts";
+import { startLocalFly } from "../../dev/fly/index.ts";
+import type { LocalFly } from "../../dev/fly/index.ts";
 import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 

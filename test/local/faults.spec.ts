@@ -1,9 +1,9 @@
 // core
 import assert from "node:assert/strict";
-import { startLocalFly } from "../../local/index.ts";
-import type { LocalFly } from "../../local/index.ts";
-import type { FaultRule } from "../../local/faults.ts";
-import type { JournalEntry } from "../../local/journal.ts";
+import { startLocalFly } from "../../dev/fly/index.ts";
+import type { LocalFly } from "../../dev/fly/index.ts";
+import type { FaultRule } from "../../dev/fly/faults.ts";
+import type { JournalEntry } from "../../dev/fly/journal.ts";
 import { Api } from "./support/api.ts";
 import { until } from "../support/until.ts";
 

@@ -1,19 +1,19 @@
 // core
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { loopbackAddress, privateAddress } from "../../local/addresses.ts";
-import { authenticate, basicPassword } from "../../local/auth.ts";
-import { formatDuration, parseDuration } from "../../local/durations.ts";
-import { FlyError } from "../../local/errors.ts";
-import { Faults } from "../../local/faults.ts";
-import { ulid } from "../../local/ids.ts";
-import { RateLimits } from "../../local/limits.ts";
-import { checkGuest } from "../../local/model/guest.ts";
-import { normalizeConfig, signalName } from "../../local/model/normalize.ts";
-import type { LocalState } from "../../local/model/records.ts";
-import { parseImage } from "../../local/runtime/images.ts";
-import { afterExit } from "../../local/runtime/restarts.ts";
-import { changeSettings, DEFAULT_SETTINGS } from "../../local/settings.ts";
+import { loopbackAddress, privateAddress } from "../../dev/fly/addresses.ts";
+import { authenticate, basicPassword } from "../../dev/fly/auth.ts";
+import { formatDuration, parseDuration } from "../../dev/fly/durations.ts";
+import { FlyError } from "../../dev/fly/errors.ts";
+import { Faults } from "../../dev/fly/faults.ts";
+import { ulid } from "../../dev/fly/ids.ts";
+import { RateLimits } from "../../dev/fly/limits.ts";
+import { checkGuest } from "../../dev/fly/model/guest.ts";
+import { normalizeConfig, signalName } from "../../dev/fly/model/normalize.ts";
+import type { LocalState } from "../../dev/fly/model/records.ts";
+import { parseImage } from "../../dev/fly/runtime/images.ts";
+import { afterExit } from "../../dev/fly/runtime/restarts.ts";
+import { changeSettings, DEFAULT_SETTINGS } from "../../dev/fly/settings.ts";
 
 function refusal(action: () => unknown): string {
     try {

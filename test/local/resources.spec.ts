@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { join } from "node:path";
-import { startLocalFly } from "../../local/index.ts";
-import type { LocalFly } from "../../local/index.ts";
+import { startLocalFly } from "../../dev/fly/index.ts";
+import type { LocalFly } from "../../dev/fly/index.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
 import { Api } from "./support/api.ts";
 

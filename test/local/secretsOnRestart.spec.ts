@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startLocalFly, type LocalFly } from "../../local/index.ts";
+import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
 import { until } from "../support/until.ts";
 import { Api, type MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
@@ -48,7 +48,7 @@ for (const [reading, expected] of [
         });
         after(async () => {
             await fly.close();
-            const { reset } = await import("../../local/reset.ts");
+            const { reset } = await import("../../dev/fly/reset.ts");
             await reset(dir);
             rmSync(dir, { recursive: true, force: true });
         });

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { capture, onPath } from "../../toolchain/process.ts";
-import { ensurePrometheus } from "../../toolchain/testTools.ts";
+import { capture, onPath } from "../../lib/process.ts";
+import { ensurePrometheus } from "../../dev/toolchain/testTools.ts";
 import {
     alertQueries,
     ALERTS,

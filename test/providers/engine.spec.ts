@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { pulumiCli } from "../../toolchain/pulumi.ts";
+import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
 import { NODE_ARGS } from "../support/nodeArgs.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");

@@ -9,7 +9,7 @@ import {
     type RevocationListInputs,
     type RevocationListOutputs,
 } from "../../providers/kept/revocationList.ts";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import {
     certificatesIn,
     issue,

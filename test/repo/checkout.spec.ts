@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ROOT } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
 
 describe("a checkout as Git for Windows makes it", function () {
     this.timeout(60_000);

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { schema } from "../../config/schema.ts";
-import { ROOT } from "../../toolchain/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 
-const PAGES = ["*.md", "docs/*.md", "local/*.md", "bench/*.md"].flatMap((pattern) =>
+const PAGES = ["*.md", "docs/*.md", "dev/**/*.md"].flatMap((pattern) =>
     globSync(pattern, { cwd: ROOT }),
 );
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { runInNewContext } from "node:vm";
 import { parse } from "yaml";
-import { ROOT } from "../../toolchain/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 
 interface Workflow {
     jobs: Record<string, { if?: string }>;

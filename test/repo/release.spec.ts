@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { releaseNotes } from "../../commands/releaseNotes.ts";
-import { ROOT } from "../../toolchain/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 
 const CHANGELOG =
     "# Changelog\n\nNewest first.\n\n## 1.2.0\n\n- New.\n- Newer.\n\n## 1.1.0\n\n- Old.\n";

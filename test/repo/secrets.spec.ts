@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { ROOT } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
 
 /** States of stacks that ran on a local Fly alone, and are gone: their keys open nothing. */
 const RECORDED = /^test\/upgrade\/states\/\w+\.json$/;

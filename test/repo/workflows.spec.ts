@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
-import { ROOT } from "../../toolchain/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 
 interface Step {
     uses?: string;

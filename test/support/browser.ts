@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { connect } from "node:tls";
-import { ROOT } from "../../toolchain/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 
 const BUNDLE = path.join(ROOT, "node_modules", "mqtt", "dist", "mqtt.min.js");
 

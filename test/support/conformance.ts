@@ -4,8 +4,8 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
-import { ROOT, TOOLCHAIN } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ROOT, TOOLCHAIN } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
 import { plainFront, type Behind } from "./plainFront.ts";
 
 /** Case → what went wrong, with the line of the suite that says so; undefined: it passed. */

@@ -1,7 +1,7 @@
 /** docs/conformance.md as the tests hold it against what the suites say. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { ROOT } from "../../toolchain/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import type { Cases } from "./conformance.ts";
 
 /** In the document's order of columns. */

@@ -1,6 +1,6 @@
 /** Commands of the project that are stopped where the machine is at a certain point. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 import { until } from "./until.ts";
 
 export async function inContainer(container: string, script: string): Promise<string> {

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse } from "yaml";
-import { ROOT } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
 
 export const FOLDER = path.join(ROOT, "monitoring");
 export const DASHBOARD = path.join(FOLDER, "dashboard.json");

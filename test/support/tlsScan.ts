@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { capture } from "../../toolchain/process.ts";
+import { capture } from "../../lib/process.ts";
 
 /** One of the scanner's lines. Its ids are listed nowhere; a scan's JSON has them. */
 export interface Finding {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ensureDocker } from "../../toolchain/docker.ts";
+import { ensureDocker } from "../../dev/toolchain/docker.ts";
 
 describe("a Docker daemon that is meant and not there", function () {
     this.timeout(30_000);

@@ -17,9 +17,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ROOT } from "../../toolchain/paths.ts";
-import { capture } from "../../toolchain/process.ts";
-import { isOurs } from "../../toolchain/pulumi.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { capture } from "../../lib/process.ts";
+import { isOurs } from "../../dev/toolchain/pulumi.ts";
 
 const STUB = `#!/bin/sh
 case "$1" in
@@ -39,7 +39,7 @@ describe("an official CLI on PATH", function () {
 
     before(() => {
         folder = mkdtempSync(path.join(tmpdir(), "official-"));
-        for (const file of globSync(["toolchain/*.ts", "lib/*.ts"], { cwd: ROOT })) {
+        for (const file of globSync(["dev/toolchain/*.ts", "lib/*.ts"], { cwd: ROOT })) {
             cpSync(path.join(ROOT, file), at(file));
         }
         cpSync(path.join(ROOT, "package.json"), at("package.json"));

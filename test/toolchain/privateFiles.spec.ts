@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { keepPrivate } from "../../toolchain/privateFiles.ts";
+import { keepPrivate } from "../../lib/privateFiles.ts";
 
 describe("private files", () => {
     const dir = mkdtempSync(path.join(tmpdir(), "private-"));

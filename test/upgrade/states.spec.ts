@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
-import { devStackIn, saltIn } from "../../toolchain/devStack.ts";
+import { devStackIn, saltIn } from "../../dev/toolchain/devStack.ts";
 import { Project } from "../support/project.ts";
 import { destructive, type Step } from "./support/steps.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Expiry } from "../../../config/outputs.ts";
-import { ROOT } from "../../../toolchain/paths.ts";
+import { ROOT } from "../../../lib/paths.ts";
 import { scratchStack, type Said, type Stack } from "../../toolchain/support/stack.ts";
 
 export const HOSTNAME = "broker.test";

@@ -1,6 +1,6 @@
 /** What must be so at the end, whatever happened before: at Fly, in the state, and on the screen. */
 import assert from "node:assert/strict";
-import type { LocalFly } from "../../../local/index.ts";
+import type { LocalFly } from "../../../dev/fly/index.ts";
 import { Api, type MachineView } from "../../local/support/api.ts";
 import type { SmallRun, SmallStack } from "./smallStack.ts";
 

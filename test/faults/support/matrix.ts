@@ -1,6 +1,6 @@
 /** Every request of a run x every fault, on small stacks side by side, each with a local Fly of its own. */
-import { startLocalFly, type LocalFly } from "../../../local/index.ts";
-import type { JournalEntry } from "../../../local/journal.ts";
+import { startLocalFly, type LocalFly } from "../../../dev/fly/index.ts";
+import type { JournalEntry } from "../../../dev/fly/journal.ts";
 import { FAULTS, type Fault } from "../../matrix/support/faults.ts";
 import { runMatrix, type Case, type Phase, type Trial } from "../../matrix/support/matrix.ts";
 import type { CallName } from "../../matrix/support/proxy.ts";

@@ -6,10 +6,10 @@ import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { LocalFly } from "../../../local/index.ts";
-import { pulumiEnvironment } from "../../../toolchain/environment.ts";
-import { ROOT } from "../../../toolchain/paths.ts";
-import { pulumiCli } from "../../../toolchain/pulumi.ts";
+import type { LocalFly } from "../../../dev/fly/index.ts";
+import { pulumiEnvironment } from "../../../dev/toolchain/environment.ts";
+import { ROOT } from "../../../lib/paths.ts";
+import { pulumiCli } from "../../../dev/toolchain/pulumi.ts";
 import {
     APPLY,
     BROKER_FILES,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MqttClient } from "mqtt";
 import type { BrokerConf, Series } from "../../../broker/conf.ts";
-import { say } from "../../../toolchain/process.ts";
+import { say } from "../../../lib/process.ts";
 import { logInTo } from "../../support/brokerClient.ts";
 import { givenConf, passwordLine } from "../../support/brokerConf.ts";
 import { BrokerContainer, buildBroker } from "../../support/brokerContainer.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import Docker from "dockerode";
 import { pack } from "tar-stream";
-import type { LocalFly } from "../../../local/index.ts";
+import type { LocalFly } from "../../../dev/fly/index.ts";
 import { busybox } from "../../support/busybox.ts";
 
 const docker = new Docker();

@@ -1,5 +1,5 @@
 /** What Fly or the way there can do to a request, in the words that Fly has for it. */
-import type { FaultAction } from "../../../local/faults.ts";
+import type { FaultAction } from "../../../dev/fly/faults.ts";
 import type { CallName } from "./proxy.ts";
 
 export interface Fault {

@@ -1,9 +1,9 @@
 /** What must be so, whatever was killed: looked at in Fly itself and in the state's file. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { instanceOf } from "../../../local/instance.ts";
-import { LABEL } from "../../../local/runtime/docker.ts";
-import { capture } from "../../../toolchain/process.ts";
+import { instanceOf } from "../../../dev/fly/instance.ts";
+import { LABEL } from "../../../dev/fly/runtime/docker.ts";
+import { capture } from "../../../lib/process.ts";
 import { Api } from "../../local/support/api.ts";
 import { filesIn } from "../../support/bundle.ts";
 import { connect, servedCertificate } from "../../support/mqtt.ts";

@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { startLocalFly, type LocalFly } from "../../../local/index.ts";
-import { pulumiEnvironment } from "../../../toolchain/environment.ts";
-import { pulumiCli } from "../../../toolchain/pulumi.ts";
+import { startLocalFly, type LocalFly } from "../../../dev/fly/index.ts";
+import { pulumiEnvironment } from "../../../dev/toolchain/environment.ts";
+import { pulumiCli } from "../../../dev/toolchain/pulumi.ts";
 import { killTree, signal } from "../../support/processTree.ts";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
 import { Project } from "../../support/project.ts";

@@ -2,7 +2,7 @@
 import type * as Grpc from "@grpc/grpc-js";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createRequire } from "node:module";
-import { ROOT } from "../../../toolchain/paths.ts";
+import { ROOT } from "../../../lib/paths.ts";
 
 const require = createRequire(import.meta.url);
 const HOST = require.resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");

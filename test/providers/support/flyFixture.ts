@@ -1,7 +1,7 @@
 /** A local Fly for the providers, and what a test needs to look behind them. */
 import assert from "node:assert/strict";
-import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../local/index.ts";
-import type { FaultRule } from "../../../local/faults.ts";
+import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../dev/fly/index.ts";
+import type { FaultRule } from "../../../dev/fly/faults.ts";
 import type { Owner } from "../../../providers/fly/ownership.ts";
 import type { MachineInputs } from "../../../providers/fly/machine-inputs.ts";
 import { Api } from "../../local/support/api.ts";

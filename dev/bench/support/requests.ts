@@ -1,0 +1,36 @@
+/** What was asked of the local Fly, from its journal. */
+import type { JournalEntry } from "../../fly/journal.ts";
+import type { Api } from "../../../test/local/support/api.ts";
+
+export interface Requests {
+    count: number;
+    /** Answered 429. */
+    refused: number;
+    /** Under way at the same moment: the most, and of how many apps. */
+    atOnce: number;
+    appsAtOnce: number;
+}
+
+/** What `work` asks for. */
+export async function requestsOf(api: Api, work: () => Promise<unknown>): Promise<Requests> {
+    await api.ok("DELETE", "/_local/journal");
+    await work();
+    const { entries } = await api.ok<{ entries: JournalEntry[] }>("GET", "/_local/journal");
+    const asked = entries
+        .filter(({ path }) => path.startsWith("/v1/"))
+        .map(({ at, ms, path, status }) => {
+            const to = Date.parse(at);
+            return { from: to - ms, to, status, app: /^\/v1\/apps\/([^/?]+)/.exec(path)?.[1] };
+        });
+    // The most are under way when one begins.
+    const moments = asked.map(({ from: at }) =>
+        asked.filter(({ from, to }) => from <= at && at <= to),
+    );
+    const most = (count: (these: typeof asked) => number) => Math.max(0, ...moments.map(count));
+    return {
+        count: asked.length,
+        refused: asked.filter(({ status }) => status === 429).length,
+        atOnce: most((these) => these.length),
+        appsAtOnce: most((these) => new Set(these.flatMap(({ app }) => app ?? [])).size),
+    };
+}
