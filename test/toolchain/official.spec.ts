@@ -63,7 +63,7 @@ describe("an official CLI on PATH", function () {
     async function ensure(): Promise<{ inUse: string; asked: string[] }> {
         writeFileSync(at("asked"), "");
         const script =
-            'import { ensurePulumi } from "./toolchain/pulumi.ts"; console.log((await ensurePulumi()).inUse)';
+            'import { ensurePulumi } from "./dev/toolchain/pulumi.ts"; console.log((await ensurePulumi()).inUse)';
         const { code, stdout, stderr } = await capture(
             [process.execPath, "--input-type=module", "-e", script],
             {
