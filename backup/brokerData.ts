@@ -1,8 +1,8 @@
 /** `broker-backup` in the running machine, called through the Machines API's exec. */
 import { gunzipSync, gzipSync } from "node:zlib";
-import { cancelled } from "../providers/fly/cancel.ts";
-import type { FlyClient } from "../providers/fly/client.ts";
-import { FlyError } from "../providers/fly/errors.ts";
+import { cancelled } from "../providers/fly/api/cancel.ts";
+import type { FlyClient } from "../providers/fly/api/client.ts";
+import { FlyError } from "../providers/fly/api/errors.ts";
 import type { BackupFile, Header } from "./format.ts";
 
 const PROGRAM = "/usr/local/bin/broker-backup";

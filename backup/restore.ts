@@ -1,10 +1,10 @@
 /** A backup's data into a running machine, whose broker then starts with it. */
 import { open } from "node:fs/promises";
 import path from "node:path";
-import { cancelled } from "../providers/fly/cancel.ts";
-import { withLease } from "../providers/fly/lease.ts";
-import { restartMachine } from "../providers/fly/machine-power.ts";
-import { deadlineIn } from "../providers/fly/wait.ts";
+import { cancelled } from "../providers/fly/api/cancel.ts";
+import { withLease } from "../providers/fly/api/lease.ts";
+import { restartMachine } from "../providers/fly/machine/power.ts";
+import { deadlineIn } from "../providers/fly/api/wait.ts";
 import { BrokerData, type Info, type MachineOnFly } from "./brokerData.ts";
 import type { BackupFile, Header } from "./format.ts";
 import { Transfer } from "./transfer.ts";

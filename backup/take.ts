@@ -2,9 +2,9 @@
 import { mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { cancelled } from "../providers/fly/cancel.ts";
-import { withLease } from "../providers/fly/lease.ts";
-import { deadlineIn } from "../providers/fly/wait.ts";
+import { cancelled } from "../providers/fly/api/cancel.ts";
+import { withLease } from "../providers/fly/api/lease.ts";
+import { deadlineIn } from "../providers/fly/api/wait.ts";
 import { BrokerData, type MachineOnFly } from "./brokerData.ts";
 import { describeDatabase } from "./database.ts";
 import { FORMAT, headerLine, unpack, type Header } from "./format.ts";

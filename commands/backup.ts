@@ -7,7 +7,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { megabytes } from "../backup/transfer.ts";
 import { takeBackup } from "../backup/take.ts";
-import { takeSnapshot } from "../providers/fly/snapshot.ts";
+import { takeSnapshot } from "../providers/fly/volume/snapshot.ts";
 import { ROOT } from "../lib/paths.ts";
 import { say } from "../lib/process.ts";
 import { endOnSignals } from "./signals.ts";

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { restoreBackup } from "../backup/restore.ts";
 import { withUnpacked } from "../backup/take.ts";
-import { cancelled } from "../providers/fly/cancel.ts";
+import { cancelled } from "../providers/fly/api/cancel.ts";
 import { say } from "../lib/process.ts";
 import { endOnSignals } from "./signals.ts";
 import { stackOnFly } from "./stackOnFly.ts";

@@ -1,4 +1,4 @@
-import { cancel } from "../providers/fly/cancel.ts";
+import { cancel } from "../providers/fly/api/cancel.ts";
 import { say } from "../lib/process.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

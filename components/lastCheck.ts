@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { FlyClient } from "../providers/fly/client.ts";
+import { FlyClient } from "../providers/fly/api/client.ts";
 import { dataWarnings } from "../verification/dataWarnings.ts";
 import { machineProblem, othersThere, type Deployment } from "../verification/deployment.ts";
 import type { Endpoint } from "../verification/target.ts";

@@ -4,7 +4,7 @@
  */
 import { gzipSync } from "node:zlib";
 import { aclFile } from "../broker/acl.ts";
-import { MAX_VALUE_BYTES } from "../providers/fly/bundle.ts";
+import { MAX_VALUE_BYTES } from "../providers/fly/secrets/bundle.ts";
 import { VERIFIER_ACCESS } from "../verification/verifier.ts";
 import type { Deployed } from "./deployed.ts";
 import type { Settings } from "./settings.ts";

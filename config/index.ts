@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { chooseToken } from "../providers/fly/token.ts";
+import { chooseToken } from "../providers/fly/api/token.ts";
 import type { Deployed } from "./deployed.ts";
 import { expiryWarnings } from "./expiry.ts";
 import { settingsIn } from "./namespace.ts";

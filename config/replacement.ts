@@ -3,7 +3,7 @@
  * providers' own checks do not see it all: of what is replaced by `--replace` or a taint the engine
  * shows them no former inputs.
  */
-import { replacementProblem } from "../providers/fly/volume-rules.ts";
+import { replacementProblem } from "../providers/fly/volume/rules.ts";
 import type { Deployed } from "./deployed.ts";
 import type { Settings } from "./settings.ts";
 

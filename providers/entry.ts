@@ -4,12 +4,12 @@
  * deleted by the present one.
  */
 import { withoutTraces } from "./provider.ts";
-import { app } from "./fly/app.ts";
+import { app } from "./fly/app/app.ts";
 import { certificate } from "./fly/certificate.ts";
 import { ipAddress } from "./fly/ip.ts";
-import { machine } from "./fly/machine.ts";
-import { secrets } from "./fly/secrets.ts";
-import { volume } from "./fly/volume.ts";
+import { machine } from "./fly/machine/machine.ts";
+import { secrets } from "./fly/secrets/secrets.ts";
+import { volume } from "./fly/volume/volume.ts";
 import { name } from "./kept/name.ts";
 import { formerDevices } from "./kept/formerDevices.ts";
 import { passwords } from "./kept/passwords.ts";

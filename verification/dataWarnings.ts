@@ -3,7 +3,7 @@
  * `memoryLimitMb` holds (broker-data in the image), a volume that is nearly full (broker-space). No client sees
  * that, so the machine is asked, through the Machines API.
  */
-import type { FlyClient } from "../providers/fly/client.ts";
+import type { FlyClient } from "../providers/fly/api/client.ts";
 
 const DATA = "/mosquitto/data";
 

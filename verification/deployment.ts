@@ -3,13 +3,13 @@
  * and of `npm run verify`. A machine that is on its way, or that its restart policy is bringing back, has time
  * to arrive; everything else is a problem at once.
  */
-import { checksOf, healthProblem } from "../providers/fly/health.ts";
-import type { FlyClient } from "../providers/fly/client.ts";
-import { isGone } from "../providers/fly/errors.ts";
-import { describeEvents } from "../providers/fly/machine-failure.ts";
+import { checksOf, healthProblem } from "../providers/fly/machine/health.ts";
+import type { FlyClient } from "../providers/fly/api/client.ts";
+import { isGone } from "../providers/fly/api/errors.ts";
+import { describeEvents } from "../providers/fly/machine/failure.ts";
 import { findOthers, type Other } from "../providers/fly/others.ts";
-import type { WireMachine, WireVolume } from "../providers/fly/types.ts";
-import { deadlineIn, poll } from "../providers/fly/wait.ts";
+import type { WireMachine, WireVolume } from "../providers/fly/api/types.ts";
+import { deadlineIn, poll } from "../providers/fly/api/wait.ts";
 
 /** The machine that the stack's state has. */
 export interface Deployment {

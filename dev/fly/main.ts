@@ -13,7 +13,7 @@ import {
 import type { ServerNote } from "./daemon.ts";
 import { instanceOf } from "./instance.ts";
 import { noteOf } from "./processes.ts";
-import { PUBLIC_CA_FILES } from "./public-ca.ts";
+import { PUBLIC_CA_FILES } from "./publicCa.ts";
 import type { Refused } from "./runtime/edge.ts";
 import { readState } from "./state.ts";
 import { summarize } from "./status.ts";

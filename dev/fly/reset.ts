@@ -2,9 +2,9 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { instanceOf } from "./instance.ts";
 import { connectDocker, ignoring, LABEL } from "./runtime/docker.ts";
-import { detachAll } from "./runtime/loop-volumes.ts";
+import { detachAll } from "./runtime/loopVolumes.ts";
 import { Registry } from "./runtime/registry.ts";
-import { PUBLIC_CA_FILES } from "./public-ca.ts";
+import { PUBLIC_CA_FILES } from "./publicCa.ts";
 import { readState } from "./state.ts";
 
 /** Everything a server writes into its directory. Nothing else there is touched. */

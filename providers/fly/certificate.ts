@@ -11,12 +11,12 @@ import {
     type Provider,
     type WithProvider,
 } from "../provider.ts";
-import { flyClient, type FlyClient } from "./client.ts";
-import { FlyError, isAmbiguous, isGone } from "./errors.ts";
+import { flyClient, type FlyClient } from "./api/client.ts";
+import { FlyError, isAmbiguous, isGone } from "./api/errors.ts";
 import { hostnameProblem } from "./rules.ts";
-import { configure } from "./token.ts";
-import type { WireCertificate } from "./types.ts";
-import { deadlineIn, poll } from "./wait.ts";
+import { configure } from "./api/token.ts";
+import type { WireCertificate } from "./api/types.ts";
+import { deadlineIn, poll } from "./api/wait.ts";
 
 export interface CertificateInputs {
     /** A change is recorded. */

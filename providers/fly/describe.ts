@@ -1,5 +1,5 @@
 /** Machines and volumes in words, for errors and warnings. */
-import type { MachineConfig, WireMachine, WireVolume } from "./types.ts";
+import type { MachineConfig, WireMachine, WireVolume } from "./api/types.ts";
 
 /** Fly knows only part of a config while it does not reach the machine's host. */
 export function configOf({

@@ -9,12 +9,12 @@ import {
     type Provider,
     type WithProvider,
 } from "../provider.ts";
-import { flyClient, type FlyClient } from "./client.ts";
-import { askAgainAt, isAmbiguous, isGone } from "./errors.ts";
+import { flyClient, type FlyClient } from "./api/client.ts";
+import { askAgainAt, isAmbiguous, isGone } from "./api/errors.ts";
 import { IMPORTED_BEFORE } from "./ownership.ts";
-import { configure } from "./token.ts";
-import type { WireIp } from "./types.ts";
-import { deadlineIn, poll } from "./wait.ts";
+import { configure } from "./api/token.ts";
+import type { WireIp } from "./api/types.ts";
+import { deadlineIn, poll } from "./api/wait.ts";
 
 /**
  * v4: dedicated, $2 a month. v6: dedicated, free. shared_v4: free, but only for HTTP and for TLS

@@ -2,9 +2,9 @@
  * Machines and volumes beside the declared ones: a second broker takes part of the clients, and of two volumes
  * of one name only one has the data.
  */
-import type { MachineConfig, WireMachine, WireVolume } from "./types.ts";
+import type { MachineConfig, WireMachine, WireVolume } from "./api/types.ts";
 import { configOf, describeMachine, describeVolume, isReachable } from "./describe.ts";
-import { isOutgoing } from "./volume-find.ts";
+import { isOutgoing } from "./volume/find.ts";
 
 /** The machine and the volume that the stack's state has. */
 export interface Own {

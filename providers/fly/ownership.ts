@@ -1,5 +1,5 @@
 /** Who a machine belongs to, as its metadata says; apps and volumes have none. */
-import type { MachineConfig, WireMachine } from "./types.ts";
+import type { MachineConfig, WireMachine } from "./api/types.ts";
 
 /** The Pulumi project and stack that own what they make. */
 export interface Owner {

@@ -2,13 +2,13 @@
  * Asked before anything is declared: region, token, organisation, app name and what else the app holds, in two
  * requests; where it holds more than it should, in four.
  */
-import { FlyClient } from "./client.ts";
-import { FlyError } from "./errors.ts";
+import { FlyClient } from "./api/client.ts";
+import { FlyError } from "./api/errors.ts";
 import { messageOf } from "../provider.ts";
 import { visibleLine } from "../../lib/visible.ts";
-import { normaliseToken } from "./token.ts";
+import { normaliseToken } from "./api/token.ts";
 import { findOthers, type Own } from "./others.ts";
-import type { WireApp, WireMachine, WireVolume } from "./types.ts";
+import type { WireApp, WireMachine, WireVolume } from "./api/types.ts";
 
 export interface PreflightArgs {
     /** Such as https://api.machines.dev, without /v1. */

@@ -1,12 +1,12 @@
 /** Fly's resources, as a Pulumi program declares them. What each property does: see its provider. */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
-import type { AppInputs } from "./app-inputs.ts";
+import type { AppInputs } from "./app/inputs.ts";
 import type { CertificateInputs, DnsRequirements } from "./certificate.ts";
 import type { IpAddressInputs } from "./ip.ts";
-import type { MachineInputs } from "./machine-inputs.ts";
-import type { SecretsInputs } from "./secrets-inputs.ts";
-import type { VolumeInputs } from "./volume-inputs.ts";
+import type { MachineInputs } from "./machine/inputs.ts";
+import type { SecretsInputs } from "./secrets/inputs.ts";
+import type { VolumeInputs } from "./volume/inputs.ts";
 
 /** Each value, at any depth, may be another resource's output. */
 type Inputs<T> = { [K in keyof T]: DeepInput<T[K]> };

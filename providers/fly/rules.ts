@@ -1,6 +1,6 @@
 /** Fly's rules for names and sizes, for `check` and for the program's settings. */
 import { isUnknown } from "../provider.ts";
-import type { MachineGuest } from "./types.ts";
+import type { MachineGuest } from "./api/types.ts";
 
 /** A DNS label's length; Fly takes longer names, which then resolve nowhere (flyctl#4283). */
 export const MAX_APP_NAME = 63;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BrokerData } from "../../backup/brokerData.ts";
 import { notInForce } from "../../backup/restore.ts";
-import type { FlyClient } from "../../providers/fly/client.ts";
+import type { FlyClient } from "../../providers/fly/api/client.ts";
 
 /** A machine whose `broker-backup` says this. */
 function machineThatSays(stdout: string): BrokerData {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { SERIES } from "../../broker/conf.ts";
-import { digestOf, splitBundle } from "../../providers/fly/bundle.ts";
+import { digestOf, splitBundle } from "../../providers/fly/secrets/bundle.ts";
 import { collect, logInTo } from "../support/brokerClient.ts";
 import { givenConf, passwordLine } from "../support/brokerConf.ts";
 import { BrokerContainer, buildBroker, newBundle } from "../support/brokerContainer.ts";

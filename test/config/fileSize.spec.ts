@@ -6,7 +6,7 @@ import { deployedFrom, type Deployed } from "../../config/deployed.ts";
 import { bytesAtMost, fileSecrets, fileSizeProblem } from "../../config/fileSize.ts";
 import type { User } from "../../config/settings.ts";
 import { listFile } from "../../components/revocation.ts";
-import { packBundle, sizeProblem, splitBundle } from "../../providers/fly/bundle.ts";
+import { packBundle, sizeProblem, splitBundle } from "../../providers/fly/secrets/bundle.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
 import { issue, makeAuthority } from "../support/certificates.ts";
 

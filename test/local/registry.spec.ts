@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { registryFront } from "../../dev/fly/runtime/registry-front.ts";
+import { registryFront } from "../../dev/fly/runtime/registryFront.ts";
 import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 import { until } from "../support/until.ts";

@@ -3,12 +3,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Server } from "node:http";
 import { gzipSync } from "node:zlib";
-import { boundedText, TooLarge } from "../../providers/fly/answers.ts";
-import { FlyClient } from "../../providers/fly/client.ts";
-import { FlyError } from "../../providers/fly/errors.ts";
-import { describeEvents } from "../../providers/fly/machine-failure.ts";
-import { healthProblem } from "../../providers/fly/health.ts";
-import type { WireMachine } from "../../providers/fly/types.ts";
+import { boundedText, TooLarge } from "../../providers/fly/api/answers.ts";
+import { FlyClient } from "../../providers/fly/api/client.ts";
+import { FlyError } from "../../providers/fly/api/errors.ts";
+import { describeEvents } from "../../providers/fly/machine/failure.ts";
+import { healthProblem } from "../../providers/fly/machine/health.ts";
+import type { WireMachine } from "../../providers/fly/api/types.ts";
 import { PartialFailure, withoutTraces } from "../../providers/provider.ts";
 
 const MB = 1024 * 1024;

@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
 import { App } from "../../providers/entry.ts";
-import type { AppInputs } from "../../providers/fly/app-inputs.ts";
+import type { AppInputs } from "../../providers/fly/app/inputs.ts";
 import { ownerMetadata, type Owner } from "../../providers/fly/ownership.ts";
 import { pushImage } from "../local/support/image.ts";
 import { failureOf, FlyFixture, OWNER, STRANGER } from "./support/flyFixture.ts";

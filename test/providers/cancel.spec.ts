@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
 import { delegateText } from "../../providers/delegates.ts";
-import type { MachineInputs } from "../../providers/fly/machine-inputs.ts";
+import type { MachineInputs } from "../../providers/fly/machine/inputs.ts";
 import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
 import { DynamicHost, type Failure } from "./support/dynamicHost.ts";

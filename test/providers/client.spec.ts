@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FlyClient } from "../../providers/fly/client.ts";
+import { FlyClient } from "../../providers/fly/api/client.ts";
 import { failureOf, OK, TOKEN, ScriptedClient } from "./support/scriptedClient.ts";
 import { startScriptedServer } from "./support/scriptedServer.ts";
 

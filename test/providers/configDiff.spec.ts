@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { configDifferences, durationNs, withoutFlysOwn } from "../../providers/fly/config-diff.ts";
-import type { MachineConfig } from "../../providers/fly/types.ts";
+import {
+    configDifferences,
+    durationNs,
+    withoutFlysOwn,
+} from "../../providers/fly/machine/configDiff.ts";
+import type { MachineConfig } from "../../providers/fly/api/types.ts";
 import { leavesOf, openApiSchemas } from "../local/support/schemas.ts";
 
 const wanted: MachineConfig = {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { App, Certificate, IpAddress, Secrets, Volume } from "../../providers/entry.ts";
-import { APP_RULES } from "../../providers/fly/app-inputs.ts";
+import { APP_RULES } from "../../providers/fly/app/inputs.ts";
 import { CERTIFICATE_RULES } from "../../providers/fly/certificate.ts";
 import { IP_RULES } from "../../providers/fly/ip.ts";
-import { SECRETS_RULES } from "../../providers/fly/secrets-inputs.ts";
-import { VOLUME_RULES } from "../../providers/fly/volume-inputs.ts";
+import { SECRETS_RULES } from "../../providers/fly/secrets/inputs.ts";
+import { VOLUME_RULES } from "../../providers/fly/volume/inputs.ts";
 import { UNKNOWN } from "../../providers/provider.ts";
 import { effectOf, everyPropertyHasACase, table, type Diff } from "./support/diffTable.ts";
 

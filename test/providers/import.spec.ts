@@ -2,7 +2,7 @@
 /** Taking over what somebody else made: nothing is made, and what cannot become as declared is refused. */
 import assert from "node:assert/strict";
 import { App, IpAddress, Machine, Volume } from "../../providers/entry.ts";
-import type { AppInputs } from "../../providers/fly/app-inputs.ts";
+import type { AppInputs } from "../../providers/fly/app/inputs.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import { pushImage } from "../local/support/image.ts";
 import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";

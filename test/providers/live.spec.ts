@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { Machine, Secrets } from "../../providers/entry.ts";
-import type { MachineInputs } from "../../providers/fly/machine-inputs.ts";
-import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets-inputs.ts";
+import type { MachineInputs } from "../../providers/fly/machine/inputs.ts";
+import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets/inputs.ts";
 import type { PartialFailure } from "../../providers/provider.ts";
 import { pushImage } from "../local/support/image.ts";
 import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart, STATE } from "../support/liveMachine.ts";

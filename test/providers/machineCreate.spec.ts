@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
 import { Machine } from "../../providers/entry.ts";
-import type { MachineOutputs } from "../../providers/fly/machine-inputs.ts";
+import type { MachineOutputs } from "../../providers/fly/machine/inputs.ts";
 import { PartialFailure } from "../../providers/provider.ts";
 import { DEAF, failureOf, STRANGER } from "./support/flyFixture.ts";
 import { MachineFixture } from "./support/machineFixture.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Machine } from "../../providers/entry.ts";
-import { MACHINE_RULES, type MachineOutputs } from "../../providers/fly/machine-inputs.ts";
+import { MACHINE_RULES, type MachineOutputs } from "../../providers/fly/machine/inputs.ts";
 import { UNKNOWN } from "../../providers/provider.ts";
 import { effectOf, table } from "./support/diffTable.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RateLimiter } from "../../providers/fly/limits.ts";
+import { RateLimiter } from "../../providers/fly/api/rateLimits.ts";
 
 describe("rate limiter", () => {
     /** Time passes only while something sleeps; all sleepers of one moment sleep at once. */

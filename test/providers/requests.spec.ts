@@ -1,7 +1,7 @@
 // core
 import assert from "node:assert/strict";
 import { App, Certificate, IpAddress, Machine, Secrets, Volume } from "../../providers/entry.ts";
-import { flyClient } from "../../providers/fly/client.ts";
+import { flyClient } from "../../providers/fly/api/client.ts";
 import { preflight } from "../../providers/fly/preflight.ts";
 import { pushImage } from "../local/support/image.ts";
 import { hasDocument, OpenApi } from "../local/support/openapi.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { Machine, Secrets } from "../../providers/entry.ts";
-import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets-inputs.ts";
+import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets/inputs.ts";
 import { pushImage } from "../local/support/image.ts";
 import { brokerLike, failureOf, FlyFixture, outsOf } from "./support/flyFixture.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { authorization, chooseToken, normaliseToken } from "../../providers/fly/token.ts";
+import { authorization, chooseToken, normaliseToken } from "../../providers/fly/api/token.ts";
 
 describe("Fly token", () => {
     for (const [given, expected] of [

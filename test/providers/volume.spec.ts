@@ -1,9 +1,9 @@
 // core
 import assert from "node:assert/strict";
 import { Volume } from "../../providers/entry.ts";
-import type { WireVolume } from "../../providers/fly/types.ts";
+import type { WireVolume } from "../../providers/fly/api/types.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
-import type { VolumeInputs } from "../../providers/fly/volume-inputs.ts";
+import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { PartialFailure } from "../../providers/provider.ts";
 import { pushImage } from "../local/support/image.ts";
 import { failureOf, FlyFixture, OWNER, outsOf, STRANGER } from "./support/flyFixture.ts";

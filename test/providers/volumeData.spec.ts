@@ -2,8 +2,8 @@
 /** What becomes of a volume's data: moved with a replacement, put aside before another image. */
 import assert from "node:assert/strict";
 import { Machine, Volume } from "../../providers/entry.ts";
-import type { WireSnapshot, WireVolume } from "../../providers/fly/types.ts";
-import type { VolumeInputs } from "../../providers/fly/volume-inputs.ts";
+import type { WireSnapshot, WireVolume } from "../../providers/fly/api/types.ts";
+import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
 import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";

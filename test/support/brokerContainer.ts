@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Docker from "dockerode";
 import tar from "tar-stream";
 import { GIVEN, MONITOR_PORT, type Series } from "../../broker/conf.ts";
-import { packBundle } from "../../providers/fly/bundle.ts";
+import { packBundle } from "../../providers/fly/secrets/bundle.ts";
 import { ensureBaseImage } from "../../dev/toolchain/base-image/index.ts";
 import { capture } from "../../lib/process.ts";
 import { until } from "./until.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import Docker from "dockerode";
-import { LoopVolumes } from "../../dev/fly/runtime/loop-volumes.ts";
+import { LoopVolumes } from "../../dev/fly/runtime/loopVolumes.ts";
 
 const ID = "small";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { FlyClient } from "../../providers/fly/client.ts";
-import type { WireMachine } from "../../providers/fly/types.ts";
+import { FlyClient } from "../../providers/fly/api/client.ts";
+import type { WireMachine } from "../../providers/fly/api/types.ts";
 import { machineProblem } from "../../verification/deployment.ts";
 import {
     startScriptedServer,

@@ -27,7 +27,7 @@ import type { Body } from "../model/validate.ts";
 import { machineBody, machinesOf, volumesOf } from "../model/wire.ts";
 import { addEvent } from "../runtime/events.ts";
 import { boundTo } from "../runtime/attachments.ts";
-import { secretValues } from "../runtime/machine-records.ts";
+import { secretValues } from "../runtime/machineRecords.ts";
 import { changeApp, changeMachine, findMachine, LEASE_OWNER, leaseEnd, readApp } from "./access.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;

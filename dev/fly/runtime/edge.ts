@@ -1,15 +1,15 @@
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { PublicCa } from "../public-ca.ts";
+import type { PublicCa } from "../publicCa.ts";
 import { portHolder } from "../portHolder.ts";
 import type { Store } from "../state.ts";
-import { HttpHandler } from "./edge-http.ts";
-import { Routes } from "./edge-routes.ts";
-import type { EdgeHooks, Reached } from "./edge-routes.ts";
-import { terminate } from "./edge-tls.ts";
-import type { TlsPort } from "./edge-tls.ts";
-import { proxyHeader } from "./proxy-protocol.ts";
+import { HttpHandler } from "./edgeHttp.ts";
+import { Routes } from "./edgeRoutes.ts";
+import type { EdgeHooks, Reached } from "./edgeRoutes.ts";
+import { terminate } from "./edgeTls.ts";
+import type { TlsPort } from "./edgeTls.ts";
+import { proxyHeader } from "./proxyProtocol.ts";
 
 interface Place {
     ip: string;

@@ -6,7 +6,7 @@ import type { Containers, Exit } from "./containers.ts";
 import { addEvent, addExit } from "./events.ts";
 import type { Source } from "./events.ts";
 import type { Images } from "./images.ts";
-import { MachineRecords } from "./machine-records.ts";
+import { MachineRecords } from "./machineRecords.ts";
 import { Queues } from "./queues.ts";
 import { lostExit, recoveryOf, removeStrays } from "./recovery.ts";
 import { afterExit, Restarts } from "./restarts.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../dev/fly/index.ts";
 import type { FaultRule } from "../../../dev/fly/faults.ts";
 import type { Owner } from "../../../providers/fly/ownership.ts";
-import type { MachineInputs } from "../../../providers/fly/machine-inputs.ts";
+import type { MachineInputs } from "../../../providers/fly/machine/inputs.ts";
 import { Api } from "../../local/support/api.ts";
 import { LISTEN } from "../../support/liveMachine.ts";
 import { Wire } from "./wire.ts";

@@ -1,7 +1,7 @@
 /** For the specs of machines: an app of its own for each test, with an image in it. */
 import { Machine } from "../../../providers/entry.ts";
-import type { MachineInputs, MachineOutputs } from "../../../providers/fly/machine-inputs.ts";
-import type { MachineConfig } from "../../../providers/fly/types.ts";
+import type { MachineInputs, MachineOutputs } from "../../../providers/fly/machine/inputs.ts";
+import type { MachineConfig } from "../../../providers/fly/api/types.ts";
 import { pushImage } from "../../local/support/image.ts";
 import { brokerLike, FlyFixture, outsOf } from "./flyFixture.ts";
 

@@ -1,8 +1,8 @@
 /** A client whose server answers by a script. */
 import assert from "node:assert/strict";
-import { FlyClient, type ClientOptions } from "../../../providers/fly/client.ts";
-import { FlyError } from "../../../providers/fly/errors.ts";
-import { RateLimiter } from "../../../providers/fly/limits.ts";
+import { FlyClient, type ClientOptions } from "../../../providers/fly/api/client.ts";
+import { FlyError } from "../../../providers/fly/api/errors.ts";
+import { RateLimiter } from "../../../providers/fly/api/rateLimits.ts";
 import { startScriptedServer, type Answer, type ScriptedServer } from "./scriptedServer.ts";
 
 export const TOKEN = "fo1_not-a-token-of-anyone";

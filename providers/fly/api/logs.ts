@@ -1,0 +1,96 @@
+/**
+ * What a machine wrote last, for an error about it. The route is the one behind `fly logs`; Fly calls
+ * it mostly stable (fly.io/docs/monitoring/logs-api-options), so an error does without where it fails.
+ */
+import { boundedText } from "./answers.ts";
+import type { FlyClient } from "./client.ts";
+import { redact, shorten } from "./errors.ts";
+import { waitUntilHealthy } from "../machine/health.ts";
+import { MachineNotReady } from "../machine/failure.ts";
+import type { MachineRef } from "../machine/wait.ts";
+import { authorization, flyToken } from "./token.ts";
+import type { MachineConfig, WireMachine } from "./types.ts";
+import type { Deadline } from "./wait.ts";
+
+const DEADLINE_MS = 5_000;
+const SHOWN_LINES = 10;
+
+export interface LogSource {
+    readonly app: string;
+    readonly logsEndpoint?: string;
+}
+
+interface WireLogEntry {
+    /** RFC 3339. */
+    readonly timestamp?: string;
+    readonly message?: string;
+    readonly instance?: string;
+}
+
+/**
+ * As `waitUntilHealthy`; the error has the machine's last lines too, where they can be had.
+ * @param since RFC 3339, Fly's time: what is older is of an earlier instance. Left out: all lines
+ */
+export async function waitUntilHealthyOrTell(
+    client: FlyClient,
+    source: LogSource,
+    ref: MachineRef,
+    config: MachineConfig,
+    deadline: Deadline,
+    since?: string,
+): Promise<WireMachine> {
+    try {
+        return await waitUntilHealthy(client, ref, config, deadline);
+    } catch (error) {
+        const lines =
+            error instanceof MachineNotReady
+                ? await lastLines(source, ref.id, Date.parse(since ?? ""))
+                : [];
+        if (!(error instanceof MachineNotReady) || lines.length === 0) {
+            throw error;
+        }
+        const told = `${error.reason}\n  Its last lines:\n    ${lines.join("\n    ")}`;
+        throw new MachineNotReady(told, error.machine);
+    }
+}
+
+/** @param since milliseconds since 1970, or NaN */
+async function lastLines(
+    { app, logsEndpoint }: LogSource,
+    machine: string,
+    since: number,
+): Promise<string[]> {
+    if (logsEndpoint === undefined) {
+        return [];
+    }
+    const token = flyToken();
+    const url = new URL(`/api/v1/apps/${encodeURIComponent(app)}/logs`, logsEndpoint);
+    url.searchParams.set("instance", machine);
+    try {
+        const response = await fetch(url, {
+            headers: { accept: "application/json", authorization: authorization(token) },
+            signal: AbortSignal.timeout(DEADLINE_MS),
+            redirect: "error",
+        });
+        return response.ok
+            ? entriesOf(await boundedText(response))
+                  .filter(({ instance }) => instance === undefined || instance === machine)
+                  .filter(({ timestamp }) => !(Date.parse(timestamp ?? "") < since))
+                  .slice(-SHOWN_LINES)
+                  .map(({ message }) => shorten(redact(message ?? "", token.split(","))))
+            : [];
+    } catch {
+        return [];
+    }
+}
+
+/** One object with the entries in `data`, as flyctl reads it, or an entry a line, as the page says. */
+function entriesOf(text: string): WireLogEntry[] {
+    const lines = text.trim().startsWith('{"data"') ? [text] : text.trim().split("\n");
+    return lines.flatMap((line) => {
+        const parsed = JSON.parse(line) as WireLogEntry & {
+            data?: { attributes?: WireLogEntry }[];
+        };
+        return parsed.data?.map(({ attributes }) => attributes ?? {}) ?? [parsed];
+    });
+}

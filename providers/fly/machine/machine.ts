@@ -1,0 +1,153 @@
+/** A machine, made, kept and waited for until its health checks pass. */
+import {
+    diffProperties,
+    failuresOf,
+    isUnknown,
+    PartialFailure,
+    toState,
+    type Provider,
+    type WithProvider,
+} from "../../provider.ts";
+import { flyClient } from "../api/client.ts";
+import { configDifferences } from "./configDiff.ts";
+import { unsaid } from "./config.ts";
+import { isReachable } from "../describe.ts";
+import { convergeMachine } from "./converge.ts";
+import { createMachine } from "./create.ts";
+import { MACHINE_RULES, type MachineInputs, type MachineOutputs } from "./inputs.ts";
+import { getMachine, removeMachine } from "./power.ts";
+import { UpdateFailed } from "./replace.ts";
+import { imageProblem, isDown, isReplaced, mountsOtherVolume } from "./rules.ts";
+import { inputsFrom, toOutputs } from "./state.ts";
+import { importProblem } from "../ownership.ts";
+import { refuseProtected } from "../protection.ts";
+import { guestProblems } from "../rules.ts";
+import { configure } from "../api/token.ts";
+import type { WireMachine } from "../api/types.ts";
+import { deadlineIn } from "../api/wait.ts";
+
+const TIMEOUTS_S = { create: 300, update: 300, delete: 180 };
+
+export const machine: Provider<MachineInputs, MachineOutputs> = {
+    configure,
+
+    check(olds, news) {
+        const guest = isUnknown(news.config) ? undefined : news.config.guest;
+        const problems = !guest || isUnknown(guest) ? [] : guestProblems(guest);
+        const replaced = isReplaced(olds, news);
+        const failures = failuresOf([
+            ["importId", importProblem(olds, news, replaced)],
+            ["name", news.name ? undefined : "a machine needs a name"],
+            ["region", news.region ? undefined : "a machine needs a region"],
+            ["config.image", imageProblem(news.config)],
+            ...problems.map((problem) => ["config.guest", problem] as const),
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, olds, news) {
+        const { changed: all, replaces } = diffProperties<MachineInputs>(olds, news, MACHINE_RULES);
+        const mayBeLive = isUnknown(news.secretsVersion) && news.newestSecretsVersion !== undefined;
+        const changed = all.filter((key) => !(key === "secretsVersion" && mayBeLive));
+        const configChanged =
+            isUnknown(news.config) || configDifferences(news.config, olds.config).length > 0;
+        const otherVolume = !isUnknown(news.config) && mountsOtherVolume(olds.config, news.config);
+        const stopped = isDown(olds.state, news.config);
+        const drifted = (olds.drift ?? []).length > 0;
+        return Promise.resolve({
+            changes: changed.length > 0 || configChanged || stopped || drifted,
+            replaces: otherVolume ? [...replaces, "config"] : replaces,
+            // Its name is unique in the app, and its volume takes one machine at a time.
+            deleteBeforeReplace: !replaces.includes("app"),
+        });
+    },
+
+    async create(inputs) {
+        const client = flyClient(inputs.endpoint);
+        const deadline = deadlineIn(inputs.timeouts?.create ?? TIMEOUTS_S.create);
+        let known: WireMachine | undefined;
+        try {
+            const made = await createMachine(client, inputs, deadline, (found) => (known = found));
+            return { id: made.id, outs: toOutputs(inputs, made) };
+        } catch (error) {
+            if (!known) {
+                throw error;
+            }
+            const machine = error instanceof UpdateFailed ? error.machine : undefined;
+            throw new PartialFailure(known.id, toOutputs(inputs, machine ?? known), error);
+        }
+    },
+
+    async read(id, props) {
+        if (!props) {
+            throw new Error("A machine's state has no properties: it cannot be read.");
+        }
+        const found = await getMachine(flyClient(props.endpoint), props.app, id);
+        if (!found) {
+            return {};
+        }
+        const inputs = inputsFrom(props, found);
+        const drift = unsaid(inputs, found);
+        return {
+            id,
+            props: { ...toOutputs(inputs, found), ...(drift.length > 0 && { drift }) },
+            inputs: toState(inputs) as MachineOutputs,
+        };
+    },
+
+    async update(id, olds, news) {
+        const client = flyClient(news.endpoint);
+        const observed = await getMachine(client, news.app, id);
+        if (!observed) {
+            throw new Error(
+                `Machine ${id} of app "${news.app}" is not at ${news.endpoint}.\n` +
+                    "  If someone destroyed it, run `pulumi up --refresh`.",
+            );
+        }
+        if (!isReachable(observed)) {
+            if (isOnlyRecorded(olds, news)) {
+                return { outs: toOutputs(news, observed) };
+            }
+            throw new Error(
+                `Machine ${id} cannot be changed: Fly does not reach its host.\n` +
+                    "  Wait until it is back, or see docs/host-gone.md.",
+            );
+        }
+        const deadline = deadlineIn(news.timeouts?.update ?? TIMEOUTS_S.update);
+        try {
+            return {
+                outs: toOutputs(news, await convergeMachine(client, news, observed, deadline)),
+            };
+        } catch (error) {
+            if (!(error instanceof UpdateFailed) || !error.machine) {
+                throw error;
+            }
+            // The state says what runs, so that the next `up` tries again.
+            const actual = inputsFrom({ ...olds, endpoint: news.endpoint }, error.machine);
+            const properties: WithProvider<object> = {
+                ...toOutputs(actual, error.machine),
+                ...providerOf(news),
+            };
+            throw new PartialFailure(id, properties, error);
+        }
+    },
+
+    async delete(id, props) {
+        refuseProtected(`Machine ${id} "${props.name}"`, props);
+        const deadline = deadlineIn(props.timeouts?.delete ?? TIMEOUTS_S.delete);
+        await removeMachine(flyClient(props.endpoint), props.app, id, deadline);
+    },
+};
+
+/** Whether Fly has no part in what differs. */
+function isOnlyRecorded(olds: MachineOutputs, news: MachineInputs): boolean {
+    const { changed } = diffProperties<MachineInputs>(olds, news, MACHINE_RULES);
+    return (
+        changed.every((key) => key === "protectedBy" || key === "endpoint") &&
+        configDifferences(news.config, olds.config).length === 0
+    );
+}
+
+function providerOf(inputs: WithProvider<object>): WithProvider<object> {
+    return inputs.__provider === undefined ? {} : { __provider: inputs.__provider };
+}

@@ -1,0 +1,241 @@
+/**
+ * Files that a machine gets by its app's secrets. Fly gives a machine those that are there when it is made or
+ * updated; a restart brings no newer ones.
+ */
+import {
+    diffProperties,
+    failuresOf,
+    isUnknown,
+    PartialFailure,
+    toState,
+    type Provider,
+} from "../../provider.ts";
+import { MAX_VALUE_BYTES, packBundle, sizeProblem, splitBundle } from "./bundle.ts";
+import { flyClient } from "../api/client.ts";
+import { isGone } from "../api/errors.ts";
+import { changeLive, inForce } from "./live.ts";
+import { SECRETS_RULES, type SecretsInputs, type SecretsOutputs } from "./inputs.ts";
+import { complete, filesDiffer, newSalt, toOutputs, type WireSecrets } from "./state.ts";
+import { configure } from "../api/token.ts";
+import type { WireMachine } from "../api/types.ts";
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** A word on a line of its own. */
+const FILE = /^[A-Za-z0-9._-]+$/;
+
+export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
+    configure,
+
+    check(_olds, news) {
+        const names = isUnknown(news.names) ? [] : news.names;
+        const files = isUnknown(news.files) ? [] : Object.entries(news.files);
+        const wrong = names.filter((name) => !NAME.test(name));
+        const misnamed = files.map(([name]) => name).filter((name) => !FILE.test(name));
+        const notText = files.filter(([, text]) => typeof text !== "string").map(([name]) => name);
+        const known = files.length > 0 && !files.some(([, text]) => isUnknown(text));
+        const failures = failuresOf([
+            [
+                "names",
+                wrong.length > 0
+                    ? `${wrong.join(", ")}: a secret's name is letters, digits and underscores, and does not start with a digit`
+                    : undefined,
+            ],
+            [
+                "names",
+                names.length > 0 || isUnknown(news.names) ? undefined : "files need a secret",
+            ],
+            [
+                "files",
+                misnamed.length > 0
+                    ? `${misnamed.join(", ")}: a file's name is letters, digits, dots, underscores and hyphens`
+                    : undefined,
+            ],
+            ["files", notText.length > 0 ? `${notText.join(", ")}: not a string` : undefined],
+            [
+                "files",
+                known && notText.length === 0 && names.length > 0
+                    ? sizeProblem(valuesOf(news, Date.now()))
+                    : undefined,
+            ],
+            ["app", news.app ? undefined : "secrets need an app"],
+        ]);
+        return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, state, news) {
+        const olds = complete(state);
+        const { changed, replaces } = diffProperties<Omit<SecretsInputs, "files">>(
+            olds,
+            news,
+            SECRETS_RULES,
+        );
+        return Promise.resolve({
+            changes:
+                changed.length > 0 || filesDiffer(olds, news) || state.restartVersion === undefined,
+            replaces,
+            deleteBeforeReplace: replaces.length === 0,
+        });
+    },
+
+    async create(inputs) {
+        const number = Date.now();
+        const answer = await setSecrets(inputs, valuesOf(inputs, number));
+        const olds = { salt: newSalt(), digests: {} };
+        const outs = toOutputs(inputs, olds, { answer, number, left: [] });
+        return { id: `${inputs.app}/secrets`, outs };
+    },
+
+    async read(id, props) {
+        if (!props) {
+            throw new Error("The secrets' state has no properties: they cannot be read.");
+        }
+        let found: WireSecrets;
+        try {
+            found = await flyClient(props.endpoint).get<WireSecrets>([
+                "apps",
+                props.app,
+                "secrets",
+            ]);
+        } catch (error) {
+            if (isGone(error)) {
+                return {};
+            }
+            throw error;
+        }
+        const present = new Map((found.secrets ?? []).map(({ name, digest }) => [name, digest]));
+        const olds = complete(props);
+        const { digests } = olds;
+        const names = Object.keys(digests);
+        if (names.length > 0 && !names.some((name) => present.has(name))) {
+            return {};
+        }
+        // What someone changed or removed leaves no fingerprint, and so differs from any file.
+        const asSet = olds.names.every((name) => present.get(name) === digests[name]);
+        const asWanted = asSet && (await isInForce(props));
+        return {
+            id,
+            props: toState({
+                ...props,
+                digests: Object.fromEntries(
+                    names.flatMap((name) => {
+                        const digest = present.get(name);
+                        return digest === undefined ? [] : [[name, digest]];
+                    }),
+                ),
+                fingerprints: asWanted ? (props.fingerprints ?? {}) : {},
+            }),
+        };
+    },
+
+    async update(id, state, news) {
+        const olds = complete(state);
+        const { endpoint, app, names, live } = news;
+        const same =
+            olds.endpoint === endpoint &&
+            names.every((name) => name in olds.digests) &&
+            !filesDiffer(olds, news);
+        if (same) {
+            return { outs: { ...olds, endpoint, app, names, ...(live && { live }) } };
+        }
+        const number = Math.max(olds.number + 1, Date.now());
+        const values = valuesOf(news, number);
+        const problem = sizeProblem(values);
+        if (problem !== undefined) {
+            throw new Error(`${problem}. Nothing was changed.`);
+        }
+        const unnamed = Object.keys(olds.digests).filter((name) => !names.includes(name));
+        const left = await stillNeeded(news, unnamed);
+        const removed = unnamed.filter((name) => !left.includes(name));
+        const set = () =>
+            setSecrets(news, {
+                ...Object.fromEntries(removed.map((name) => [name, null])),
+                ...values,
+            });
+        if (!live) {
+            return { outs: toOutputs(news, olds, { answer: await set(), number, left }) };
+        }
+        const { answer, restart, failure } = await changeLive(flyClient(endpoint), {
+            app,
+            live,
+            values,
+            files: news.files,
+            set,
+        });
+        const restartVersion = restart ? undefined : olds.restartVersion;
+        const outs = toOutputs(news, olds, { answer, number, restartVersion, left });
+        if (failure) {
+            // Without fingerprints the next `up` sets and applies all of them, whatever they are by then.
+            const unsure: SecretsOutputs = { ...outs, fingerprints: {} };
+            throw new PartialFailure(id, unsure, failure);
+        }
+        return { outs };
+    },
+
+    async delete(_id, props) {
+        const names = Object.keys(complete(props).digests);
+        if (names.length === 0) {
+            return;
+        }
+        try {
+            await setSecrets(props, Object.fromEntries(names.map((name) => [name, null])));
+        } catch (error) {
+            if (!isGone(error)) {
+                throw error;
+            }
+        }
+    },
+};
+
+function valuesOf({ app, files, names }: SecretsInputs, number: number): Record<string, string> {
+    return splitBundle(packBundle({ number, app, files }), names);
+}
+
+/** Whether the running machine has what was set last, and keeps it over a restart; true where it cannot tell. */
+async function isInForce(props: SecretsOutputs): Promise<boolean> {
+    const { endpoint, app, live, number, digest }: Partial<SecretsOutputs> = props;
+    if (!live?.state || number === undefined || digest === undefined) {
+        return true;
+    }
+    const found = await inForce(flyClient(endpoint), app, live);
+    if (!found) {
+        return true;
+    }
+    const same = found.number === number && found.digest === digest && found.restart === number;
+    if (!same) {
+        console.log(`machine "${live.machine}": has other files than it was given last`);
+    }
+    return same;
+}
+
+/**
+ * Secrets that a machine's configuration names: without one of them it could not start until it is updated.
+ * One that is too large for that is in the way of every start.
+ */
+async function stillNeeded(
+    { endpoint, app, files }: SecretsInputs,
+    unnamed: readonly string[],
+): Promise<string[]> {
+    const large = Object.values(files).some((text) => text.length > MAX_VALUE_BYTES);
+    if (unnamed.length === 0 || large) {
+        return [];
+    }
+    const machines = await flyClient(endpoint).get<WireMachine[]>(["apps", app, "machines"]);
+    const needed = new Set(
+        machines.flatMap(({ config }) =>
+            (config?.files ?? []).map(({ secret_name: name }) => name),
+        ),
+    );
+    return unnamed.filter((name) => needed.has(name));
+}
+
+/** Setting the same values twice does no harm, so the request may be repeated. */
+async function setSecrets(
+    at: { readonly endpoint: string; readonly app: string },
+    values: Record<string, string | null>,
+): Promise<WireSecrets> {
+    return await flyClient(at.endpoint).post<WireSecrets>(["apps", at.app, "secrets"], {
+        body: { values },
+        safe: true,
+        secrets: Object.values(values).filter((value) => value !== null),
+    });
+}

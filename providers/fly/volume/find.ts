@@ -1,0 +1,119 @@
+/** Finding a volume: by its id, or the one that an earlier run made. */
+import type { FlyClient } from "../api/client.ts";
+import { describeVolume, isReachable } from "../describe.ts";
+import { isGone } from "../api/errors.ts";
+import { importCommand, isOwnedBy, listMachines, othersMachines } from "../ownership.ts";
+import type { WireMachine, WireVolume } from "../api/types.ts";
+import type { VolumeInputs } from "./inputs.ts";
+
+/** States of a volume on its way out: a GET still finds it for a day. */
+const OUTGOING = new Set([
+    "scheduling_destroy",
+    "pending_destroy",
+    "fork_cleanup",
+    "waiting_for_detach",
+    "destroying",
+    "destroyed",
+]);
+
+export function isOutgoing({ state }: WireVolume): boolean {
+    return OUTGOING.has(state);
+}
+
+/**
+ * What an earlier run made but could not record: the name, the region, and nobody else's machine on
+ * it. One that is attached to none is ours only where no machine of the app is another's, and where it is the
+ * only one: of several, only the owner knows which has the data.
+ */
+export async function findLeftover(
+    client: FlyClient,
+    inputs: VolumeInputs,
+    volumes: readonly WireVolume[],
+): Promise<WireVolume | undefined> {
+    const candidates = volumes.filter((volume) => volume.region === inputs.region);
+    const free: WireVolume[] = [];
+    for (const candidate of candidates) {
+        const holder = await holderOf(client, inputs.app, candidate);
+        if (!holder) {
+            free.push(candidate);
+        } else if (inputs.owner && isOwnedBy(inputs.owner, holder.config)) {
+            return candidate;
+        }
+    }
+    const [first] = free;
+    if (!first) {
+        return undefined;
+    }
+    if (free.length > 1 || !isReachable(first)) {
+        throw new Error(
+            `Which volume has the data that is wanted? App "${inputs.app}" has\n` +
+                free.map((volume) => `  - ${describeVolume(volume)}\n`).join("") +
+                `  Choose one: \`${importCommand(inputs.owner, "volume", "ID")}\`; or remove those that nobody ` +
+                `needs: \`fly volumes destroy ID -a ${inputs.app}\`. One that Fly does not reach: ` +
+                "docs/host-gone.md.",
+        );
+    }
+    const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
+    const others = othersMachines(machines, inputs.owner);
+    if (others.length > 0) {
+        throw new Error(
+            `Volume ${first.id} "${first.name}" is there already and may be another's: ` +
+                `app "${inputs.app}" also holds ${listMachines(others)}.\n` +
+                "  Choose another app name; or take the volume over: " +
+                `\`${importCommand(inputs.owner, "volume", first.id)}\`; or, if nobody needs it, remove it: ` +
+                `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
+        );
+    }
+    if (first.size_gb > inputs.sizeGb) {
+        throw new Error(
+            `Volume ${first.id} "${first.name}" is there already and has ${first.size_gb} GB; ` +
+                `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
+                `  Set the size to ${first.size_gb} GB, or remove it: ` +
+                `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
+        );
+    }
+    return first;
+}
+
+/** The app's volumes of that name, in all regions. */
+export async function namesakes(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume[]> {
+    const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
+    return volumes.filter((volume) => volume.name === inputs.name && !isOutgoing(volume));
+}
+
+/** The machine that a volume is attached to, if that still exists. */
+export async function holderOf(
+    client: FlyClient,
+    app: string,
+    { attached_machine_id: id }: WireVolume,
+): Promise<WireMachine | undefined> {
+    if (!id) {
+        return undefined;
+    }
+    try {
+        const machine = await client.get<WireMachine>(["apps", app, "machines", id]);
+        return machine.state === "destroyed" ? undefined : machine;
+    } catch (error) {
+        if (isGone(error)) {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+/** `undefined` when it is gone or going. */
+export async function getVolume(
+    client: FlyClient,
+    app: string,
+    id: string,
+): Promise<WireVolume | undefined> {
+    try {
+        const found = await client.get<WireVolume>(["apps", app, "volumes", id]);
+        return isOutgoing(found) ? undefined : found;
+    } catch (error) {
+        if (isGone(error)) {
+            return undefined;
+        }
+        throw error;
+    }
+}

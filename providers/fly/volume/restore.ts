@@ -1,0 +1,152 @@
+/** Carrying a volume's data to the one that replaces it: a snapshot of the old, restored into the new. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "../../provider.ts";
+import type { FlyClient } from "../api/client.ts";
+import { FlyError } from "../api/errors.ts";
+import { waitForState } from "../machine/wait.ts";
+import { withLease } from "../api/lease.ts";
+import { isOwnedBy } from "../ownership.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import type { WireMachine, WireVolume } from "../api/types.ts";
+import type { VolumeInputs } from "./inputs.ts";
+import { holderOf } from "./find.ts";
+import { deadlineIn } from "../api/wait.ts";
+
+const STOPPED_WITHIN_S = 120;
+const START_TRIES = 15;
+
+/** The volume that is being replaced, and the machine that writes to it. */
+export class DataSource {
+    readonly volume: WireVolume;
+    readonly machine: WireMachine | undefined;
+
+    constructor(volume: WireVolume, machine: WireMachine | undefined) {
+        this.volume = volume;
+        this.machine = machine;
+    }
+
+    /**
+     * A leftover of an earlier run has the data only if nothing was written to this volume since.
+     * @throws when something may have been
+     */
+    refuseOlder(leftover: WireVolume): void {
+        const stopped = this.machine?.state === "stopped" ? endedAt(this.machine) : undefined;
+        const made = Date.parse(leftover.created_at ?? "");
+        if (stopped !== undefined && Math.floor(made / 1000) >= Math.floor(stopped / 1000)) {
+            return;
+        }
+        throw new Error(
+            `Volume ${leftover.id} "${leftover.name}" is in ${leftover.region} already, and may hold ` +
+                `older data than ${this.volume.id} in ${this.volume.region}, which it would replace.\n` +
+                `  Remove it: \`fly volumes destroy ${leftover.id} -a APP\`.`,
+        );
+    }
+}
+
+/** When it was last writing, by its events; milliseconds since 1970. */
+function endedAt({ events }: WireMachine): number | undefined {
+    const ends = (events ?? []).filter(({ type }) => type === "exit" || type === "stop");
+    const times = ends.flatMap(({ timestamp }) => timestamp ?? []);
+    return times.length > 0 ? Math.max(...times) : undefined;
+}
+
+/**
+ * The volume of the same name that one of our machines in the app has in another region, or that is
+ * the only one there.
+ * @param volumes those of the same name
+ */
+export async function dataSource(
+    client: FlyClient,
+    inputs: VolumeInputs,
+    volumes: readonly WireVolume[],
+): Promise<DataSource | undefined> {
+    const elsewhere = volumes.filter(({ region }) => region !== inputs.region);
+    const free: WireVolume[] = [];
+    for (const volume of elsewhere) {
+        const machine = await holderOf(client, inputs.app, volume);
+        if (!machine) {
+            free.push(volume);
+        } else if (inputs.owner && isOwnedBy(inputs.owner, machine.config)) {
+            return new DataSource(volume, machine);
+        }
+    }
+    if (elsewhere.length > free.length) {
+        const held = elsewhere.filter((volume) => !free.includes(volume));
+        throw new Error(
+            `Volume ${held.map(({ id, region }) => `${id} in ${region}`).join(", ")} of the same name is ` +
+                "attached to a machine that is not known as this stack's, so its data is not taken along.\n" +
+                '  Run `pulumi up --refresh`; or say "discard" to start without that data.',
+        );
+    }
+    if (free.length > 1) {
+        throw new Error(
+            `Which volume's data is wanted? Of "${inputs.name}" there are ` +
+                `${free.map(({ id, region }) => `${id} in ${region}`).join(", ")}.\n` +
+                "  Remove those that nobody needs.",
+        );
+    }
+    return free[0] && new DataSource(free[0], undefined);
+}
+
+/**
+ * Has `work` make a volume from a snapshot of the source, whose machine is stopped first and reached
+ * by nobody, so that nothing is written which the snapshot does not have. Where that fails, the machine
+ * goes on as before.
+ */
+export async function withSnapshotOf<T>(
+    client: FlyClient,
+    inputs: VolumeInputs,
+    { volume, machine }: DataSource,
+    work: (snapshot: string) => Promise<T>,
+): Promise<T> {
+    const { app, owner } = inputs;
+    const restore = async () => work(await takeSnapshot(client, app, volume.id));
+    if (!machine || !owner || machine.state === "stopped") {
+        return await restore();
+    }
+    const ref = { app, id: machine.id, instanceId: machine.instance_id };
+    const deadline = deadlineIn(STOPPED_WITHIN_S);
+    return await withLease(client, { ...ref, owner }, deadline, async (nonce) => {
+        const path = ["apps", app, "machines", machine.id];
+        try {
+            // A client that comes back would have Fly's proxy start it.
+            await client.post([...path, "cordon"], { nonce, safe: true });
+            console.log(
+                `machine ${machine.id}: stopped, so that all it has gets to ${inputs.region}`,
+            );
+            await client.post([...path, "stop"], { nonce, safe: true, body: {} });
+            await waitForState(client, ref, "stopped", deadline);
+            return await restore();
+        } catch (error) {
+            throw new Error(`${messageOf(error)}\n  ${await startAgain(client, path, nonce)}`, {
+                cause: error,
+            });
+        }
+    });
+}
+
+/** Also after Ctrl-C, which ends every other wait. @returns what to tell about it */
+async function startAgain(
+    client: FlyClient,
+    path: readonly string[],
+    nonce: string,
+): Promise<string> {
+    const id = path.at(-1) ?? "";
+    for (let tries = 1; ; tries++) {
+        try {
+            await client.post([...path, "uncordon"], { nonce, safe: true });
+            await client.post([...path, "start"], { nonce, safe: true });
+            return `Machine ${id} is started again where it was.`;
+        } catch (error) {
+            // For some seconds after its stop: "machine still active, refusing to start".
+            const passing = error instanceof FlyError && error.status === 412;
+            if (!passing || tries === START_TRIES) {
+                return (
+                    `Machine ${id} could not be started again (${messageOf(error)}): ` +
+                    "run `pulumi up --refresh`."
+                );
+            }
+            await sleep(1000);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/** What a volume cannot become, for `check`. */
+import { isUnknown } from "../../provider.ts";
+import type { VolumeInputs } from "./inputs.ts";
+
+export function shrinkProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): string | undefined {
+    const [was, wanted] = [olds.sizeGb, news.sizeGb];
+    if (typeof was !== "number" || isUnknown(wanted) || isUnknown(was) || wanted >= was) {
+        return undefined;
+    }
+    const replaced = changesOf(olds, news).length > 0;
+    return replaced && news.onReplace !== "restore"
+        ? undefined
+        : `${wanted} GB: the volume has ${was} GB, and Fly cannot shrink one; keep ${was} or more`;
+}
+
+/** Of what replaces the volume; unknown values are not among them. */
+export function changesOf(olds: Partial<VolumeInputs>, news: VolumeInputs) {
+    const keys = ["app", "name", "region"] as const;
+    return keys.filter(
+        (key) => olds[key] !== undefined && !isUnknown(news[key]) && olds[key] !== news[key],
+    );
+}
+
+export function replacementProblem(
+    olds: Partial<VolumeInputs>,
+    news: VolumeInputs,
+): string | undefined {
+    const fate = news.onReplace ?? "refuse";
+    const [key] = changesOf(olds, news);
+    if (key === undefined || isUnknown(fate) || fate === "discard") {
+        return undefined;
+    }
+    if (fate === "restore" && key === "region") {
+        return undefined;
+    }
+    const change = `${key} "${olds[key]}" → "${news[key]}" replaces the volume`;
+    return key === "region"
+        ? `${change}: set \`appkata-mqtt:volumeReplacement\` to what happens to its data, "restore" (it is moved) or "discard"`
+        : `${change}, and its data does not go along: take a snapshot, set \`appkata-mqtt:volumeReplacement: discard\`, ` +
+              "and `appkata-mqtt:volumeSnapshot` to the snapshot to make the new volume from";
+}
+
+export function retentionProblem(days: number | undefined): string | undefined {
+    return days === undefined ||
+        isUnknown(days) ||
+        (Number.isInteger(days) && days >= 1 && days <= 60)
+        ? undefined
+        : `${days} days: snapshots are kept for 1 to 60`;
+}

@@ -1,0 +1,70 @@
+/** Snapshots of a volume, on demand. Fly schedules them and takes its time. */
+import type { FlyClient } from "../api/client.ts";
+import { FlyError, isAmbiguous } from "../api/errors.ts";
+import type { WireSnapshot } from "../api/types.ts";
+import { deadlineIn, poll, Progress } from "../api/wait.ts";
+
+const CREATED_WITHIN_S = 600;
+
+/**
+ * Takes a snapshot of what is on the volume now, and waits until it is there. Fly keeps it for the
+ * volume's `snapshot_retention` days, also when the volume is gone.
+ * @returns its id
+ * @throws when it is not there in time
+ */
+export async function takeSnapshot(
+    client: FlyClient,
+    app: string,
+    volume: string,
+): Promise<string> {
+    const path = ["apps", app, "volumes", volume, "snapshots"];
+    const list = async () => (await client.get<WireSnapshot[] | null>(path)) ?? [];
+    const progress = new Progress(`volume ${volume}`);
+    const older = new Set<string>();
+    let asked: { id: string | undefined } | undefined;
+    let seen = "not scheduled";
+    const id = await poll(deadlineIn(CREATED_WITHIN_S), async () => {
+        if (!asked) {
+            // One that was begun before is older than what is on the volume now.
+            for (const snapshot of await list()) older.add(snapshot.id);
+            asked = await ask(client, path);
+        }
+        const own = asked?.id;
+        const ours = asked
+            ? (await list()).filter((one) => (own ? one.id === own : !older.has(one.id)))
+            : [];
+        seen = ours[0]?.status ?? seen;
+        progress.say(`waiting for a snapshot of it (${seen})`);
+        return ours.find(({ status }) => status === "created")?.id;
+    });
+    if (id === undefined) {
+        throw new Error(
+            `The snapshot of volume ${volume} is "${seen}" after ${CREATED_WITHIN_S} s.\n` +
+                "  Run it again.",
+        );
+    }
+    return id;
+}
+
+/**
+ * @returns nothing where it must be asked again: an older one is still being taken, or the answer was
+ *     lost; without an id where the answer has none, as the OpenAPI document has it
+ */
+async function ask(
+    client: FlyClient,
+    path: readonly string[],
+): Promise<{ id: string | undefined } | undefined> {
+    try {
+        const answer = await client.post<WireSnapshot | undefined>(path);
+        return { id: answer?.id };
+    } catch (error) {
+        const busy =
+            error instanceof FlyError &&
+            error.status === 412 &&
+            /snapshot is already/i.test(error.text);
+        if (!busy && !isAmbiguous(error)) {
+            throw error;
+        }
+        return undefined;
+    }
+}

@@ -1,0 +1,111 @@
+/** A volume that is there, made as it is wanted. */
+import { toState } from "../../provider.ts";
+import type { FlyClient } from "../api/client.ts";
+import { isAmbiguous, type FlyError } from "../api/errors.ts";
+import { restartMachine } from "../machine/power.ts";
+import type { WireVolume } from "../api/types.ts";
+import type { VolumeInputs } from "./inputs.ts";
+import { deadlineIn, poll, Progress } from "../api/wait.ts";
+
+/** One that is made from a snapshot is restored first. */
+const READY_WITHIN_S = 900;
+const EXTENDED_WITHIN_S = 60;
+
+export async function waitUntilReady(
+    client: FlyClient,
+    app: string,
+    made: WireVolume,
+): Promise<WireVolume> {
+    if (made.state === "created") {
+        return made;
+    }
+    const progress = new Progress(`volume ${made.id}`);
+    let seen = made.state;
+    const ready = await poll(deadlineIn(READY_WITHIN_S), async () => {
+        const found = await client.get<WireVolume>(["apps", app, "volumes", made.id]);
+        seen = found.state;
+        progress.say(`waiting for it to be created (${seen})`);
+        return seen === "created" ? found : undefined;
+    });
+    if (!ready) {
+        throw new Error(`Volume ${made.id} is still "${seen}" after ${READY_WITHIN_S} s.`);
+    }
+    return ready;
+}
+
+/** Brings size and snapshots to what is wanted; each step only where it is needed. */
+export async function sync(
+    client: FlyClient,
+    inputs: VolumeInputs,
+    found: WireVolume,
+): Promise<WireVolume> {
+    const path = ["apps", inputs.app, "volumes", found.id];
+    let current = found;
+    if (inputs.sizeGb < found.size_gb) {
+        throw new Error(
+            `Volume ${found.id} has ${found.size_gb} GB; ${inputs.sizeGb} GB are wanted, ` +
+                "and Fly cannot shrink a volume.",
+        );
+    }
+    if (inputs.sizeGb > found.size_gb) {
+        const extended = await extend(client, inputs, path);
+        current = { ...current, ...extended.volume, size_gb: inputs.sizeGb };
+        if (extended.needs_restart) {
+            await restartHolder(client, inputs, current);
+        }
+    }
+    const snapshots = toState({
+        snapshot_retention: changed(inputs.snapshotRetentionDays, found.snapshot_retention),
+        auto_backup_enabled: changed(inputs.autoBackup, found.auto_backup_enabled),
+    });
+    if (Object.keys(snapshots).length > 0) {
+        const updated = await client.put<WireVolume>(path, { body: snapshots });
+        current = { ...current, ...updated };
+    }
+    return current;
+}
+
+interface Extended {
+    readonly volume?: WireVolume;
+    readonly needs_restart?: boolean;
+}
+
+/** Asked a second time, Fly would say that nothing has to be restarted. */
+async function extend(
+    client: FlyClient,
+    { sizeGb }: VolumeInputs,
+    path: readonly string[],
+): Promise<Extended> {
+    let lost: FlyError | undefined;
+    const extended = await poll<Extended>(deadlineIn(EXTENDED_WITHIN_S), async () => {
+        try {
+            const body = { size_gb: sizeGb };
+            return await client.put<Extended>([...path, "extend"], { body, safe: false });
+        } catch (error) {
+            if (!isAmbiguous(error)) {
+                throw error;
+            }
+            lost = error;
+            const volume = await client.get<WireVolume>(path);
+            return volume.size_gb >= sizeGb ? { volume, needs_restart: true } : undefined;
+        }
+    });
+    if (!extended) {
+        throw lost!;
+    }
+    return extended;
+}
+
+export async function restartHolder(
+    client: FlyClient,
+    { app, owner }: VolumeInputs,
+    { attached_machine_id: id }: WireVolume,
+): Promise<void> {
+    if (id) {
+        await restartMachine(client, app, id, owner);
+    }
+}
+
+function changed<T>(wanted: T | undefined, found: T | null | undefined): T | undefined {
+    return wanted === found ? undefined : wanted;
+}
