@@ -26,34 +26,38 @@ const CA_USE = {
     earlyRenewalHours: CA_RENEW_DAYS * 24,
 };
 
+export interface AuthorityArgs {
+    /** What the names of its resources begin with. */
+    prefix: string;
+    /** Common name of the first generation; the others have their number behind it. */
+    commonName: string;
+    /** State left by the last `up`. */
+    deployed: Deployed;
+    clientsShutOut: ClientsShutOut;
+}
+
 /** The name of a CA's resources. The first has no number, as before there were others. */
 export function authorityName(generation: number): string {
     return generation === 1 ? "ca" : `ca-${generation}`;
-}
-
-/** Names a new CA. Each generation has its own name, or clients would take one for the other. */
-function newCommonName(generation: number): string {
-    const number = generation === 1 ? "" : ` ${generation}`;
-    return `${pulumi.getProject()} ${pulumi.getStack()} CA${number}`;
 }
 
 /**
  * A CA that may only sign. The key of one that clients know is made once: made anew, by whatever
  * cause, it would shut out all of them.
  */
-export function makeAuthority(
-    generation: number,
-    { deployed, clientsShutOut }: { deployed: Deployed; clientsShutOut: ClientsShutOut },
-    parent: Parent,
-): Authority {
-    const name = authorityName(generation);
+export function makeAuthority(generation: number, args: AuthorityArgs, parent: Parent): Authority {
+    const { deployed, clientsShutOut } = args;
+    const name = `${args.prefix}:${authorityName(generation)}`;
     const known = deployed.authorities.has(generation) || deployed.told.has(generation);
     const refuses = known && clientsShutOut === "refuse";
     const key = new tls.PrivateKey(name, ECDSA_P256, {
         ...parent,
-        ...(refuses && { hooks: { beforeCreate: [keyIsMadeOnce(generation)] } }),
+        ...(refuses && { hooks: { beforeCreate: [keyIsMadeOnce(name, generation)] } }),
     });
-    const commonName = deployed.commonNames.get(generation) ?? newCommonName(generation);
+    const commonName =
+        deployed.commonNames.get(generation) ??
+        // Each generation has its own name, or clients would take one for the other.
+        `${args.commonName}${generation === 1 ? "" : ` ${generation}`}`;
     const certificate = new tls.SelfSignedCert(
         name,
         { privateKeyPem: key.privateKeyPem, subject: { commonName }, ...CA_USE },
@@ -63,9 +67,9 @@ export function makeAuthority(
 }
 
 /** Runs where the engine would make the key, in a preview too. */
-function keyIsMadeOnce(generation: number): pulumi.ResourceHook {
+function keyIsMadeOnce(name: string, generation: number): pulumi.ResourceHook {
     return new pulumi.ResourceHook(
-        `CA ${generation}`,
+        `${name} is made once`,
         ({ urn }) => {
             throw new Error(
                 `CA ${generation} would be a new one, and every client that trusts the present one ` +
@@ -86,14 +90,18 @@ function keyIsMadeOnce(generation: number): pulumi.ResourceHook {
  * issuer signed, it leads a client that trusts only the other CA there; one that trusts the issuer
  * has no need of it.
  */
-export function crossSign(issuer: Authority, by: Authority, parent: Parent): tls.LocallySignedCert {
+export function crossSign(
+    { prefix, issuer, by }: { prefix: string; issuer: Authority; by: Authority },
+    parent: Parent,
+): tls.LocallySignedCert {
+    const name = `${prefix}:${authorityName(issuer.generation)}`;
     const request = new tls.CertRequest(
-        authorityName(issuer.generation),
+        name,
         { privateKeyPem: issuer.key.privateKeyPem, subject: { commonName: issuer.commonName } },
         parent,
     );
     return new tls.LocallySignedCert(
-        `${authorityName(issuer.generation)}-by-${authorityName(by.generation)}`,
+        `${name}-by-${authorityName(by.generation)}`,
         {
             certRequestPem: request.certRequestPem,
             caPrivateKeyPem: by.key.privateKeyPem,

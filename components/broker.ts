@@ -58,7 +58,7 @@ export class Broker extends pulumi.ComponentResource {
         const names = secretNames(args.fileSecrets);
 
         const volume = new Volume(
-            "data",
+            `${name}:data`,
             {
                 endpoint,
                 app,
@@ -77,7 +77,7 @@ export class Broker extends pulumi.ComponentResource {
         );
 
         const secrets = new Secrets(
-            "files",
+            `${name}:files`,
             {
                 endpoint,
                 app,
@@ -99,7 +99,7 @@ export class Broker extends pulumi.ComponentResource {
         );
 
         const machine = new Machine(
-            "mosquitto",
+            `${name}:mosquitto`,
             {
                 endpoint,
                 app,

@@ -8,6 +8,8 @@ import { crossSign, ECDSA_P256, makeAuthority, type Authority } from "./authorit
 
 export interface CertificatesArgs {
     hostname: pulumi.Input<string>;
+    /** Common name of a new CA, the first generation. */
+    commonName: string;
     /** IP addresses that the server certificate carries. */
     addresses: pulumi.Input<string>[];
     /** Further names and IP addresses that it carries. */
@@ -51,15 +53,15 @@ export class Certificates extends pulumi.ComponentResource {
 
         const trusted = args.authorities.trusted
             .toSorted((one, other) => one - other)
-            .map((generation) => makeAuthority(generation, args, parent));
+            .map((generation) => makeAuthority(generation, { prefix: name, ...args }, parent));
         const issuer = trusted.find(({ generation }) => generation === args.authorities.issuer)!;
         const crossed = trusted
             .filter((authority) => authority !== issuer)
-            .map((other) => crossSign(issuer, other, parent));
+            .map((other) => crossSign({ prefix: name, issuer, by: other }, parent));
 
-        const serverKey = new tls.PrivateKey("server", ECDSA_P256, parent);
+        const serverKey = new tls.PrivateKey(`${name}:server`, ECDSA_P256, parent);
         const request = new tls.CertRequest(
-            "server",
+            `${name}:server`,
             {
                 privateKeyPem: serverKey.privateKeyPem,
                 subject: { commonName: args.hostname },
@@ -72,7 +74,7 @@ export class Certificates extends pulumi.ComponentResource {
             parent,
         );
         const server = new tls.LocallySignedCert(
-            "server",
+            `${name}:server`,
             {
                 certRequestPem: request.certRequestPem,
                 caPrivateKeyPem: issuer.key.privateKeyPem,

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import type { Settings } from "../config/settings.ts";
 import type { Pem } from "../verification/target.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import { ECDSA_P256, type Authority } from "./authorities.ts";
@@ -42,11 +43,15 @@ export class ClientCertificates extends pulumi.ComponentResource {
             earlyRenewalHours: args.renewDays * 24,
         };
         const issued = (user: string) => {
-            const { privateKeyPem } = new tls.PrivateKey(user, ECDSA_P256, parent);
+            const { privateKeyPem } = new tls.PrivateKey(`${name}:${user}`, ECDSA_P256, parent);
             const subject = { commonName: user };
-            const request = new tls.CertRequest(user, { privateKeyPem, subject }, parent);
+            const request = new tls.CertRequest(
+                `${name}:${user}`,
+                { privateKeyPem, subject },
+                parent,
+            );
             const { certPem } = new tls.LocallySignedCert(
-                user,
+                `${name}:${user}`,
                 {
                     certRequestPem: request.certRequestPem,
                     caPrivateKeyPem: args.issuer.key.privateKeyPem,
@@ -57,9 +62,9 @@ export class ClientCertificates extends pulumi.ComponentResource {
             );
             return { certificatePem: certPem, privateKeyPem };
         };
-        const foreignKey = new tls.PrivateKey(FOREIGN, ECDSA_P256, parent);
+        const foreignKey = new tls.PrivateKey(`${name}:${FOREIGN}`, ECDSA_P256, parent);
         const foreign = new tls.SelfSignedCert(
-            FOREIGN,
+            `${name}:${FOREIGN}`,
             {
                 privateKeyPem: foreignKey.privateKeyPem,
                 subject: { commonName: VERIFIER },
@@ -87,4 +92,24 @@ export class ClientCertificates extends pulumi.ComponentResource {
         );
         this.registerOutputs({});
     }
+}
+
+/** Those that a stack has: none unless clients log in with certificates. */
+export function clientCertificates(
+    name: string,
+    { settings, issuer }: { settings: Settings; issuer: Authority },
+    opts: pulumi.ComponentResourceOptions,
+): ClientCertificates | undefined {
+    const { users, certificate, clientCertificates } = settings;
+    if (clientCertificates.mode === "off") return undefined;
+    return new ClientCertificates(
+        name,
+        { issuer, names: deviceNames(users), ...certificate },
+        opts,
+    );
+}
+
+/** Users that log in with a certificate. */
+export function deviceNames(users: Settings["users"]): string[] {
+    return users.filter(({ certificate }) => certificate).map(({ name }) => name);
 }

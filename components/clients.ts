@@ -3,14 +3,16 @@ import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { filterOf } from "../broker/acl.ts";
 import { shellQuote } from "../config/commands.ts";
-import type { User } from "../config/settings.ts";
+import type { Settings, User } from "../config/settings.ts";
+import type { FlyApp } from "./flyApp.ts";
 
 /**
  * Keeps the CA where the clients' commands name it, also in a preview: whoever runs the program can
- * connect. Relative to the project, so that the outputs are the same on every machine.
+ * connect.
+ *
+ * @param folder relative to the program, so that the outputs are the same on every machine
  */
-export function keepCaFile(caPem: pulumi.Input<string>): pulumi.Output<string> {
-    const folder = `certs/${pulumi.getStack()}`;
+function keepCaFile(caPem: pulumi.Input<string>, folder: string): pulumi.Output<string> {
     const file = `${folder}/rootCA.pem`;
     return pulumi.output(caPem).apply((pem) => {
         // Private, since keys of clients are put beside it.
@@ -23,36 +25,43 @@ export function keepCaFile(caPem: pulumi.Input<string>): pulumi.Output<string> {
 }
 
 export interface ClientArgs {
-    host: pulumi.Input<string>;
-    port: number;
-    /** Where those with certificates log in, unless that is the same. */
-    certificatePort?: number | undefined;
-    /** Of the stack's users: the commands are for the first who may. */
-    access: User[];
+    settings: Settings;
+    app: FlyApp;
     passwords: pulumi.Input<Record<string, string>>;
-    /** The CA that the server's certificate is by; undefined: a public one, which the system knows. */
-    caFile: pulumi.Input<string> | undefined;
+    caPem: pulumi.Input<string>;
+    /** Folder for the CA's certificate. */
+    folder: string;
 }
 
-/** A command to subscribe and one to publish. Secret, since they carry the password. */
-export function clientCommands(args: ClientArgs) {
+/**
+ * A command to subscribe and one to publish, for the first user who may, sooner one with a password.
+ * Secret, since they carry it.
+ */
+export function clientCommands({ settings, app, passwords, caPem, folder }: ClientArgs) {
+    const { port, clientCertificates } = settings;
+    const host = settings.connectBy === "address" ? app.address : app.hostname;
+    const certificatePort = clientCertificates.mode === "optional" ? clientCertificates.port : port;
+    const kept = keepCaFile(caPem, folder);
+    // A public one, which the system knows.
+    const caFile = settings.broker.tls === "edge" ? undefined : kept;
+    const access = settings.users.toSorted(
+        (one, other) => Number(one.certificate) - Number(other.certificate),
+    );
     const command = (program: string, { user, topic }: Example, rest: string) =>
         pulumi.secret(
-            pulumi
-                .all([args.host, args.passwords, args.caFile])
-                .apply(([host, passwords, caFile]) =>
-                    clientCommand({
-                        ...{ program, host, topic, caFile, rest },
-                        user: user.name,
-                        certificate: user.certificate,
-                        port: (user.certificate ? args.certificatePort : undefined) ?? args.port,
-                        password: passwords[user.name],
-                    }),
-                ),
+            pulumi.all([host, passwords, caFile]).apply(([host, passwords, caFile]) =>
+                clientCommand({
+                    ...{ program, host, topic, caFile, rest },
+                    user: user.name,
+                    certificate: user.certificate,
+                    port: user.certificate ? certificatePort : port,
+                    password: passwords[user.name],
+                }),
+            ),
         );
     return {
-        subscribeCommand: command("mosquitto_sub", example(args.access, "read"), ""),
-        publishCommand: command("mosquitto_pub", example(args.access, "write"), " -l"),
+        subscribeCommand: command("mosquitto_sub", example(access, "read"), ""),
+        publishCommand: command("mosquitto_pub", example(access, "write"), " -l"),
     };
 }
 

@@ -43,7 +43,7 @@ export class Credentials extends pulumi.ComponentResource {
         super("appkata-mqtt:index:Credentials", name, {}, opts);
         const { users, everyone } = args;
         const { kept, former } = new Passwords(
-            "passwords",
+            `${name}:passwords`,
             {
                 users: [...users, { name: VERIFIER, password: undefined }].map((one) => ({
                     user: one.name,

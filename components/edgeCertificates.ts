@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import type { EdgeHostname } from "../config/outputs.ts";
+import type { Settings } from "../config/settings.ts";
 import { Certificate } from "../providers/index.ts";
 import type { DnsRequirements } from "../providers/fly/certificate.ts";
 import type { FlyApp } from "./flyApp.ts";
@@ -26,7 +27,11 @@ export class EdgeCertificates extends pulumi.ComponentResource {
         const made = args.hostnames.map((hostname) => {
             const options = { parent: this, dependsOn: app };
             const asked = { endpoint, app: app.appName, hostname };
-            const { status, dnsRequirements } = new Certificate(hostname, asked, options);
+            const { status, dnsRequirements } = new Certificate(
+                `${name}:${hostname}`,
+                asked,
+                options,
+            );
             return pulumi
                 .all([status, dnsRequirements, pulumi.all(app.allAddresses)])
                 .apply(async ([status, dns, addresses]): Promise<[string, EdgeHostname]> => {
@@ -38,6 +43,18 @@ export class EdgeCertificates extends pulumi.ComponentResource {
         this.hostnames = pulumi.all(made).apply((all) => Object.fromEntries(all));
         this.registerOutputs({});
     }
+}
+
+/** Those that a stack has: none unless Fly's edge ends TLS for names of one's own. */
+export function edgeCertificates(
+    name: string,
+    { settings, app }: { settings: Settings; app: FlyApp },
+    opts: pulumi.ComponentResourceOptions,
+): EdgeCertificates | undefined {
+    const { endpoint, hostnames, broker } = settings;
+    const atEdge = broker.tls === "edge" || broker.webSockets === "edge";
+    if (!atEdge || hostnames.length === 0) return undefined;
+    return new EdgeCertificates(name, { endpoint, app, hostnames }, opts);
 }
 
 function waiting(hostname: string, status: string): string {

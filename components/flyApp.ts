@@ -29,10 +29,11 @@ export class FlyApp extends pulumi.ComponentResource {
         // In the state before Fly is asked, so that a killed `up` makes no second app.
         const wantedName =
             settings.appName ??
-            new Name("app", { prefix: namePrefix(), ...(current && { current }) }, parent).name;
+            new Name(`${name}:app`, { prefix: namePrefix(), ...(current && { current }) }, parent)
+                .name;
 
         const app = new App(
-            "app",
+            `${name}:app`,
             {
                 endpoint,
                 name: wantedName,
@@ -56,10 +57,14 @@ export class FlyApp extends pulumi.ComponentResource {
         this.addresses = types.map((type) => {
             const importId = imports[type];
             const args = { endpoint, app: app.name, type, ...(importId && { importId }) };
-            return new IpAddress(type, args, parent).address;
+            return new IpAddress(`${name}:${type}`, args, parent).address;
         });
         const shared = settings.addresses.sharedIpv4
-            ? new IpAddress("shared_v4", { endpoint, app: app.name, type: "shared_v4" }, parent)
+            ? new IpAddress(
+                  `${name}:shared_v4`,
+                  { endpoint, app: app.name, type: "shared_v4" },
+                  parent,
+              )
             : undefined;
         this.allAddresses = [...this.addresses, ...(shared ? [shared.address] : [])];
         // Whoever verifies has an IPv4 sooner than an IPv6.

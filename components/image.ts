@@ -23,7 +23,7 @@ export class Image extends pulumi.ComponentResource {
     constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Image", name, {}, opts);
         const image = new docker.Image(
-            "broker",
+            `${name}:broker`,
             {
                 imageName: pulumi.interpolate`${args.registry}/${args.appName}:${tagOf(args)}`,
                 build: {

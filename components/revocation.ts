@@ -2,8 +2,12 @@ import * as pulumi from "@pulumi/pulumi";
 import { FormerDevices, RevocationList } from "../providers/index.ts";
 import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
+import type { Deployed } from "../config/deployed.ts";
+import type { Settings } from "../config/settings.ts";
 import type { Pem } from "../verification/target.ts";
 import { authorityName, type Authority } from "./authorities.ts";
+import type { Certificates } from "./certificates.ts";
+import { deviceNames, type ClientCertificates } from "./clientCertificates.ts";
 
 export interface RevocationArgs {
     /** Those by whose certificates clients log in, and the one that signs. */
@@ -40,7 +44,7 @@ export class Revocation extends pulumi.ComponentResource {
         const lists = args.authorities.map((authority) => {
             const before = args.before.get(authority.generation);
             return new RevocationList(
-                authorityName(authority.generation),
+                `${name}:${authorityName(authority.generation)}`,
                 {
                     caCertPem: authority.certificate.certPem,
                     caKeyPem: authority.key.privateKeyPem,
@@ -62,7 +66,11 @@ export class Revocation extends pulumi.ComponentResource {
         const devices = pulumi
             .output(args.devices)
             .apply((all) => Object.entries(all).map(([name, pair]) => ({ name, ...pair })));
-        const former = new FormerDevices("former", { devices, earlier: args.known }, parent);
+        const former = new FormerDevices(
+            `${name}:former`,
+            { devices, earlier: args.known },
+            parent,
+        );
         this.former = former.former;
         const records = lists.map(({ issued, revoked, number, thisUpdate }) =>
             pulumi.all([issued, revoked, number, thisUpdate]).apply(recordOf),
@@ -74,6 +82,38 @@ export class Revocation extends pulumi.ComponentResource {
             );
         this.registerOutputs({});
     }
+}
+
+export interface RevocationOf {
+    settings: Settings;
+    deployed: Deployed;
+    certificates: Certificates;
+    clients: ClientCertificates | undefined;
+}
+
+/** That of a stack: none until clients log in with certificates. */
+export function revocation(
+    name: string,
+    { settings, deployed, certificates, clients }: RevocationOf,
+    opts: pulumi.ComponentResourceOptions,
+): Revocation | undefined {
+    // Once there is one it stays: it knows whose certificates are out there.
+    const before = deployed.revocations.size > 0 || deployed.clients.size > 0;
+    if (settings.clientCertificates.mode === "off" && !before) return undefined;
+    return new Revocation(
+        name,
+        {
+            authorities: certificates.trusted,
+            issuer: certificates.issuer,
+            names: deviceNames(settings.users),
+            certificates: clients?.pems ?? {},
+            devices: clients?.certificates ?? {},
+            earlier: deployed.revocations.size > 0 ? undefined : deployed.clientPems,
+            before: deployed.revocations,
+            known: deployed.devices,
+        },
+        opts,
+    );
 }
 
 function recordOf([issued, revoked, number, thisUpdate]: [

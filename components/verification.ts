@@ -1,59 +1,114 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "../config/settings.ts";
 import type { Logins } from "../verification/target.ts";
+import type { Broker } from "./broker.ts";
+import type { ClientCertificates } from "./clientCertificates.ts";
+import type { Credentials } from "./credentials.ts";
+import type { FlyApp } from "./flyApp.ts";
+import { checkedReport } from "./lastCheck.ts";
+import type { Revocation } from "./revocation.ts";
 
 export interface VerificationArgs {
-    /** Host or IP that is dialled. */
-    address: pulumi.Input<string>;
-    port: number;
-    /** The name that the server certificate must carry. */
-    hostname: pulumi.Input<string>;
+    settings: Settings;
+    token: string | undefined;
+    /** Where clients reach the broker. */
+    app: FlyApp;
+    /** The machine that runs it. */
+    broker: Broker;
+    imageDigest: pulumi.Input<string>;
+    /** The volume of the last `up`. */
+    formerVolumeId: string | undefined;
     caPem: pulumi.Input<string>;
-    /** Who ends TLS, and whose certificate there is to be. */
-    tls: "broker" | "edge";
-    /** MQTT over WebSockets, and its port. */
-    webSockets: "off" | "edge" | "broker";
-    webSocketsPort: number;
-    /** Secret: the user that does the round trip. */
-    verifier: pulumi.Input<{ username: string; password: string }>;
-    /** Secret: who logs in, and who must not. */
-    logins: pulumi.Input<Logins>;
-    /** What the verification proves: it runs again when one of these changes. */
-    proves: pulumi.Input<string | number>[];
+    credentials: Credentials;
+    /** Where clients log in with certificates. */
+    clients: ClientCertificates | undefined;
+    revocation: Revocation | undefined;
 }
 
 /** A real client against the deployed broker; unless it gets through, `up` fails. */
 export class Verification extends pulumi.ComponentResource {
+    /** Secret: who the verification logs in as, and who must stay out. */
+    readonly logins: pulumi.Output<Logins>;
     /** What was done, a line a step, with how long it took. */
     readonly report: pulumi.Output<string>;
 
     constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Verification", name, {}, opts);
-        const verifier = pulumi.output(args.verifier);
+        const { settings, app, broker, caPem } = args;
+        const { endpoint, port, webSocketsPort } = settings;
+        const { tls, webSockets } = settings.broker;
+        const { address, hostname } = app;
+        const verifier = pulumi.output(args.credentials.verifier);
+        this.logins = loginsOf(args);
         const run = new command.local.Command(
-            "client",
+            `${name}:client`,
             {
                 create: "node verification/main.ts",
                 environment: {
-                    MQTT_ADDRESS: args.address,
-                    MQTT_PORT: String(args.port),
-                    MQTT_HOSTNAME: args.hostname,
-                    MQTT_CA_PEM: args.caPem,
-                    ...(args.tls === "edge" && { MQTT_TLS: "edge" }),
-                    ...(args.webSockets !== "off" && {
-                        MQTT_WEBSOCKETS: args.webSockets,
-                        MQTT_WEBSOCKETS_PORT: String(args.webSocketsPort),
+                    MQTT_ADDRESS: address,
+                    MQTT_PORT: String(port),
+                    MQTT_HOSTNAME: hostname,
+                    MQTT_CA_PEM: caPem,
+                    ...(tls === "edge" && { MQTT_TLS: "edge" }),
+                    ...(webSockets !== "off" && {
+                        MQTT_WEBSOCKETS: webSockets,
+                        MQTT_WEBSOCKETS_PORT: String(webSocketsPort),
                     }),
                     MQTT_USERNAME: verifier.username,
                     MQTT_PASSWORD: pulumi.secret(verifier.password),
                 },
                 // Linux takes at most 131,072 bytes for a variable of the environment.
-                stdin: pulumi.secret(pulumi.jsonStringify(args.logins)),
-                triggers: args.proves,
+                stdin: pulumi.secret(pulumi.jsonStringify(this.logins)),
+                // It runs again when something that it proves has changed.
+                triggers: [
+                    broker.instanceId,
+                    broker.secretsVersion,
+                    args.imageDigest,
+                    ...app.addresses,
+                    port,
+                ],
             },
             { parent: this },
         );
-        this.report = run.stdout;
-        this.registerOutputs({ report: this.report });
+        this.report = checkedReport({
+            endpoint,
+            token: args.token,
+            machine: pulumi.output({
+                app: app.appName,
+                machineId: broker.machineId,
+                volumeId: broker.volumeId,
+                formerVolumeId: args.formerVolumeId,
+                instanceId: broker.instanceId,
+            }),
+            target: pulumi.output({ address, port, hostname, caPem, tls }),
+            report: run.stdout,
+        });
+        this.registerOutputs({ report: run.stdout });
     }
+}
+
+function loginsOf({
+    settings,
+    credentials,
+    clients,
+    revocation,
+}: VerificationArgs): pulumi.Output<Logins> {
+    const { mode, port } = settings.clientCertificates;
+    return pulumi.secret(
+        pulumi
+            .all([credentials.logins, clients?.verification, revocation?.former])
+            .apply(([byPassword, pairs, former = []]) => ({
+                ...byPassword,
+                // A login as a user would disconnect that user's client and drop its session.
+                ...(settings.broker.clientIds === "user" && { users: [] }),
+                ...(pairs && {
+                    certificates: {
+                        port: mode === "required" ? settings.port : port,
+                        ...pairs,
+                        former,
+                    },
+                }),
+            })),
+    );
 }

@@ -10,6 +10,7 @@ import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KnownPasswords } from "../providers/kept/passwords.ts";
 import { devicesIn, passwordsIn } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
+import { stateOf } from "./ownState.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
@@ -74,12 +75,13 @@ const VOLUME = "pulumi-nodejs:dynamic/fly:Volume";
 /** URN of a certificate: in which component, and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
 
-export async function readDeployed(): Promise<Deployed> {
+/** @param broker the component's name */
+export async function readDeployed(broker: string): Promise<Deployed> {
     const names = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()];
     const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
         stackName: names.join("/"),
     })) as { outputs: State };
-    return deployedFrom(outputs, new Date());
+    return deployedFrom(stateOf(broker, outputs), new Date());
 }
 
 /** Undefined while one of the two is not there. */

@@ -2,12 +2,12 @@ import * as pulumi from "@pulumi/pulumi";
 import { chooseToken } from "../providers/fly/api/token.ts";
 import type { Deployed } from "./deployed.ts";
 import { expiryWarnings } from "./expiry.ts";
-import { settingsIn } from "./namespace.ts";
 import { preflight } from "./preflight.ts";
 import { queueWarnings } from "./queues.ts";
 import { parseSettings, SettingsError, type Settings } from "./settings.ts";
+import type { WrittenSettings } from "./stackSettings.ts";
 
-export interface Read {
+export interface Checked {
     settings: Settings;
     token: string | undefined;
     /** What the stack has from before. */
@@ -17,19 +17,18 @@ export interface Read {
 }
 
 /**
- * The selected stack's settings and Fly's token, checked both by rule and by asking. Warns of
- * certificates that are about to end, and of messages that would be dropped.
+ * A broker's settings and Fly's token, checked both by rule and by asking. Warns of certificates that
+ * are about to end, and of messages that would be dropped.
  *
+ * @param broker the component's name
  * @throws pulumi.RunError listing every mistake; nothing has been declared by then
  */
-export async function readSettings(): Promise<Read> {
-    const config = pulumi.runtime.allConfig();
-    const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
-    const { raw, problems } = settingsIn(config, { project, stack });
-    const token = chooseToken(config["fly:token"]);
+export async function checkSettings(broker: string, written: WrittenSettings): Promise<Checked> {
+    const token = chooseToken(pulumi.runtime.allConfig()["fly:token"]);
+    const { raw, problems, place } = written;
     try {
-        const settings = parseSettings(raw, stack, problems);
-        const found = await preflight(settings, token, stack);
+        const settings = parseSettings(raw, place, problems);
+        const found = await preflight({ broker, settings, token, place });
         const { deployed, warnings, imageMissing } = found;
         const expiry = expiryWarnings(deployed, settings, new Date());
         const queues = queueWarnings(deployed, settings);

@@ -12,18 +12,27 @@ import { askRegistry, type RegistryAnswer } from "./registry.ts";
 import { replacementProblems } from "./replacement.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
+interface Asked {
+    /** The component's name. */
+    broker: string;
+    settings: Settings;
+    token: string | undefined;
+    /** Where the settings are written, for errors. */
+    place: string;
+}
+
 /**
  * @returns what the stack has, and what to warn of
  * @throws SettingsError with all problems
  */
-export async function preflight(
-    settings: Settings,
-    token: string | undefined,
-    stack: string,
-): Promise<{ deployed: Deployed; warnings: string[]; imageMissing: boolean }> {
+export async function preflight({ broker: name, settings, token, place }: Asked): Promise<{
+    deployed: Deployed;
+    warnings: string[];
+    imageMissing: boolean;
+}> {
     const { endpoint, appName, region, organization, registry, users, authorities } = settings;
     const devices = users.filter(({ certificate }) => certificate).map(({ name }) => name);
-    const deployed = readDeployed();
+    const deployed = readDeployed(name);
     const fly = deployed.then(({ broker }) =>
         flyPreflight({ endpoint, token, appName, region, organization, deployed: broker }),
     );
@@ -39,7 +48,7 @@ export async function preflight(
         dockerProblem(process.env),
     ]);
     const found = problems.flat().filter((problem) => problem !== undefined);
-    if (found.length > 0) throw new SettingsError(stack, found);
+    if (found.length > 0) throw new SettingsError(place, found);
     return {
         deployed: await deployed,
         warnings: (await fly).warnings,

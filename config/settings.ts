@@ -99,10 +99,10 @@ export interface User extends Access {
 /** All that is wrong with a stack's settings. `problems` has one line a mistake. */
 export class SettingsError extends Error {
     readonly problems: string[];
-    constructor(stack: string, problems: string[]) {
+    constructor(place: string, problems: string[]) {
         const count = problems.length === 1 ? "One setting is" : `${problems.length} settings are`;
         super(
-            `${count} wrong (Pulumi.${stack}.yaml); nothing was changed:\n` +
+            `${count} wrong (${place}); nothing was changed:\n` +
                 problems.map((problem) => `  - ${problem}`).join("\n"),
         );
         this.name = "SettingsError";
@@ -115,12 +115,13 @@ const SECRET_KEYS = ["passwords"];
 /**
  * @param raw the stack's settings, keys without the namespace, values as Pulumi hands them over
  *     (structured ones as JSON text, secrets in clear)
+ * @param place where they are written, for errors
  * @param found what is wrong with the config already
  * @throws SettingsError with all mistakes
  */
 export function parseSettings(
     raw: Readonly<Record<string, string>>,
-    stack: string,
+    place: string,
     found: readonly string[] = [],
 ): Settings {
     const problems = [...found];
@@ -155,7 +156,7 @@ export function parseSettings(
     for (const name of (devices ?? []).filter((device) => passwords.has(device))) {
         problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
     }
-    if (!parsed.success || problems.length > 0) throw new SettingsError(stack, problems);
+    if (!parsed.success || problems.length > 0) throw new SettingsError(place, problems);
 
     const { cpuKind, cpus, memoryMb, ipv6, ipv4, certificateValidDays, certificateRenewDays } =
         parsed.data;

@@ -19,16 +19,21 @@ const PROGRAM = `
 import * as pulumi from "@pulumi/pulumi";
 import { readDeployed } from "${path.join(ROOT, "config/deployed.ts")}";
 import { Certificates } from "${path.join(ROOT, "components/certificates.ts")}";
+import { namesOfProgram } from "${path.join(ROOT, "components/namesOfProgram.ts")}";
 
-const certificates = new Certificates("certificates", {
+const parent = new pulumi.ComponentResource("appkata-mqtt:index:MosquittoBroker", "mosquitto", {}, {
+    transformations: [namesOfProgram],
+});
+const certificates = new Certificates("mosquitto:certificates", {
+    commonName: "scratch dev CA",
     hostname: "${HOSTNAME}",
     addresses: ["127.0.0.1"],
     hostnames: [],
     validDays: 365,
     renewDays: 30,
-    deployed: await readDeployed(),
+    deployed: await readDeployed("mosquitto"),
     ...new pulumi.Config().getObject<object>("certificates"),
-} as never);
+} as never, { parent });
 export const { caPem, serverChainPem, serverKeyPem, expiry } = certificates;
 `;
 
@@ -78,7 +83,7 @@ export class IssuingStack {
             deployment: { resources: { urn: string; outputs?: Record<string, unknown> }[] };
         };
         const found = state.deployment.resources.filter(
-            ({ urn, outputs }) => urn.endsWith(`::${name}`) && outputs?.["validityEndTime"],
+            ({ urn, outputs }) => urn.endsWith(`:${name}`) && outputs?.["validityEndTime"],
         );
         assert.equal(found.length, 1);
         found[0]!.outputs!["validityEndTime"] = end.toISOString();
