@@ -140,7 +140,7 @@ describe("a deployed broker", function () {
         project.configure({ memoryMb: 512 });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
-        assert.match(up.output, /Command client (replaced|created)/);
+        assert.match(up.output, /Command \S+:client (replaced|created)/);
         const after = await project.outputs();
         assert.equal(after.machineId, outputs.machineId);
         assert.equal(after.volumeId, outputs.volumeId);

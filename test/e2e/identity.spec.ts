@@ -53,7 +53,7 @@ describe("a deployed stack's identity", function () {
         const others = steps.filter(({ op }) => op !== "same" && op !== "update");
         assert.deepEqual(
             // A preview does not know yet that the machine's instance stays, which is verified.
-            others.map(({ op, urn }) => `${op} ${urn}`).filter((line) => !/::client$/.test(line)),
+            others.map(({ op, urn }) => `${op} ${urn}`).filter((line) => !/:client$/.test(line)),
             [],
         );
         await project.admin("DELETE", "journal");

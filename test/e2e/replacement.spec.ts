@@ -90,9 +90,10 @@ describe("a replacement of a deployed stack's resource", function () {
     }
 
     async function urnOf(type: string, name: string): Promise<string> {
-        const end = `${type}::${name}`;
-        const found = (await resources()).filter(({ urn }) => urn.endsWith(end));
-        assert.equal(found.length, 1, `${end}: ${found.length}`);
+        const found = (await resources()).filter(
+            ({ urn }) => urn.includes(`${type}::`) && urn.endsWith(`:${name}`),
+        );
+        assert.equal(found.length, 1, `${type} ${name}: ${found.length}`);
         return found[0]!.urn;
     }
 
@@ -178,7 +179,10 @@ describe("a replacement of a deployed stack's resource", function () {
         const unsaid = up.done.filter((line) => !preview.done.includes(line));
         assert.deepEqual(
             // Only the machine can tell whether it takes files live; it does not take those of new secrets.
-            unsaid.filter((line) => line !== "update pulumi-nodejs:dynamic/fly:Machine::mosquitto"),
+            unsaid.filter(
+                (line) =>
+                    line !== "update pulumi-nodejs:dynamic/fly:Machine::mosquitto:broker:mosquitto",
+            ),
             [],
             "up does what its preview did not say",
         );

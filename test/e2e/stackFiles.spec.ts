@@ -10,7 +10,7 @@ import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../support/project.ts";
 
 /** How Pulumi tells that the verification's client ran. */
-const VERIFIED = /Command client (created|replaced|updated)/;
+const VERIFIED = /Command \S+:client (created|replaced|updated)/;
 
 /** Settings that nobody sees in the dev stack as it is committed, on one project, one after another. */
 describe("stack file's settings", function () {
