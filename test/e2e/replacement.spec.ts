@@ -249,15 +249,24 @@ describe("a replacement of a deployed stack's resource", function () {
 
     it("by other logical names, without an alias: what is at Fly is kept", async () => {
         project.edit("components/flyApp.ts", (text) =>
-            text.replace('new App(\n            "app"', 'new App(\n            "application"'),
+            text.replace(
+                "new App(\n            `${name}:app`",
+                "new App(\n            `${name}:application`",
+            ),
         );
         project.edit("components/broker.ts", (text) =>
             text
-                .replace('new Volume(\n            "data"', 'new Volume(\n            "disk"')
-                .replace('new Secrets(\n            "files"', 'new Secrets(\n            "given"')
                 .replace(
-                    'new Machine(\n            "mosquitto"',
-                    'new Machine(\n            "one"',
+                    "new Volume(\n            `${name}:data`",
+                    "new Volume(\n            `${name}:disk`",
+                )
+                .replace(
+                    "new Secrets(\n            `${name}:files`",
+                    "new Secrets(\n            `${name}:given`",
+                )
+                .replace(
+                    "new Machine(\n            `${name}:mosquitto`",
+                    "new Machine(\n            `${name}:one`",
                 ),
         );
         await goesThrough([]);
@@ -272,10 +281,13 @@ describe("a replacement of a deployed stack's resource", function () {
     it("by another logical name with an alias: nothing is made", async () => {
         project.edit("components/broker.ts", (text) =>
             text
-                .replace('new Machine(\n            "one"', 'new Machine(\n            "two"')
+                .replace(
+                    "new Machine(\n            `${name}:one`",
+                    "new Machine(\n            `${name}:two`",
+                )
                 .replace(
                     "dependsOn: args.after }",
-                    'dependsOn: args.after, aliases: [{ name: "one" }] }',
+                    "dependsOn: args.after, aliases: [{ name: `${name}:one` }] }",
                 ),
         );
         await goesThrough([]);
