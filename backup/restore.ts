@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import path from "node:path";
 import { cancelled } from "../providers/fly/api/cancel.ts";
 import { withLease } from "../providers/fly/api/lease.ts";
-import { restartMachine } from "../providers/fly/machine/power.ts";
+import { rebootMachine } from "../providers/fly/machine/power.ts";
 import { deadlineIn } from "../providers/fly/api/wait.ts";
 import { BrokerData, type Info, type MachineOnFly } from "./brokerData.ts";
 import type { BackupFile, Header } from "./format.ts";
@@ -16,7 +16,7 @@ export interface Destination extends MachineOnFly {
 
 const LEASED_WITHIN_S = 120;
 
-/** What a machine says of data that is not in force after the restart. */
+/** What a machine says of data that is not in force after the boot. */
 const REASONS: Record<Exclude<Info["restore"], "inForce">, string> = {
     none: "there is no trace of it in the machine",
     pending: "the machine has not been started with it",
@@ -31,11 +31,11 @@ export function notInForce(said: string): string | undefined {
 }
 
 /**
- * Sends the data, has the machine prove it, and restarts the machine, which puts it in force. Where the
+ * Sends the data, has the machine prove it, and boots the machine anew, which puts it in force. Where the
  * broker does not run on it, the old data comes back.
  *
  * @param dir holds the header's files
- * @param accepted called before the restart: until then, to cancel changes nothing
+ * @param accepted called before the boot: until then, to cancel changes nothing
  * @throws when it was refused or did not work; the old data is in force then, or the error says
  */
 export async function restoreBackup(
@@ -52,7 +52,7 @@ export async function restoreBackup(
     });
     let problem: string | undefined;
     try {
-        await restartMachine(destination.client, destination.app, destination.machineId, owner);
+        await rebootMachine(destination.client, destination.app, destination.machineId, owner);
         const { restore } = await leased(destination, (data) => data.info());
         problem = notInForce(restore);
     } catch (error) {
@@ -121,7 +121,7 @@ async function goBack(destination: Destination, problem: string): Promise<never>
     const owner = { project: destination.project, stack: destination.stack };
     try {
         if (await leased(destination, (data) => data.undo())) {
-            await restartMachine(destination.client, destination.app, destination.machineId, owner);
+            await rebootMachine(destination.client, destination.app, destination.machineId, owner);
         }
         await leased(destination, (data) => data.confirm());
     } catch (error) {

@@ -5,7 +5,7 @@ import type { MachineInputs } from "../../providers/fly/machine/inputs.ts";
 import { until } from "../support/until.ts";
 import { pushImage } from "../local/support/image.ts";
 import { DynamicHost, type Failure } from "./support/dynamicHost.ts";
-import { brokerLike, FlyFixture } from "./support/flyFixture.ts";
+import { brokerLike, FlyFixture, OWNER } from "./support/flyFixture.ts";
 
 const __provider = delegateText("Machine");
 
@@ -86,6 +86,27 @@ describe("Ctrl-C", function () {
         assert.equal((await fixture.api.call("GET", lease)).status, 404);
         // Nothing new is begun in this run.
         await assert.rejects(host.create(inputs), { message: failure.message });
+    });
+
+    it("leaves no machine stopped whose volume it was about to carry elsewhere", async () => {
+        const { endpoint, app } = inputs;
+        const wanted = { endpoint, app, name: "data", region: "lhr", sizeGb: 1, owner: OWNER };
+        const volume = (await host.create({ ...wanted, __provider: delegateText("Volume") })) as {
+            volumeId: string;
+        };
+        const mounts = [{ volume: volume.volumeId, path: "/data" }];
+        const config = { ...inputs.config, mounts };
+        const { machineId } = (await host.create({ ...inputs, config })) as { machineId: string };
+        await neverStarted();
+        const elsewhere = { ...wanted, region: "ams", onReplace: "restore" };
+        const failure = await cancelledWhile(() =>
+            host.create({ ...elsewhere, __provider: delegateText("Volume") }),
+        );
+        assert.match(failure.message, /^Cancelled\..*\n {2}Machine \w+ is started again/);
+        await until("it runs", async () => {
+            const { state, cordoned } = await fixture.api.machine(app, machineId);
+            return state === "started" && !cordoned;
+        });
     });
 
     it("waits for the answer of a change that is on its way", async () => {

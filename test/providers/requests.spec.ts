@@ -40,7 +40,6 @@ const ROUTES = [
     "POST /apps/{app_name}/machines/{machine_id}/exec",
     "POST /apps/{app_name}/machines/{machine_id}/lease",
     "POST /apps/{app_name}/machines/{machine_id}/metadata/{key}",
-    "POST /apps/{app_name}/machines/{machine_id}/restart",
     "POST /apps/{app_name}/machines/{machine_id}/start",
     "POST /apps/{app_name}/machines/{machine_id}/stop",
     "POST /apps/{app_name}/machines/{machine_id}/uncordon",

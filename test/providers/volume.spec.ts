@@ -169,58 +169,6 @@ describe("fly volume", function () {
         });
     }
 
-    it("grows in place, restarting its machine", async () => {
-        const { id, outs } = await Volume.create(inputs());
-        assert.ok(outs);
-        const machine = await machineOn(id);
-        const requests = await fixture.requestsOf(async () => {
-            const { outs: grown } = await Volume.update(id, outs, inputs({ sizeGb: 3 }));
-            assert.equal(grown?.sizeGb, 3);
-        });
-        assert.ok(requests.includes(`PUT /v1/apps/${app}/volumes/${id}/extend 200`));
-        assert.equal((await present())[0]?.size_gb, 3);
-        assert.equal((await fixture.api.machine(app, machine)).state, "started");
-    });
-
-    for (const type of ["drop-after", "cut"] as const) {
-        it(`restarts the machine also where the answer about its growth is lost (${type})`, async () => {
-            const made = await Volume.create(inputs());
-            const { id } = made;
-            const machine = await machineOn(id);
-            const path = "/v1/apps/*/volumes/*/extend";
-            await fixture.fault({ method: "PUT", path, action: { type } });
-            const before = await fixture.api.machine(app, machine);
-            await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
-            const { events } = await fixture.api.machine(app, machine);
-            assert.ok(events.length > before.events.length, "no restart");
-        });
-    }
-
-    it("takes a machine that is restarting already for restarted, where the answer about that is lost", async () => {
-        const made = await Volume.create(inputs());
-        await machineOn(made.id);
-        const restart = { method: "POST", path: "/v1/apps/*/machines/*/restart" };
-        const error =
-            "failed_precondition: unable to restart machine from current state: 'restarting'";
-        await fixture.fault(
-            { ...restart, action: { type: "drop-after" } },
-            { ...restart, nth: 2, action: { type: "status", status: 412, body: { error } } },
-        );
-        const news = inputs({ sizeGb: 2 });
-        assert.equal(outsOf(await Volume.update(made.id, outsOf(made), news)).sizeGb, 2);
-    });
-
-    it("restarts the machine where a killed run has had it grown", async () => {
-        const made = await Volume.create(inputs());
-        const { id } = made;
-        const machine = await machineOn(id);
-        await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb: 2 });
-        const before = await fixture.api.machine(app, machine);
-        await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
-        const { events } = await fixture.api.machine(app, machine);
-        assert.ok(events.length > before.events.length, "no restart");
-    });
-
     it("changes its snapshots in place, and makes no request for what is right", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);

@@ -5,7 +5,7 @@ import { cancelled } from "./cancel.ts";
 import { FlyError } from "./errors.ts";
 import { RateLimiter } from "./rateLimits.ts";
 import { NEW_APP_RETRIES, NewApps } from "./newApps.ts";
-import { send, type Method, type RequestOptions } from "./request.ts";
+import { isCutShort, send, type Method, type RequestOptions } from "./request.ts";
 import { flyToken, normaliseToken } from "./token.ts";
 import { REAL_CLOCK, type Clock } from "./wait.ts";
 
@@ -88,6 +88,16 @@ export class FlyClient {
         this.#newApps.created(app);
     }
 
+    /** As `appCreated`, of an app that this process has made. */
+    appMade(app: string): void {
+        this.#newApps.made(app);
+    }
+
+    /** Whether this process has made the app, so that whatever is in it came in this run. */
+    hasMade(app: string): boolean {
+        return this.#newApps.wasMade(app);
+    }
+
     appDeleted(app: string): void {
         this.#newApps.deleted(app);
     }
@@ -99,8 +109,7 @@ export class FlyClient {
             minTimeout: this.#minPauseMs,
             maxTimeout: MAX_PAUSE_MS,
             randomize: true,
-            // A change that is on its way is waited for: its answer tells what there now is.
-            signal: method === "GET" ? cancelled : undefined,
+            signal: isCutShort(method, options) ? cancelled : undefined,
             shouldRetry: ({ error, retriesConsumed }) =>
                 this.#mayRetry(error, method, path, options, retriesConsumed),
             onFailedAttempt: async ({ error, retriesConsumed }) => {

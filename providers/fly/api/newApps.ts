@@ -13,12 +13,25 @@ export class NewApps {
     /** Until when, as `performance.now()` tells time. */
     readonly #until = new Map<string, number>();
 
+    readonly #made = new Set<string>();
+
+    /** Made by this process, so that nothing was in it before. */
+    made(app: string): void {
+        this.#made.add(app);
+        this.created(app);
+    }
+
+    wasMade(app: string): boolean {
+        return this.#made.has(app);
+    }
+
     created(app: string): void {
         this.#until.set(encodeURIComponent(app), performance.now() + NEW_APP_MS);
     }
 
     deleted(app: string): void {
         this.#until.delete(encodeURIComponent(app));
+        this.#made.delete(app);
     }
 
     /** Whether one of them is why: 404, 401 or a database's "no rows". */

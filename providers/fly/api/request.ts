@@ -30,10 +30,15 @@ export interface RequestOptions {
     readonly final?: readonly number[];
     /** What an error text must not show, beside the token. */
     readonly secrets?: readonly string[];
-    /** What tidies up is sent after Ctrl-C too; anything else is not, and a GET is cut short. */
+    /** Sent also after Ctrl-C, to tidy up. Anything else is not, and a GET is cut short. */
     readonly always?: boolean;
     /** @default true */
     readonly authenticate?: boolean;
+}
+
+/** Whether Ctrl-C ends it. A change that is on its way is waited for: its answer tells what there now is. */
+export function isCutShort(method: Method, options: RequestOptions): boolean {
+    return method === "GET" && !options.always;
 }
 
 const DEADLINE_MS = 30_000;
@@ -84,13 +89,13 @@ export async function send(
             body: options.body === undefined ? null : JSON.stringify(options.body),
             signal: AbortSignal.any([
                 AbortSignal.timeout(deadlineMs),
-                ...(method === "GET" ? [cancelled] : []),
+                ...(isCutShort(method, options) ? [cancelled] : []),
             ]),
             redirect: "error",
         });
         body = await boundedText(response);
     } catch (cause) {
-        if (method === "GET") {
+        if (isCutShort(method, options)) {
             cancelled.throwIfAborted();
         }
         const { code, text } = networkCause(cause, deadlineMs);

@@ -22,7 +22,7 @@ export async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<W
             const created = await client.post<WireApp>(["apps"], {
                 body: { name: inputs.name, org_slug: inputs.organization },
             });
-            client.appCreated(inputs.name);
+            client.appMade(inputs.name);
             return created;
         } catch (error) {
             if (!isNameTaken(error) && !isAmbiguous(error)) {

@@ -67,7 +67,7 @@ async function apply(
     const fresh = current.state !== "started" && current.state !== "starting";
     const ref = { app: target.app, id: current.id, instanceId: current.instance_id, fresh };
     if (fresh) {
-        await startMachine(client, target.app, current.id, nonce, deadline);
+        await startMachine(client, target.app, current, nonce, deadline);
     }
     return await waitUntilHealthyOrTell(client, target, ref, wanted, deadline);
 }

@@ -37,9 +37,7 @@ export class ExitCounter {
 
     /** @throws MachineNotReady at the last end that is borne */
     look(machine: WireMachine): void {
-        const ids = (machine.events ?? [])
-            .filter(({ type }) => type === "exit")
-            .map(({ id, timestamp }) => id ?? String(timestamp));
+        const ids = eventIds("exit", machine);
         this.#before ??= new Set(ids);
         for (const id of ids) {
             if (!this.#before.has(id)) {
@@ -50,6 +48,18 @@ export class ExitCounter {
             throw new MachineNotReady(`Machine ${machine.id} ends again and again.`, machine);
         }
     }
+}
+
+/** Whether `now` has an event of the type that `before` has not. */
+export function hasNewEvent(type: string, before: WireMachine, now: WireMachine): boolean {
+    const known = eventIds(type, before);
+    return eventIds(type, now).some((id) => !known.includes(id));
+}
+
+function eventIds(type: string, { events }: WireMachine): string[] {
+    return (events ?? [])
+        .filter((event) => event.type === type)
+        .map(({ id, timestamp }) => id ?? String(timestamp));
 }
 
 const SHOWN_EVENTS = 5;

@@ -1,18 +1,28 @@
-/** Starting, restarting and removing a machine. */
+/** Starting, rebooting and removing a machine. */
+import { setTimeout as timer } from "node:timers/promises";
+import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { isReachable } from "../describe.ts";
 import { FlyError, isGone, isLeaseHeld } from "../api/errors.ts";
 import { waitUntilHealthy } from "./health.ts";
 import { withLease } from "../api/lease.ts";
+import { hasNewEvent } from "./failure.ts";
 import { waitForState } from "./wait.ts";
 import type { Owner } from "../ownership.ts";
 import type { WireMachine } from "../api/types.ts";
 import { deadlineIn, poll, Progress, type Deadline } from "../api/wait.ts";
 
-const RESTART_WITHIN_S = 180;
+const REBOOT_WITHIN_S = 180;
 
-/** Restarts it, so that it sees its volume's new size, and waits for its health checks. */
-export async function restartMachine(
+/** The pauses between two looks at a machine that stops: it is away meanwhile. */
+const STOP_PAUSES_MS = [250, 250, 500, 1000];
+
+/**
+ * Stops a machine and starts it, so that it boots with its volume as it now is, and waits for its health checks.
+ * Fly's proxy may be the one that starts it, for a client that came meanwhile. One that is stopped already may be
+ * so by a run that was killed in between: it is started too.
+ */
+export async function rebootMachine(
     client: FlyClient,
     app: string,
     id: string,
@@ -20,60 +30,115 @@ export async function restartMachine(
 ): Promise<void> {
     const path = ["apps", app, "machines", id];
     const machine = await client.get<WireMachine>(path);
-    if (machine.state !== "started") {
+    if (!["started", "stopping", "stopped"].includes(machine.state)) {
         return;
     }
-    const deadline = deadlineIn(RESTART_WITHIN_S);
+    const deadline = deadlineIn(REBOOT_WITHIN_S);
     await withLease(client, { app, id, owner }, deadline, async (nonce) => {
         try {
-            await client.post([...path, "restart"], { nonce, safe: true, deadlineMs: 60_000 });
-        } catch (error) {
-            // Nobody else can, under our lease: it is our own request, whose answer was lost.
-            if (!isRestarting(error)) {
-                throw error;
+            if (machine.state === "started") {
+                await client.post([...path, "stop"], { nonce, safe: true, body: {} });
             }
+            const look = async () => {
+                const now = await client.get<WireMachine>(path);
+                return now.state === "stopped" || hasNewEvent("exit", machine, now) || undefined;
+            };
+            if (!(await poll(deadline, look, STOP_PAUSES_MS))) {
+                throw new Error(`Machine ${id} still runs ${deadline.seconds} s after its stop.`);
+            }
+            await startMachine(client, app, machine, nonce, deadline);
+        } catch (error) {
+            const outcome = await startAgain(client, app, machine, nonce);
+            throw new Error(`${messageOf(error)}\n  ${outcome}`, { cause: error });
         }
         const config = machine.config ?? { image: "" };
         await waitUntilHealthy(client, { app, id, fresh: true }, config, deadline);
     });
 }
 
-function isRestarting(error: unknown): boolean {
-    return (
-        error instanceof FlyError &&
-        error.status === 412 &&
-        /state: '(re)?starting'/.test(error.text)
-    );
-}
-
-/** 412 while Fly is still busy with it: "machine still active, refusing to start" and the like. */
+/**
+ * Starts a machine. Fly answers 412 while it is still busy with it ("machine still active, refusing to start"),
+ * and may do so once its proxy has started it.
+ * @param before the machine as it was before it stopped, or while it was
+ */
 export async function startMachine(
     client: FlyClient,
     app: string,
-    id: string,
+    before: WireMachine,
     nonce: string,
     deadline: Deadline,
 ): Promise<void> {
-    let refusal: unknown;
+    let refusal: FlyError | undefined;
     const started = await poll(deadline, async () => {
-        try {
-            await client.post(["apps", app, "machines", id, "start"], {
-                nonce,
-                safe: true,
-                always: true,
-            });
-            return true;
-        } catch (error) {
-            if (!(error instanceof FlyError) || error.status !== 412) {
-                throw error;
-            }
-            refusal = error;
-            return undefined;
-        }
+        refusal = await tryToStart(client, app, before, nonce);
+        return refusal ? undefined : true;
     });
     if (!started) {
-        throw refusal;
+        throw refusal!;
     }
+}
+
+const START_TRIES = 15;
+
+/**
+ * Brings back, after a failure or Ctrl-C, a machine that was stopped or cordoned in between.
+ * @param before the machine as it was
+ * @returns a sentence about the outcome
+ */
+export async function startAgain(
+    client: FlyClient,
+    app: string,
+    before: WireMachine,
+    nonce: string,
+): Promise<string> {
+    try {
+        if (!before.cordoned) {
+            const path = ["apps", app, "machines", before.id, "uncordon"];
+            await client.post(path, { nonce, safe: true, always: true });
+        }
+        for (let tries = 1; ; tries++) {
+            const refusal = await tryToStart(client, app, before, nonce);
+            if (!refusal) {
+                return `Machine ${before.id} is started again where it was.`;
+            }
+            if (tries === START_TRIES) {
+                throw refusal;
+            }
+            await timer(1000);
+        }
+    } catch (error) {
+        return (
+            `Machine ${before.id} could not be started again (${messageOf(error)}): ` +
+            "run `pulumi up --refresh`."
+        );
+    }
+}
+
+/** @returns Fly's refusal while it is busy with the machine; undefined once it starts */
+async function tryToStart(
+    client: FlyClient,
+    app: string,
+    before: WireMachine,
+    nonce: string,
+): Promise<FlyError | undefined> {
+    const path = ["apps", app, "machines", before.id];
+    try {
+        await client.post([...path, "start"], { nonce, safe: true, always: true });
+        return undefined;
+    } catch (error) {
+        if (!(error instanceof FlyError) || error.status !== 412) {
+            throw error;
+        }
+        const now = await client.get<WireMachine>(path, { always: true });
+        return isStartedSince(before, now) ? undefined : error;
+    }
+}
+
+/** The events tell a machine that was started anew from one that a lagging read shows as it was. */
+function isStartedSince(before: WireMachine, now: WireMachine): boolean {
+    return (
+        (now.state === "started" || now.state === "starting") && hasNewEvent("start", before, now)
+    );
 }
 
 /**

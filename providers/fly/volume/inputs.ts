@@ -15,7 +15,7 @@ export interface VolumeInputs {
     name: string;
     /** A change replaces the volume: it stays on its host. */
     region: string;
-    /** Grows in place, with a restart of the machine if Fly says so. Less is refused. */
+    /** Grows in place; the machine is stopped and started if Fly says so. Less is refused. */
     sizeGb: number;
     /** 1 to 60. Changed in place. Left out: as Fly has it (5). */
     snapshotRetentionDays?: number;

@@ -1,8 +1,7 @@
 /** Carrying a volume's data to the one that replaces it: a snapshot of the old, restored into the new. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
-import { FlyError } from "../api/errors.ts";
+import { startAgain } from "../machine/power.ts";
 import { waitForState } from "../machine/wait.ts";
 import { withLease } from "../api/lease.ts";
 import { isOwnedBy } from "../ownership.ts";
@@ -13,7 +12,6 @@ import { holderOf } from "./find.ts";
 import { deadlineIn } from "../api/wait.ts";
 
 const STOPPED_WITHIN_S = 120;
-const START_TRIES = 15;
 
 /** The volume that is being replaced, and the machine that writes to it. */
 export class DataSource {
@@ -118,35 +116,8 @@ export async function withSnapshotOf<T>(
             await waitForState(client, ref, "stopped", deadline);
             return await restore();
         } catch (error) {
-            throw new Error(`${messageOf(error)}\n  ${await startAgain(client, path, nonce)}`, {
-                cause: error,
-            });
+            const outcome = await startAgain(client, app, machine, nonce);
+            throw new Error(`${messageOf(error)}\n  ${outcome}`, { cause: error });
         }
     });
-}
-
-/** Also after Ctrl-C, which ends every other wait. @returns what to tell about it */
-async function startAgain(
-    client: FlyClient,
-    path: readonly string[],
-    nonce: string,
-): Promise<string> {
-    const id = path.at(-1) ?? "";
-    for (let tries = 1; ; tries++) {
-        try {
-            await client.post([...path, "uncordon"], { nonce, safe: true });
-            await client.post([...path, "start"], { nonce, safe: true });
-            return `Machine ${id} is started again where it was.`;
-        } catch (error) {
-            // For some seconds after its stop: "machine still active, refusing to start".
-            const passing = error instanceof FlyError && error.status === 412;
-            if (!passing || tries === START_TRIES) {
-                return (
-                    `Machine ${id} could not be started again (${messageOf(error)}): ` +
-                    "run `pulumi up --refresh`."
-                );
-            }
-            await sleep(1000);
-        }
-    }
 }

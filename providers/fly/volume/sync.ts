@@ -2,7 +2,7 @@
 import { toState } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { isAmbiguous, type FlyError } from "../api/errors.ts";
-import { restartMachine } from "../machine/power.ts";
+import { rebootMachine } from "../machine/power.ts";
 import type { WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
 import { deadlineIn, poll, Progress } from "../api/wait.ts";
@@ -51,7 +51,7 @@ export async function sync(
         const extended = await extend(client, inputs, path);
         current = { ...current, ...extended.volume, size_gb: inputs.sizeGb };
         if (extended.needs_restart) {
-            await restartHolder(client, inputs, current);
+            await rebootHolder(client, inputs, current);
         }
     }
     const snapshots = toState({
@@ -96,13 +96,13 @@ async function extend(
     return extended;
 }
 
-export async function restartHolder(
+export async function rebootHolder(
     client: FlyClient,
     { app, owner }: VolumeInputs,
     { attached_machine_id: id }: WireVolume,
 ): Promise<void> {
     if (id) {
-        await restartMachine(client, app, id, owner);
+        await rebootMachine(client, app, id, owner);
     }
 }
 

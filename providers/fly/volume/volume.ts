@@ -19,7 +19,7 @@ import { getVolume, holderOf, namesakes } from "./find.ts";
 import { VOLUME_RULES, type VolumeInputs, type VolumeOutputs } from "./inputs.ts";
 import { ensureVolume } from "./make.ts";
 import { changesOf, replacementProblem, retentionProblem, shrinkProblem } from "./rules.ts";
-import { restartHolder, sync, waitUntilReady } from "./sync.ts";
+import { rebootHolder, sync, waitUntilReady } from "./sync.ts";
 import { deadlineIn, poll, Progress } from "../api/wait.ts";
 
 /** A machine's volume stays bound for a minute or two after the machine is gone. */
@@ -120,9 +120,9 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         try {
             const ready = await waitUntilReady(client, news.app, found);
             const synced = await sync(client, news, ready);
-            // A run that was killed after it had it grown has not restarted the machine.
+            // A run that was killed after it had it grown has not booted the machine.
             if (olds.sizeGb < news.sizeGb && found.size_gb >= news.sizeGb) {
-                await restartHolder(client, news, found);
+                await rebootHolder(client, news, found);
             }
             return { outs: toOutputs(news, synced) };
         } catch (error) {

@@ -1,0 +1,164 @@
+// core
+/** A volume grows in place; its machine is stopped and started, so that it sees the new size. */
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import type { FaultRule } from "../../dev/fly/faults.ts";
+import { Volume } from "../../providers/entry.ts";
+import { ownerMetadata } from "../../providers/fly/ownership.ts";
+import type { WireVolume } from "../../providers/fly/api/types.ts";
+import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
+import { pushImage } from "../local/support/image.ts";
+import { failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+
+describe("a volume that grows", function () {
+    this.timeout(60_000);
+    let fixture: FlyFixture;
+    let app: string;
+    let count = 0;
+
+    before(async () => {
+        fixture = await FlyFixture.start();
+    });
+    after(() => fixture.close());
+    beforeEach(async () => {
+        app = `grow-${++count}`;
+        await fixture.api.app(app);
+    });
+    afterEach(() => fixture.noFaults());
+
+    function inputs(change: Partial<VolumeInputs> = {}): VolumeInputs {
+        const place = { endpoint: fixture.endpoint, app, name: "mosquitto_data", region: "lhr" };
+        return { ...place, sizeGb: 1, owner: OWNER, ...change };
+    }
+
+    async function sizeOf(id: string): Promise<number> {
+        return (await fixture.api.ok<WireVolume>("GET", `/apps/${app}/volumes/${id}`)).size_gb;
+    }
+
+    async function machineOn(volume: string, change = {}): Promise<string> {
+        const config = {
+            image: await pushImage(fixture.fly, app),
+            mounts: [{ volume, path: "/data" }],
+            metadata: ownerMetadata(OWNER),
+            ...change,
+        };
+        return (await fixture.api.start(app, config)).id;
+    }
+
+    it("grows in place, and has its machine booted anew", async () => {
+        const { id, outs } = await Volume.create(inputs());
+        assert.ok(outs);
+        const machine = await machineOn(id);
+        const requests = await fixture.requestsOf(async () => {
+            const { outs: grown } = await Volume.update(id, outs, inputs({ sizeGb: 3 }));
+            assert.equal(grown?.sizeGb, 3);
+        });
+        const changes = requests.filter((line) => !line.startsWith("GET "));
+        const path = `/v1/apps/${app}/machines/${machine}`;
+        assert.deepEqual(changes, [
+            `PUT /v1/apps/${app}/volumes/${id}/extend 200`,
+            `POST ${path}/lease 201`,
+            `POST ${path}/stop 200`,
+            `POST ${path}/start 200`,
+            `DELETE ${path}/lease 200`,
+        ]);
+        assert.equal(await sizeOf(id), 3);
+        assert.equal((await fixture.api.machine(app, machine)).state, "started");
+    });
+
+    for (const type of ["drop-after", "cut"] as const) {
+        it(`has the machine booted also where the answer about its growth is lost (${type})`, async () => {
+            const made = await Volume.create(inputs());
+            const { id } = made;
+            const machine = await machineOn(id);
+            const path = "/v1/apps/*/volumes/*/extend";
+            await fixture.fault({ method: "PUT", path, action: { type } });
+            const before = await fixture.api.machine(app, machine);
+            await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
+            const { events } = await fixture.api.machine(app, machine);
+            assert.ok(events.length > before.events.length, "no boot");
+        });
+    }
+
+    /** Fly's answers to `start`, as the local Fly has none of its own where the machine has started. */
+    async function startsRefused(rule: Partial<FaultRule> = {}): Promise<void> {
+        const error = "failed_precondition: unable to start machine from current state: 'started'";
+        await fixture.fault({
+            method: "POST",
+            path: "/v1/apps/*/machines/*/start",
+            times: 0,
+            action: { type: "status", status: 412, body: { error } },
+            ...rule,
+        });
+    }
+
+    it("goes on where a client has had Fly's proxy start the machine that it stopped", async () => {
+        const ip = (
+            await fixture.api.ok<{ ip: string }>("POST", `/apps/${app}/ip_assignments`, {
+                type: "v4",
+            })
+        ).ip;
+        const made = await Volume.create(inputs());
+        const ports = [{ port: 10000 }];
+        const services = [{ protocol: "tcp", internal_port: 1883, ports, autostart: true }];
+        const machine = await machineOn(made.id, { services });
+        await startsRefused();
+        const client = setInterval(() => {
+            connect({ host: ip, port: 10000 })
+                .on("error", () => undefined)
+                .unref();
+        }, 100);
+        try {
+            const started = performance.now();
+            const news = inputs({ sizeGb: 2 });
+            assert.equal(outsOf(await Volume.update(made.id, outsOf(made), news)).sizeGb, 2);
+            assert.ok(performance.now() - started < 20_000, "waited for a start of its own");
+        } finally {
+            clearInterval(client);
+        }
+        const { state, events } = await fixture.api.machine(app, machine);
+        assert.equal(state, "started");
+        assert.ok(events.some(({ type, source }) => type === "start" && source === "proxy"));
+    });
+
+    it("asks again while Fly is busy with the machine", async () => {
+        const made = await Volume.create(inputs());
+        const machine = await machineOn(made.id);
+        await startsRefused({ times: 1 });
+        const news = inputs({ sizeGb: 2 });
+        assert.equal(outsOf(await Volume.update(made.id, outsOf(made), news)).sizeGb, 2);
+        assert.equal((await fixture.api.machine(app, machine)).state, "started");
+    });
+
+    it("leaves its machine running where the stop's outcome is not known", async () => {
+        const made = await Volume.create(inputs());
+        const machine = await machineOn(made.id);
+        const action = { type: "status", status: 400, body: { error: "no" } } as const;
+        await fixture.fault({
+            method: "GET",
+            path: `/v1/apps/*/machines/${machine}`,
+            nth: 2,
+            action,
+        });
+        const news = inputs({ sizeGb: 2 });
+        const error = await failureOf(Volume.update(made.id, outsOf(made), news));
+        assert.match(error.message, /400: no .*\n {2}Machine \w+ is started again where it was\.$/);
+        await fixture.api.wait(app, machine, "started");
+    });
+
+    for (const stopped of [false, true]) {
+        const what = stopped ? ", and stopped the machine" : "";
+        it(`has the machine booted where a killed run has had it grown${what}`, async () => {
+            const made = await Volume.create(inputs());
+            const { id } = made;
+            const machine = await machineOn(id);
+            await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb: 2 });
+            const before = await fixture.api.machine(app, machine);
+            if (stopped) await fixture.api.stop(app, before);
+            await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
+            const { state, events } = await fixture.api.machine(app, machine);
+            assert.equal(state, "started");
+            assert.ok(events.length > before.events.length, "no boot");
+        });
+    }
+});
