@@ -27,10 +27,16 @@ export class FlyApp extends pulumi.ComponentResource {
         const { appName: current } = deployed;
 
         // In the state before Fly is asked, so that a killed `up` makes no second app.
-        const wantedName =
-            settings.appName ??
-            new Name(`${name}:app`, { prefix: namePrefix(), ...(current && { current }) }, parent)
-                .name;
+        const made =
+            settings.appName === undefined
+                ? new Name(
+                      `${name}:app`,
+                      { prefix: namePrefix(), ...(current && { current }) },
+                      parent,
+                  )
+                : undefined;
+        // An older version's `--replace` of the name made another one, which the app never had.
+        const wantedName = settings.appName ?? current ?? made!.name;
 
         const app = new App(
             `${name}:app`,

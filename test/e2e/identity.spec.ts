@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { connect } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, type Run } from "../support/project.ts";
@@ -88,6 +90,19 @@ describe("a deployed stack's identity", function () {
             [],
         );
     }
+
+    it("stays where an older version's --replace of the made name has made another", async () => {
+        const { stdout } = await pulumi("stack", "export", "--stack", "dev");
+        const state = JSON.parse(stdout) as {
+            deployment: { resources: { type: string; outputs: { name: string } }[] };
+        };
+        const made = state.deployment.resources.find(({ type }) => type.endsWith("kept:Name"))!;
+        made.outputs.name = "another-abc123";
+        const file = path.join(project.dir, "state.json");
+        writeFileSync(file, JSON.stringify(state));
+        await pulumi("stack", "import", "--file", file, "--stack", "dev");
+        await goesOn("dev");
+    });
 
     it("stays when the stack is renamed; its machine says whose it is now", async () => {
         await pulumi("stack", "rename", "renamed", "--stack", "dev");

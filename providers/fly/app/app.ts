@@ -143,8 +143,9 @@ async function replacementProblem(
     }
     return renamed && news.onReplace !== "discard"
         ? `name "${olds.name}" → "${news.name}" replaces the app with all it holds, its volume's data too: ` +
-              "if that is meant, set `appkata-mqtt:volumeReplacement: discard`; to keep the data, take a snapshot " +
-              "first and make the new volume from it"
+              `to keep it, set \`appkata-mqtt:appName: ${olds.name}\`; if it is meant, set ` +
+              "`appkata-mqtt:volumeReplacement: discard`; to carry the data over, take a snapshot first and " +
+              "make the new volume from it"
         : undefined;
 }
 
