@@ -80,6 +80,8 @@ export class Secrets extends DynamicResource {
     declare readonly version: pulumi.Output<number>;
     /** For a machine's `secretsVersion`. */
     declare readonly restartVersion: pulumi.Output<number>;
+    /** Of the bundle; grows with every change. */
+    declare readonly number: pulumi.Output<number | undefined>;
     /** Name → Fly's digest. */
     declare readonly digests: pulumi.Output<Record<string, string>>;
 
@@ -106,6 +108,7 @@ export class Machine extends DynamicResource {
     declare readonly name: pulumi.Output<string>;
     declare readonly region: pulumi.Output<string>;
     declare readonly machineId: pulumi.Output<string>;
+    declare readonly config: pulumi.Output<MachineInputs["config"]>;
     /** New with each version of the machine. */
     declare readonly instanceId: pulumi.Output<string>;
     declare readonly version: pulumi.Output<string>;

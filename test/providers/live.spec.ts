@@ -101,6 +101,7 @@ describe("fly secrets of a running machine", function () {
             `GET ${path} 200`,
             `POST ${path}/${machineId}/lease 201`,
             `POST ${path}/${machineId}/exec 200`,
+            `POST ${path}/${machineId}/exec 200`,
             `POST /v1/apps/${app}/secrets 200`,
             `POST ${path}/${machineId}/exec 200`,
             `DELETE ${path}/${machineId}/lease 200`,
@@ -114,6 +115,23 @@ describe("fly secrets of a running machine", function () {
         const { instance_id } = await fixture.api.machine(app, machineId);
         assert.equal(instance_id, machine.instanceId);
     });
+
+    for (const lost of [false, true]) {
+        const what = lost ? "made again, where the state has lost them" : "changed";
+        it(`are newer than the machine's, ${what} by a clock that lags behind`, async () => {
+            const machine = await deployed();
+            const ahead = Date.now() + 1_000_000_000;
+            await fixture.api.shell(app, machineId, `echo ${ahead} > /tmp/number`);
+            const news = inputs("second passwords");
+            if (lost) secrets = outsOf(await Secrets.create(news));
+            else await update(news);
+            assert.equal(secrets.number, ahead + 1);
+            assert.equal(await now(), "passwd second passwords\nserver.crt first certificate");
+            assert.equal((await Secrets.read(`${app}/secrets`, secrets)).props?.number, ahead + 1);
+            const same = await Machine.diff(machineId, machine, machineInputs());
+            assert.equal(same.changes, false);
+        });
+    }
 
     it("that the machine refuses are not set, and the update says why", async () => {
         await deployed();
@@ -196,7 +214,7 @@ describe("fly secrets of a running machine", function () {
     it("are applied although answers are lost", async () => {
         await deployed();
         const path = `/v1/apps/${app}/machines/*/exec`;
-        for (const nth of [1, 3]) {
+        for (const nth of [1, 3, 5]) {
             await fixture.fault({ method: "POST", path, nth, action: { type: "drop-after" } });
         }
         const { restartVersion } = secrets;
@@ -220,7 +238,7 @@ describe("fly secrets of a running machine", function () {
 
     it("are said to be set, but perhaps not in force, when it cannot be asked then", async () => {
         await deployed();
-        await execFault(2, 0, 400);
+        await execFault(3, 0, 400);
         const error = await failureOf(
             Secrets.update(`${app}/secrets`, secrets, inputs("second passwords")),
         );
@@ -239,6 +257,7 @@ describe("fly secrets of a running machine", function () {
         await fixture.fault({
             method: "POST",
             path: `/v1/apps/${app}/machines/*/exec`,
+            nth: 2,
             action: { type: "status", status: 412, body },
         });
         await update(inputs("second passwords"));
@@ -252,6 +271,7 @@ describe("fly secrets of a running machine", function () {
         await fixture.fault({
             method: "POST",
             path: `/v1/apps/${app}/machines/*/exec`,
+            nth: 2,
             action: { type: "status", status: 400, body },
         });
         const error = await failureOf(Secrets.update(`${app}/secrets`, secrets, news));

@@ -94,13 +94,18 @@ const OWNERS_KEYS = new Set([
     SECRETS_VERSION,
 ]);
 
+/** Version of the app's secrets that the machine was started with. */
+export function secretsVersionOf({ metadata }: Partial<MachineConfig>): number | undefined {
+    const version = metadata?.[SECRETS_VERSION];
+    return version === undefined ? undefined : Number(version);
+}
+
 /** What metadata say of owner and secrets, and the rest of them, without what Fly's tools add. */
 export function splitMetadata(found: MachineConfig, known: MachineConfig) {
     const all = found.metadata ?? {};
-    const version = all[SECRETS_VERSION];
     return {
         owner: { project: all.pulumi_project ?? "", stack: all.pulumi_stack ?? "" },
-        secretsVersion: version === undefined ? undefined : Number(version),
+        secretsVersion: secretsVersionOf(found),
         metadata: Object.fromEntries(
             Object.entries(all).filter(
                 ([key]) =>

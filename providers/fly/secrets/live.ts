@@ -5,10 +5,12 @@
  */
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
-import { FlyError, isGone, redact, shorten } from "../api/errors.ts";
 import { withLease } from "../api/lease.ts";
+import { runIn, stateOf, type InForce, type Outcome } from "./liveCommand.ts";
+import { configOf } from "../describe.ts";
+import { secretsVersionOf } from "../machine/config.ts";
 import { isOwnedBy, type Owner } from "../ownership.ts";
-import type { WireExec, WireMachine } from "../api/types.ts";
+import type { WireMachine } from "../api/types.ts";
 import { deadlineIn } from "../api/wait.ts";
 
 /**
@@ -27,47 +29,57 @@ export interface LiveInputs {
     readonly state: readonly string[];
 }
 
+type Values = Readonly<Record<string, string>>;
+
 /** What is to be changed where, and by what request. */
 export interface LiveChange<Answer> {
     readonly app: string;
     readonly live: LiveInputs;
-    /** The bundle's secrets as they will be. */
-    readonly values: Readonly<Record<string, string>>;
-    /** Their files, of which nothing may be shown. */
+    /** Nothing of them may be shown. */
     readonly files: Readonly<Record<string, string>>;
-    readonly set: () => Promise<Answer>;
+    /** The least number for the bundle. It gets a higher one where the machine has one as high. */
+    readonly least: number;
+    /** The bundle's secrets, with this number. */
+    readonly valuesOf: (number: number) => Values;
+    readonly set: (values: Values) => Promise<Answer>;
 }
 
 export interface LiveResult<Answer> {
     /** Of `set`. */
     readonly answer: Answer;
+    /** Of the bundle. */
+    readonly number: number;
     /** A machine has the new ones only once it is updated. */
     readonly restart: boolean;
+    /** Version of the secrets that the running machine was started with. */
+    readonly startedWith?: number | undefined;
     /** The secrets are set, but the running machine may not have them. */
     readonly failure?: Error;
 }
 
-/** For all of it, and for one command; Fly lets a command run for at most a minute. */
 const WITHIN_S = 120;
-const COMMAND_S = 45;
-const ANSWER_WITHIN_MS = 60_000;
 
 /**
- * With no running machine the secrets are all that is changed.
+ * Changes the secrets, and has the running machine take them. Where none runs, the secrets are all that is
+ * changed.
  * @throws when the command refuses them, or cannot be asked: then nothing was changed
  */
 export async function changeLive<Answer>(
     client: FlyClient,
     change: LiveChange<Answer>,
 ): Promise<LiveResult<Answer>> {
-    const { app, live, set } = change;
+    const { app, live, files, least, valuesOf, set } = change;
     const machine = await runningMachine(client, app, live);
     if (!machine) {
-        return { answer: await set(), restart: true };
+        return { answer: await set(valuesOf(least)), number: least, restart: true };
     }
     const place = { app, id: machine.id, owner: live.owner };
     return await withLease(client, place, deadlineIn(WITHIN_S), async (nonce) => {
-        const run = (command: readonly string[]) => runIn(client, change, machine, command, nonce);
+        const has = await stateOf(client, { app, machine, command: live.state, nonce });
+        const number = Math.max(least, (has?.number ?? 0) + 1, (has?.restart ?? 0) + 1);
+        const values = valuesOf(number);
+        const given = { app, machine, nonce, values, files };
+        const run = (command: readonly string[]) => runIn(client, { ...given, command });
         const checked = await run(live.check);
         if (checked.verdict === "refused") {
             throw new Error(
@@ -76,10 +88,14 @@ export async function changeLive<Answer>(
                     checked.reasons,
             );
         }
-        const answer = await set();
+        const result = {
+            answer: await set(values),
+            number,
+            startedWith: secretsVersionOf(configOf(machine)),
+        };
         return checked.verdict === "fine"
-            ? { answer, ...(await applied(run, machine, live)) }
-            : { answer, ...restartOf(machine, checked.why) };
+            ? { ...result, ...(await applied(run, machine, live)) }
+            : { ...result, ...restartOf(machine, checked.why) };
     });
 }
 
@@ -119,16 +135,6 @@ function restartOf(machine: WireMachine, why: string) {
     return { restart: true };
 }
 
-/** What a machine has in force. */
-export interface InForce {
-    /** Of the bundle. */
-    readonly number: number;
-    /** Of its files, as `digestOf` makes it. */
-    readonly digest: string;
-    /** Of the bundle that a restart brings. */
-    readonly restart: number;
-}
-
 /** @returns undefined where no machine of ours runs, or it cannot tell */
 export async function inForce(
     client: FlyClient,
@@ -136,23 +142,7 @@ export async function inForce(
     live: LiveInputs,
 ): Promise<InForce | undefined> {
     const machine = await runningMachine(client, app, live);
-    if (!machine) {
-        return undefined;
-    }
-    try {
-        const answer = await exec(client, { app, machine, command: live.state });
-        const [, number, digest, restart] =
-            /^(\d+) ([0-9a-f]{64}) (\d+)$/.exec(answer.stdout?.trim() ?? "") ?? [];
-        return digest === undefined
-            ? undefined
-            : { number: Number(number), digest, restart: Number(restart) };
-    } catch (error) {
-        if (error instanceof FlyError) {
-            console.log(`machine ${machine.id}: cannot be asked for its files (${error.message})`);
-            return undefined;
-        }
-        throw error;
-    }
+    return machine && (await stateOf(client, { app, machine, command: live.state }));
 }
 
 /** Ours, and such that a command can be run in it. */
@@ -165,109 +155,5 @@ async function runningMachine(
     return machines.find(
         ({ name, state, config }) =>
             name === live.machine && state === "started" && isOwnedBy(live.owner, config),
-    );
-}
-
-interface Outcome {
-    readonly verdict: "fine" | "refused" | "restart";
-    /** Why a restart is needed. */
-    readonly why: string;
-    /** `exit code 1` */
-    readonly exit: string;
-    /** What it wrote to standard error, a line each, indented; without secrets. */
-    readonly reasons: string;
-}
-
-async function runIn<Answer>(
-    client: FlyClient,
-    { app, values, files }: LiveChange<Answer>,
-    machine: WireMachine,
-    command: readonly string[],
-    nonce: string,
-): Promise<Outcome> {
-    const stdin = Object.entries(values)
-        .map(([name, value]) => `${name} ${value}\n`)
-        .join("");
-    const secrets = [...Object.values(values), ...secretsIn(files)];
-    let answer: WireExec;
-    try {
-        answer = await exec(client, { app, machine, command, stdin, nonce, secrets });
-    } catch (error) {
-        if (isGone(error) || (error instanceof FlyError && isNotStarted(error))) {
-            return outcome("restart", "it has stopped meanwhile");
-        }
-        throw error;
-    }
-    // What is 0 may be left out.
-    const { exit_code: code = 0, exit_signal: signal = 0, stderr } = answer;
-    const exit = signal > 0 ? `killed by signal ${signal}` : `exit code ${code}`;
-    const said = linesOf(redact(stderr ?? "", secrets));
-    if (code === 0 && signal === 0) {
-        return outcome("fine", "");
-    }
-    if (code === 126 || code === 127) {
-        return outcome("restart", "its image has no such command");
-    }
-    if (code === RESTART_NEEDED) {
-        return outcome("restart", said.join(" ") || exit);
-    }
-    return {
-        ...outcome("refused", exit, exit),
-        reasons: said.map((line) => `\n  ${line}`).join(""),
-    };
-}
-
-interface Exec {
-    readonly app: string;
-    readonly machine: WireMachine;
-    readonly command: readonly string[];
-    readonly stdin?: string;
-    readonly nonce?: string;
-    readonly secrets?: readonly string[];
-}
-
-/**
- * Sent again after an answer that was lost: a check changes nothing, and what was applied once is
- * applied already. The lease keeps another run out where Fly asks it of commands too; its own client
- * sends none with them (superfly/fly-go, `Exec`).
- */
-async function exec(
-    client: FlyClient,
-    { app, machine, command, stdin, nonce, secrets }: Exec,
-): Promise<WireExec> {
-    return await client.post<WireExec>(["apps", app, "machines", machine.id, "exec"], {
-        body: { command, ...(stdin !== undefined && { stdin }), timeout: COMMAND_S },
-        ...(nonce !== undefined && { nonce }),
-        ...(secrets !== undefined && { secrets }),
-        safe: true,
-        deadlineMs: ANSWER_WITHIN_MS,
-    });
-}
-
-const RESTART_NEEDED = 3;
-
-function outcome(verdict: Outcome["verdict"], why: string, exit = ""): Outcome {
-    return { verdict, why, exit, reasons: "" };
-}
-
-/** `failed_precondition: machine not started, currently stopped` */
-function isNotStarted({ status, text }: FlyError): boolean {
-    return (status === 412 || status === 400) && /not (started|running)/i.test(text);
-}
-
-const MAX_LINES = 20;
-
-function linesOf(text: string): string[] {
-    const lines = text.split("\n").map(shorten);
-    return lines.filter((line) => line !== "").slice(0, MAX_LINES);
-}
-
-/** Shorter words of a file are names and numbers, without which nobody understands what is said of it. */
-const MIN_WORD = 32;
-
-/** What is in the files: hashes, and the lines of keys. */
-function secretsIn(files: Readonly<Record<string, string>>): string[] {
-    return Object.values(files).flatMap((text) =>
-        text.split(/[\s:]+/).filter((word) => word.length >= MIN_WORD),
     );
 }

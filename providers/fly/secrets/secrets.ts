@@ -2,22 +2,15 @@
  * Files that a machine gets by its app's secrets. Fly gives a machine those that are there when it is made or
  * updated; a restart brings no newer ones.
  */
-import {
-    diffProperties,
-    failuresOf,
-    isUnknown,
-    PartialFailure,
-    toState,
-    type Provider,
-} from "../../provider.ts";
-import { MAX_VALUE_BYTES, packBundle, sizeProblem, splitBundle } from "./bundle.ts";
+import { diffProperties, failuresOf, isUnknown, toState, type Provider } from "../../provider.ts";
+import { sizeProblem } from "./bundle.ts";
 import { flyClient } from "../api/client.ts";
 import { isGone } from "../api/errors.ts";
-import { changeLive, inForce } from "./live.ts";
+import { inForce } from "./live.ts";
+import { changeSecrets, setSecrets, stillNeeded, valuesOf } from "./change.ts";
 import { SECRETS_RULES, type SecretsInputs, type SecretsOutputs } from "./inputs.ts";
-import { complete, filesDiffer, newSalt, toOutputs, type WireSecrets } from "./state.ts";
+import { complete, filesDiffer, newSalt, type WireSecrets } from "./state.ts";
 import { configure } from "../api/token.ts";
-import type { WireMachine } from "../api/types.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** A word on a line of its own. */
@@ -78,11 +71,9 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     },
 
     async create(inputs) {
-        const number = Date.now();
-        const answer = await setSecrets(inputs, valuesOf(inputs, number));
         const olds = { salt: newSalt(), digests: {} };
-        const outs = toOutputs(inputs, olds, { answer, number, left: [] });
-        return { id: `${inputs.app}/secrets`, outs };
+        const id = `${inputs.app}/secrets`;
+        return { id, outs: await changeSecrets(id, inputs, olds, { removed: [], left: [] }) };
     },
 
     async read(id, props) {
@@ -137,38 +128,14 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
         if (same) {
             return { outs: { ...olds, endpoint, app, names, ...(live && { live }) } };
         }
-        const number = Math.max(olds.number + 1, Date.now());
-        const values = valuesOf(news, number);
-        const problem = sizeProblem(values);
+        const problem = sizeProblem(valuesOf(news, Date.now()));
         if (problem !== undefined) {
             throw new Error(`${problem}. Nothing was changed.`);
         }
         const unnamed = Object.keys(olds.digests).filter((name) => !names.includes(name));
         const left = await stillNeeded(news, unnamed);
         const removed = unnamed.filter((name) => !left.includes(name));
-        const set = () =>
-            setSecrets(news, {
-                ...Object.fromEntries(removed.map((name) => [name, null])),
-                ...values,
-            });
-        if (!live) {
-            return { outs: toOutputs(news, olds, { answer: await set(), number, left }) };
-        }
-        const { answer, restart, failure } = await changeLive(flyClient(endpoint), {
-            app,
-            live,
-            values,
-            files: news.files,
-            set,
-        });
-        const restartVersion = restart ? undefined : olds.restartVersion;
-        const outs = toOutputs(news, olds, { answer, number, restartVersion, left });
-        if (failure) {
-            // Without fingerprints the next `up` sets and applies all of them, whatever they are by then.
-            const unsure: SecretsOutputs = { ...outs, fingerprints: {} };
-            throw new PartialFailure(id, unsure, failure);
-        }
-        return { outs };
+        return { outs: await changeSecrets(id, news, olds, { removed, left }) };
     },
 
     async delete(_id, props) {
@@ -186,10 +153,6 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     },
 };
 
-function valuesOf({ app, files, names }: SecretsInputs, number: number): Record<string, string> {
-    return splitBundle(packBundle({ number, app, files }), names);
-}
-
 /** Whether the running machine has what was set last, and keeps it over a restart; true where it cannot tell. */
 async function isInForce(props: SecretsOutputs): Promise<boolean> {
     const { endpoint, app, live, number, digest }: Partial<SecretsOutputs> = props;
@@ -205,37 +168,4 @@ async function isInForce(props: SecretsOutputs): Promise<boolean> {
         console.log(`machine "${live.machine}": has other files than it was given last`);
     }
     return same;
-}
-
-/**
- * Secrets that a machine's configuration names: without one of them it could not start until it is updated.
- * One that is too large for that is in the way of every start.
- */
-async function stillNeeded(
-    { endpoint, app, files }: SecretsInputs,
-    unnamed: readonly string[],
-): Promise<string[]> {
-    const large = Object.values(files).some((text) => text.length > MAX_VALUE_BYTES);
-    if (unnamed.length === 0 || large) {
-        return [];
-    }
-    const machines = await flyClient(endpoint).get<WireMachine[]>(["apps", app, "machines"]);
-    const needed = new Set(
-        machines.flatMap(({ config }) =>
-            (config?.files ?? []).map(({ secret_name: name }) => name),
-        ),
-    );
-    return unnamed.filter((name) => needed.has(name));
-}
-
-/** Setting the same values twice does no harm, so the request may be repeated. */
-async function setSecrets(
-    at: { readonly endpoint: string; readonly app: string },
-    values: Record<string, string | null>,
-): Promise<WireSecrets> {
-    return await flyClient(at.endpoint).post<WireSecrets>(["apps", at.app, "secrets"], {
-        body: { values },
-        safe: true,
-        secrets: Object.values(values).filter((value) => value !== null),
-    });
 }

@@ -1,0 +1,148 @@
+/** The commands of `LiveInputs`, run in a machine, and what they tell. */
+import type { FlyClient } from "../api/client.ts";
+import { FlyError, isGone, redact, shorten } from "../api/errors.ts";
+import type { WireExec, WireMachine } from "../api/types.ts";
+
+/** Fly lets a command run for at most a minute. */
+const COMMAND_S = 45;
+const ANSWER_WITHIN_MS = 60_000;
+
+/** What a machine has in force. */
+export interface InForce {
+    /** Of the bundle. */
+    readonly number: number;
+    /** Of its files, as `digestOf` makes it. */
+    readonly digest: string;
+    /** Of the bundle that a restart brings. */
+    readonly restart: number;
+}
+
+/** @returns undefined where it cannot tell */
+export async function stateOf(client: FlyClient, asked: Exec): Promise<InForce | undefined> {
+    try {
+        const { stdout } = await exec(client, asked);
+        return parseState(stdout ?? "");
+    } catch (error) {
+        if (error instanceof FlyError) {
+            const { id } = asked.machine;
+            console.log(`machine ${id}: cannot be asked for its files (${error.message})`);
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+/** @param line `NUMBER DIGEST RESTART` */
+export function parseState(line: string): InForce | undefined {
+    const [, number, digest, restart] = /^(\d+) ([0-9a-f]{64}) (\d+)$/.exec(line.trim()) ?? [];
+    return digest === undefined
+        ? undefined
+        : { number: Number(number), digest, restart: Number(restart) };
+}
+
+export interface Outcome {
+    readonly verdict: "fine" | "refused" | "restart";
+    /** Why a restart is needed. */
+    readonly why: string;
+    /** `exit code 1` */
+    readonly exit: string;
+    /** What it wrote to standard error, a line each, indented; without secrets. */
+    readonly reasons: string;
+}
+
+export interface Given extends Exec {
+    readonly values: Readonly<Record<string, string>>;
+    readonly files: Readonly<Record<string, string>>;
+}
+
+/** Runs `check` or `apply`. */
+export async function runIn(
+    client: FlyClient,
+    { values, files, ...place }: Given,
+): Promise<Outcome> {
+    const stdin = Object.entries(values)
+        .map(([name, value]) => `${name} ${value}\n`)
+        .join("");
+    const secrets = [...Object.values(values), ...secretsIn(files)];
+    let answer: WireExec;
+    try {
+        answer = await exec(client, { ...place, stdin, secrets });
+    } catch (error) {
+        if (isGone(error) || (error instanceof FlyError && isNotStarted(error))) {
+            return outcome("restart", "it has stopped meanwhile");
+        }
+        throw error;
+    }
+    // What is 0 may be left out.
+    const { exit_code: code = 0, exit_signal: signal = 0, stderr } = answer;
+    const exit = signal > 0 ? `killed by signal ${signal}` : `exit code ${code}`;
+    const said = linesOf(redact(stderr ?? "", secrets));
+    if (code === 0 && signal === 0) {
+        return outcome("fine", "");
+    }
+    if (code === 126 || code === 127) {
+        return outcome("restart", "its image has no such command");
+    }
+    if (code === RESTART_NEEDED) {
+        return outcome("restart", said.join(" ") || exit);
+    }
+    return {
+        ...outcome("refused", exit, exit),
+        reasons: said.map((line) => `\n  ${line}`).join(""),
+    };
+}
+
+export interface Exec {
+    readonly app: string;
+    readonly machine: WireMachine;
+    readonly command: readonly string[];
+    readonly stdin?: string;
+    readonly nonce?: string;
+    readonly secrets?: readonly string[];
+}
+
+/**
+ * Sent again after an answer that was lost: a check changes nothing, and what was applied once is
+ * applied already. The lease keeps another run out where Fly asks it of commands too; its own client
+ * sends none with them (superfly/fly-go, `Exec`).
+ */
+async function exec(
+    client: FlyClient,
+    { app, machine, command, stdin, nonce, secrets }: Exec,
+): Promise<WireExec> {
+    return await client.post<WireExec>(["apps", app, "machines", machine.id, "exec"], {
+        body: { command, ...(stdin !== undefined && { stdin }), timeout: COMMAND_S },
+        ...(nonce !== undefined && { nonce }),
+        ...(secrets !== undefined && { secrets }),
+        safe: true,
+        deadlineMs: ANSWER_WITHIN_MS,
+    });
+}
+
+const RESTART_NEEDED = 3;
+
+function outcome(verdict: Outcome["verdict"], why: string, exit = ""): Outcome {
+    return { verdict, why, exit, reasons: "" };
+}
+
+/** `failed_precondition: machine not started, currently stopped` */
+function isNotStarted({ status, text }: FlyError): boolean {
+    return (status === 412 || status === 400) && /not (started|running)/i.test(text);
+}
+
+const MAX_LINES = 20;
+
+function linesOf(text: string): string[] {
+    const lines = text.split("\n").map(shorten);
+    return lines.filter((line) => line !== "").slice(0, MAX_LINES);
+}
+
+/** Shorter words of a file are names and numbers, without which nobody understands what is said of it. */
+const MIN_WORD = 32;
+
+/** What is in the files: hashes, and the lines of keys. */
+function secretsIn(files: Readonly<Record<string, string>>): string[] {
+    return Object.values(files).flatMap((text) =>
+        text.split(/[\s:]+/).filter((word) => word.length >= MIN_WORD),
+    );
+}
