@@ -151,4 +151,24 @@ describe("a broker whose host is gone", function () {
         const again = await project.pulumi(["preview", "--expect-no-changes"]);
         assert.equal(again.code, 0, again.output);
     });
+
+    it("gets another machine on a volume from a snapshot where both are gone", async () => {
+        const before = outputs;
+        const saved = await snapshot();
+        await loseHost(before.volumeId);
+        await ask("DELETE", `/machines/${before.machineId}?force=true`);
+        await project.admin("PUT", "hosts", { volume: before.volumeId, reachable: true });
+        await until("the volume is let go", async () => {
+            const path = `/apps/${before.appName}/volumes/${before.volumeId}`;
+            return (await project.fly("DELETE", path)).ok;
+        });
+        project.configure({ volumeSnapshot: saved });
+        const preview = await project.pulumi(["preview", "--refresh"]);
+        assert.equal(preview.code, 0, preview.output);
+        await up("--refresh");
+        await holds(before);
+        assert.notEqual(outputs.machineId, before.machineId);
+        assert.notEqual(outputs.volumeId, before.volumeId);
+        await up();
+    });
 });
