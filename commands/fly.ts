@@ -42,6 +42,35 @@ export function refusedPorts({ refused }: LocalFly): string | undefined {
     return lines.length > 0 ? lines.join("\n") : undefined;
 }
 
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * Looks, while something is deployed, whether clients will get through to it.
+ * @param tell called once they do not, with what `refusedPorts` says
+ * @returns what ends it
+ */
+export function watchPorts(
+    { endpoint, token }: LocalFly,
+    tell: (text: string) => void,
+): () => void {
+    let before: string | undefined;
+    const timer = setInterval(() => {
+        fetch(`${endpoint}/_local/state`, { headers: { authorization: `Bearer ${token}` } })
+            .then(async (answer) => refusedPorts((await answer.json()) as LocalFly))
+            .then((refused) => {
+                // Seen twice: a port may be on its way to being free.
+                if (refused !== undefined && refused === before) {
+                    clearInterval(timer);
+                    tell(refused);
+                }
+                before = refused;
+            })
+            // The deployment itself tells of a Fly that does not answer.
+            .catch(() => undefined);
+    }, LOOK_EVERY_MS);
+    return () => clearInterval(timer);
+}
+
 /** Starts it, if it does not run yet, where the dev stack's file will look for it. */
 export async function startFly(dir: string): Promise<LocalFly> {
     const { endpoint, registry } = stackSettings(DEV);

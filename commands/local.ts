@@ -26,7 +26,8 @@ try {
     const env = devEnvironment(fly.token);
     await ensureDevStack(cli, env);
     await releaseDeadLock(cli, env);
-    const code = await runPulumi(cli, ["up", "--yes", "--skip-preview", ...DEV_OPTIONS], env);
+    const up = ["up", "--yes", "--skip-preview", ...DEV_OPTIONS];
+    const code = await runPulumi(cli, up, env, fly);
     const now = await localFly(LOCAL_FLY);
     const refused = refusedPorts(now);
     if (refused !== undefined) throw new Error(refused);

@@ -20,11 +20,11 @@ try {
         );
     }
     const { cli } = await ensureToolchain(DEV);
-    const { token } = await startFly(LOCAL_FLY);
-    const env = devEnvironment(token);
+    const fly = await startFly(LOCAL_FLY);
+    const env = devEnvironment(fly.token);
     await ensureDevStack(cli, env);
     await releaseDeadLock(cli, env);
-    process.exit(await runOnDev(cli, args, env));
+    process.exit(await runOnDev(cli, args, env, fly));
 } catch (error) {
     say((error as Error).message);
     process.exit(1);

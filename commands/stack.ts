@@ -27,6 +27,7 @@ import { LOCAL, LOCAL_FLY, ROOT } from "../lib/paths.ts";
 import { keepPrivate } from "../lib/privateFiles.ts";
 import { capture, say, type Captured } from "../lib/process.ts";
 import { pulumiCli } from "../dev/toolchain/pulumi.ts";
+import { watchPorts, type LocalFly } from "./fly.ts";
 
 const PROJECT = "appkata-mqtt";
 
@@ -162,12 +163,28 @@ interface Lock {
     hostname: string;
 }
 
-/** Runs the CLI with its output on the screen. @returns the exit code */
-export function runPulumi(cli: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {
+/**
+ * Runs the CLI with its output on the screen. An `up` whose broker no client will get to is ended as by Ctrl-C.
+ * @returns the exit code
+ */
+export function runPulumi(
+    cli: string,
+    args: string[],
+    env: NodeJS.ProcessEnv,
+    fly: LocalFly,
+): Promise<number> {
     return new Promise((resolve, reject) => {
         const child = spawn(cli, args, { cwd: ROOT, env, stdio: "inherit" });
+        const refused = (text: string) => {
+            say(text);
+            child.kill("SIGINT");
+        };
+        const stopWatching = args[0] === "up" ? watchPorts(fly, refused) : () => {};
         child.on("error", reject);
-        child.on("exit", (code) => resolve(code ?? 1));
+        child.on("exit", (code) => {
+            stopWatching();
+            resolve(code ?? 1);
+        });
         // The engine stops by itself on Ctrl-C, finishing what it has begun.
         process.on("SIGINT", () => {});
         process.on("SIGTERM", () => child.kill("SIGTERM"));
@@ -179,10 +196,11 @@ export async function runOnDev(
     cli: string,
     args: string[],
     env: NodeJS.ProcessEnv,
+    fly: LocalFly,
 ): Promise<number> {
     const before = readFileSync(STACK.file, "utf8");
     try {
-        return await runPulumi(cli, args, env);
+        return await runPulumi(cli, args, env, fly);
     } finally {
         keepStackFile(STACK, before);
     }

@@ -4,8 +4,8 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { LOCAL_FLY, ROOT } from "../lib/paths.ts";
 import { say } from "../lib/process.ts";
-import { dataWarnings } from "../verification/dataWarnings.ts";
-import { machineProblem, othersThere } from "../verification/deployment.ts";
+import { askMachine, notAsked } from "../verification/machineData.ts";
+import { inspect } from "../verification/deployment.ts";
 import { localFly, refusedPorts } from "./fly.ts";
 import { meansDev, publicTrust } from "./stack.ts";
 import { brokerOutputs, stackOnFly } from "./stackOnFly.ts";
@@ -54,17 +54,15 @@ process.exit(status ?? 1);
 async function machineRuns(): Promise<void> {
     const { client, app, machineId, volumeId, retains } = await stackOnFly(values.stack, outputs);
     const deployment = { app, machineId, volumeId };
-    const problem = await machineProblem(client, deployment);
+    const { problem, others } = await inspect(client, deployment);
     const refused = meansDev(values.stack) ? refusedPorts(await localFly(LOCAL_FLY)) : undefined;
     if (problem !== undefined || refused !== undefined) throw new Error(problem ?? refused);
-    const others = await othersThere(client, deployment);
     const wrong = others.filter(
         ({ kind }) => kind === "here" || (kind === "elsewhere" && !retains),
     );
     if (wrong.length > 0) throw new Error(wrong.map(({ text }) => text).join("\n"));
+    const { full, warnings } = await askMachine(client, app, machineId).catch(notAsked);
+    if (full !== undefined) throw new Error(full);
     for (const { text } of others) say(`WARNING           ${text}`);
-    const lines = await dataWarnings(client, app, machineId).catch((error: Error) => [
-        `data - whether any was put aside is not known: ${error.message}`,
-    ]);
-    for (const line of lines) say(`WARNING           ${line}`);
+    for (const line of warnings) say(`WARNING           ${line}`);
 }

@@ -38,6 +38,10 @@ export class Broker extends pulumi.ComponentResource {
     readonly volumeId: pulumi.Output<string>;
     /** Of the app's secrets; grows with every change. */
     readonly secretsVersion: pulumi.Output<number>;
+    /** Of the bundle of files; grows with every change. */
+    readonly filesNumber: pulumi.Output<number | undefined>;
+    /** As declared. */
+    readonly config: Machine["config"];
 
     constructor(name: string, args: BrokerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Broker", name, {}, opts);
@@ -150,6 +154,8 @@ export class Broker extends pulumi.ComponentResource {
         this.instanceId = machine.instanceId;
         this.volumeId = volume.volumeId;
         this.secretsVersion = secrets.version;
+        this.filesNumber = secrets.number;
+        this.config = machine.config;
         this.registerOutputs({ machineId: this.machineId, volumeId: this.volumeId });
     }
 }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { FlyClient } from "../providers/fly/api/client.ts";
-import { dataWarnings } from "../verification/dataWarnings.ts";
-import { machineProblem, othersThere, type Deployment } from "../verification/deployment.ts";
+import { askMachine, notAsked } from "../verification/machineData.ts";
+import { inspect, type Deployment, type Inspection } from "../verification/deployment.ts";
 import type { Endpoint } from "../verification/target.ts";
 import { answersWithOurCertificate } from "../verification/trust.ts";
 
@@ -9,6 +9,8 @@ export interface LastCheckArgs {
     endpoint: string;
     token: string | undefined;
     machine: pulumi.Output<Deployment>;
+    /** Of the bundle of files that the machine was given last. */
+    filesNumber: pulumi.Output<number | undefined>;
     /** Where clients reach the broker. */
     target: pulumi.Output<Omit<Endpoint, "deadlineSeconds">>;
     /** The verification's report: the check comes after it, at each `up`. */
@@ -28,32 +30,37 @@ const ANSWERS_WITHIN_S = 15;
 export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
     const { endpoint, token } = args;
     return pulumi
-        .all([args.machine, args.target, args.report])
-        .apply(async ([machine, target, report]) => {
+        .all([args.machine, args.target, args.filesNumber, args.report])
+        .apply(async ([machine, target, filesNumber, report]) => {
             if (pulumi.runtime.isDryRun()) return report;
             const client = new FlyClient({ endpoint, token });
-            const down =
-                (await machineProblem(client, machine).catch(notKnown)) ??
-                (await addressProblem(target));
+            const { app, machineId } = machine;
+            const { problem, others } = await inspect(client, machine).catch(notKnown);
+            const data = problem
+                ? undefined
+                : await askMachine(client, app, machineId).catch(notAsked);
+            const down = problem ?? data?.full ?? (await addressProblem(target));
             if (down !== undefined) throw new pulumi.RunError(`The broker is down: ${down}.`);
-            const others = await othersThere(client, machine);
             const wrong = others.filter(({ kind }) => kind === "here");
             if (wrong.length > 0) {
                 const lines = wrong.map(({ text }) => `\n  - ${text}`).join("");
                 throw new pulumi.RunError(`The broker is not alone:${lines}`);
             }
+            const inForce = data?.inForce?.number;
+            if (inForce !== undefined && filesNumber !== undefined && inForce !== filesNumber) {
+                throw new pulumi.RunError(
+                    `The broker goes by other files than it was given: those of number ${inForce}, not of ` +
+                        `${filesNumber}. \`pulumi up --refresh\` gives them again.`,
+                );
+            }
             for (const { text } of others) await pulumi.log.warn(text);
-            const { app, machineId } = machine;
-            const lines = await dataWarnings(client, app, machineId).catch((error: Error) => [
-                `data - whether any was put aside is not known: ${error.message}`,
-            ]);
-            for (const line of lines) await pulumi.log.warn(line);
+            for (const line of data?.warnings ?? []) await pulumi.log.warn(line);
             return report;
         });
 }
 
-function notKnown(error: Error): string {
-    return `whether its machine runs is not known: ${error.message}`;
+function notKnown(error: Error): Inspection {
+    return { problem: `whether its machine runs is not known: ${error.message}`, others: [] };
 }
 
 /** Dialled only where the machine runs: Fly's proxy starts one that is stopped for whoever comes. */

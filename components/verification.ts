@@ -80,7 +80,9 @@ export class Verification extends pulumi.ComponentResource {
                 volumeId: broker.volumeId,
                 formerVolumeId: args.formerVolumeId,
                 instanceId: broker.instanceId,
+                config: broker.config,
             }),
+            filesNumber: broker.filesNumber,
             target: pulumi.output({ address, port, hostname, caPem, tls }),
             report: run.stdout,
         });

@@ -3,12 +3,13 @@
  * and of `npm run verify`. A machine that is on its way, or that its restart policy is bringing back, has time
  * to arrive; everything else is a problem at once.
  */
-import { checksOf, healthProblem } from "../providers/fly/machine/health.ts";
 import type { FlyClient } from "../providers/fly/api/client.ts";
+import { configDifferences } from "../providers/fly/machine/configDiff.ts";
 import { isGone } from "../providers/fly/api/errors.ts";
+import { checksOf, healthProblem } from "../providers/fly/machine/health.ts";
 import { describeEvents } from "../providers/fly/machine/failure.ts";
 import { findOthers, type Other } from "../providers/fly/others.ts";
-import type { WireMachine, WireVolume } from "../providers/fly/api/types.ts";
+import type { MachineConfig, WireMachine, WireVolume } from "../providers/fly/api/types.ts";
 import { deadlineIn, poll } from "../providers/fly/api/wait.ts";
 
 /** The machine that the stack's state has. */
@@ -20,6 +21,8 @@ export interface Deployment {
     formerVolumeId?: string | undefined;
     /** Its version; left out where any is right. */
     instanceId?: string | undefined;
+    /** As declared: another version that has it is right too. */
+    config?: MachineConfig | undefined;
 }
 
 /** How long a machine that is on its way is waited for; a read may lag behind for as long as `gone`. */
@@ -31,43 +34,42 @@ interface Problem {
     passing: "settles" | "gone" | false;
 }
 
-/** @returns state, cause and the command that mends it; undefined where all is well */
-export async function machineProblem(
+export interface Inspection {
+    /** Of the declared machine: state, cause and the command that mends it. */
+    problem?: string;
+    /** Machines that serve the same ports, and volumes of the same name; none where there is a problem. */
+    others: Other[];
+}
+
+/** Looks at the app as a whole, with two requests where all is well. */
+export async function inspect(
     client: FlyClient,
     deployment: Deployment,
     patience = PATIENCE_S,
-): Promise<string | undefined> {
+): Promise<Inspection> {
+    const { app, ...own } = deployment;
     const started = performance.now();
+    let machines: WireMachine[] = [];
     let problem: Problem | undefined;
     await poll(deadlineIn(patience.settles), async () => {
-        problem = problemOf(deployment, await find(client, deployment));
+        machines = await list<WireMachine>(client, app, "machines");
+        const machine = machines.find(({ id }) => id === own.machineId);
+        problem = problemOf(deployment, machine);
         if (!problem?.passing) return true;
         const waitsUntil = started + patience[problem.passing] * 1000;
         return performance.now() >= waitsUntil ? true : undefined;
     });
-    return problem?.text;
+    if (problem) return { problem: problem.text, others: [] };
+    const volumes = await list<WireVolume>(client, app, "volumes");
+    return { others: findOthers(app, machines, volumes, own) };
 }
 
-/** Machines that serve the same ports, and volumes of the same name. */
-export async function othersThere(
-    client: FlyClient,
-    { app, ...own }: Deployment,
-): Promise<Other[]> {
-    const [machines, volumes] = await Promise.all([
-        client.get<WireMachine[]>(["apps", app, "machines"]),
-        client.get<WireVolume[]>(["apps", app, "volumes"]),
-    ]);
-    return findOthers(app, machines, volumes, own);
-}
-
-async function find(
-    client: FlyClient,
-    { app, machineId }: Deployment,
-): Promise<WireMachine | undefined> {
+/** Of an app that is gone: nothing. */
+async function list<T>(client: FlyClient, app: string, what: string): Promise<T[]> {
     try {
-        return await client.get<WireMachine>(["apps", app, "machines", machineId]);
+        return await client.get<T[]>(["apps", app, what]);
     } catch (error) {
-        if (isGone(error)) return undefined;
+        if (isGone(error)) return [];
         throw error;
     }
 }
@@ -80,7 +82,7 @@ const GONE = new Set(["destroying", "destroyed", "replaced"]);
 const REFRESH = "`pulumi up --refresh`";
 
 function problemOf(
-    { app, machineId, instanceId }: Deployment,
+    { app, machineId, instanceId, config }: Deployment,
     machine: WireMachine | undefined,
 ): Problem | undefined {
     const name = `machine ${machineId} of app "${app}"`;
@@ -96,9 +98,12 @@ function problemOf(
         return { text, passing: false };
     }
     if (instanceId && machine.instance_id && machine.instance_id !== instanceId) {
-        const text = `${name} was changed by someone since the stack's last \`up\`: ${REFRESH} takes it back`;
+        const changed = changedPaths(config, machine);
+        const what = changed.length > 0 ? ` (${changed.join(", ")})` : "";
+        const text = `${name} was changed by someone since the stack's last \`up\`${what}: ${REFRESH} takes it back`;
         // ULIDs: an earlier one is a read that lags behind.
-        return { text, passing: machine.instance_id < instanceId && "gone" };
+        if (machine.instance_id < instanceId) return { text, passing: "gone" };
+        if (changed.length > 0 || !config) return { text, passing: false };
     }
     if (ON_ITS_WAY.has(machine.state) || crashed(machine)) {
         const text = `${name} is "${machine.state}"${cause} and does not come to run; ${log}`;
@@ -116,7 +121,18 @@ function problemOf(
     }
     const missing = healthProblem(machine, checksOf(machine.config ?? {}).length);
     if (missing === undefined) return undefined;
-    return { text: `${name} runs, but waits for ${missing}; ${log}`, passing: "settles" };
+    // The image's health check says so (broker-answer).
+    const full = missing.includes("the volume is full");
+    return {
+        text: `${name} runs, but waits for ${missing}; ${log}`,
+        passing: full ? false : "settles",
+    };
+}
+
+/** In which paths a machine is not as declared. Metadata do nothing to what runs. */
+function changedPaths(declared: MachineConfig | undefined, { config }: WireMachine): string[] {
+    if (!declared || !config) return [];
+    return configDifferences(declared, config).filter((path) => !path.startsWith("metadata"));
 }
 
 /** Stopped by its own end: the restart policy may be about to start it. */

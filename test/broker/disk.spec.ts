@@ -6,7 +6,7 @@ import { ADA, filesForAda } from "../support/brokerFixture.ts";
 import { makeAuthority, type Authority } from "../support/certificates.ts";
 import { SmallVolume } from "../support/smallVolume.ts";
 import { until } from "../support/until.ts";
-import { DATA_COMMAND, warningsOf } from "../../verification/dataWarnings.ts";
+import { DATA_COMMAND, readListing } from "../../verification/machineData.ts";
 
 const DEVICE = { ...ADA, clientId: "device", clean: false };
 const BODY = "x".repeat(4000);
@@ -108,8 +108,8 @@ for (const series of SERIES) {
                 const { status, text } = await getFrom(broker, "/health");
                 return status === 200 && /the volume has \d+ MB left/.test(text);
             });
-            const [warning] = warningsOf(await broker.exec(...DATA_COMMAND));
-            assert.match(warning!, /the volume has \d+ of \d+ MB left/);
+            const { warnings } = readListing(await broker.exec(...DATA_COMMAND));
+            assert.match(warnings[0]!, /the volume has \d+ of \d+ MB left/);
         });
 
         it("ends the broker before that: nothing is acknowledged that is not kept", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
-import { DATA_COMMAND, warningsOf } from "../../verification/dataWarnings.ts";
+import { DATA_COMMAND, readListing } from "../../verification/machineData.ts";
 import { logInTo, openTo, retained } from "../support/brokerClient.ts";
 import { CONF, givenConf } from "../support/brokerConf.ts";
 import {
@@ -91,8 +91,8 @@ for (const series of SERIES) {
             );
             await broker.kill();
             await broker.start();
-            const [warning] = warningsOf(await broker.exec(...DATA_COMMAND));
-            assert.match(warning!, /memoryLimitMb, which is 8; the limit is 1\d MB until/);
+            const { warnings } = readListing(await broker.exec(...DATA_COMMAND));
+            assert.match(warnings[0]!, /memoryLimitMb, which is 8; the limit is 1\d MB until/);
             // To read all of it at once takes more.
             await startAnew({ memoryLimitMb: 32 });
             await allIsThere();
@@ -112,7 +112,7 @@ for (const series of SERIES) {
             assert.doesNotMatch((await broker.log()).slice(before), /Warning/);
             const found = await broker.exec(...DATA_COMMAND);
             assert.match(found, /^memory_limit 10485760$/m);
-            assert.deepEqual(warningsOf(found), []);
+            assert.deepEqual(readListing(found).warnings, []);
         });
 
         it("stays as it is on a machine that has no room for it, which is told", async () => {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
+import { until } from "../support/until.ts";
 import { connect } from "../support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../support/project.ts";
@@ -64,20 +65,82 @@ describe("an up that ends green", function () {
         assert.notEqual(outputs.machineId, machineId);
     });
 
+    interface Machine {
+        id: string;
+        region: string;
+        config: { guest: object; metadata: object; mounts: Mount[] };
+    }
+    interface Mount {
+        name: string;
+        path: string;
+        size_gb: number;
+    }
+
+    async function json<T>(method: string, route: string, body?: unknown): Promise<T> {
+        const answer = await project.fly(method, `/apps/${outputs.appName}${route}`, body);
+        assert.ok(answer.ok, `${method} ${route}: ${answer.status}`);
+        return (await answer.json()) as T;
+    }
+
+    it("leaves a machine as it is that was updated by hand to what is declared", async () => {
+        const path = `/machines/${outputs.machineId}`;
+        const { config } = await json<Machine>("GET", path);
+        const metadata = { ...config.metadata, theirs: "1" };
+        await json("POST", path, { config: { ...config, metadata } });
+        await json("GET", `${path}/wait?state=started`);
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+    });
+
+    it("leaves none with another configuration than is declared", async () => {
+        const { machineId } = outputs;
+        const path = `/machines/${machineId}`;
+        const { config } = await json<Machine>("GET", path);
+        const guest = { ...config.guest, memory_mb: 512 };
+        await json("POST", path, { config: { ...config, guest } });
+        await json("GET", `${path}/wait?state=started`);
+        const up = await project.up();
+        assert.notEqual(up.code, 0, up.output);
+        const told = `machine ${machineId} .* \\(guest\\.memory_mb\\): \`pulumi up --refresh\` takes it back`;
+        assert.match(up.output, new RegExp(told));
+        await isMended();
+    });
+
+    it("leaves no full volume, and waits for no broker that is down for it", async () => {
+        const exec = (command: string) =>
+            json("POST", `/machines/${outputs.machineId}/exec`, {
+                command: ["/bin/sh", "-c", command],
+                timeout: 50,
+            });
+        const filler = "/mosquitto/data/filler";
+        await exec(`dd if=/dev/zero of=${filler} bs=1M 2>/dev/null; true`);
+        try {
+            for (const command of ["up", "verify"] as const) {
+                const started = performance.now();
+                const run = await (command === "up" ? project.up() : project.npm("verify"));
+                assert.notEqual(run.code, 0, run.output);
+                assert.match(run.output, /the volume (is full|has \d+ of \d+ MB left)/);
+                const seconds = (performance.now() - started) / 1000;
+                console.log(`      ${command}: ${seconds.toFixed(1)} s`);
+                assert.doesNotMatch(run.output, /waiting for \S+ port/);
+            }
+        } finally {
+            await exec(`rm ${filler}`);
+        }
+        await until("the broker is back", () =>
+            connect(outputs).then(
+                (client) => client.endAsync().then(() => true),
+                () => false,
+            ),
+        );
+        const up = await project.up();
+        assert.equal(up.code, 0, up.output);
+    });
+
     it("leaves no clone that takes half of the clients, and no volume of it", async () => {
         const { appName, machineId, volumeId } = outputs;
         const app = `/apps/${appName}`;
-        const json = async <T>(method: string, route: string, body?: unknown) => {
-            const answer = await project.fly(method, `${app}${route}`, body);
-            assert.ok(answer.ok, `${route}: ${answer.status}`);
-            return (await answer.json()) as T;
-        };
         // What `fly machine clone` asks for.
-        interface Machine {
-            id: string;
-            region: string;
-            config: { mounts: { name: string; path: string; size_gb: number }[] };
-        }
         const { config, region } = await json<Machine>("GET", `/machines/${machineId}`);
         const [mount] = config.mounts;
         const volume = await json<{ id: string }>("POST", "/volumes", {

@@ -106,11 +106,11 @@ describe("npm run local", function () {
         );
     });
 
-    it("needs at most 18 requests to the Machines API, three of them to look at the app as a whole at the end", () => {
+    it("needs at most 17 requests to the Machines API, two of them to look at the app as a whole at the end", () => {
         const lines = firstRequests.map(
             ({ method, path, status }) => `${method} ${path} ${status}`,
         );
-        assert.ok(lines.length <= 18, `${lines.length} requests:\n${lines.join("\n")}`);
+        assert.ok(lines.length <= 17, `${lines.length} requests:\n${lines.join("\n")}`);
     });
 
     it("has a CA that may only sign, and a server certificate for host name and addresses", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FlyClient } from "../../providers/fly/api/client.ts";
-import type { WireMachine } from "../../providers/fly/api/types.ts";
-import { machineProblem } from "../../verification/deployment.ts";
+import type { WireMachine, WireVolume } from "../../providers/fly/api/types.ts";
+import { inspect, type Inspection } from "../../verification/deployment.ts";
 import {
     startScriptedServer,
     type Answer,
@@ -38,25 +38,58 @@ describe("whether the declared machine runs", () => {
         server = undefined;
     });
 
-    /** @param answers one for each look; the last one repeats */
-    async function problem(...answers: Answer[]): Promise<string | undefined> {
-        server = await startScriptedServer((_, nth) => answers[Math.min(nth, answers.length - 1)]!);
+    const VOLUME: WireVolume = {
+        ...{ id: "vol_1", name: "data", state: "created", size_gb: 1, region: "lhr" },
+        attached_machine_id: "m1",
+    };
+
+    /** @param answers the lists of machines, one for each look; the last one repeats */
+    async function inspection(...answers: Answer[]): Promise<Inspection> {
+        server = await startScriptedServer(({ path }, nth) =>
+            path.endsWith("/volumes")
+                ? { body: [VOLUME, { ...VOLUME, id: "vol_2", attached_machine_id: null }] }
+                : answers[Math.min(nth, answers.length - 1)]!,
+        );
         const client = new FlyClient({ endpoint: server.endpoint, token: "t" });
         const deployment = {
             app: "my-app",
             machineId: "m1",
             volumeId: "vol_1",
             instanceId: INSTANCE,
+            config: HEALTHY.config!,
         };
-        return await machineProblem(client, deployment, { settles: 0.7, gone: 0.4 });
+        return await inspect(client, deployment, { settles: 0.7, gone: 0.4 });
     }
 
-    const is = (change: Partial<WireMachine>): Answer => ({ body: { ...HEALTHY, ...change } });
-    const unknown: Answer = { status: 404, body: { error: "machine not found" } };
+    async function problem(...answers: Answer[]): Promise<string | undefined> {
+        return (await inspection(...answers)).problem;
+    }
 
-    it("finds nothing wrong with one that does, by one request", async () => {
-        assert.equal(await problem(is({})), undefined);
-        assert.deepEqual(server?.lines(), ["GET /v1/apps/my-app/machines/m1"]);
+    const OTHER: WireMachine = { id: "m2", state: "stopped", config: { image: "i" } };
+    const is = (change: Partial<WireMachine>): Answer => ({
+        body: [OTHER, { ...HEALTHY, ...change }],
+    });
+    const unknown: Answer = { body: [OTHER] };
+
+    it("finds nothing wrong with another version that has the declared configuration", async () => {
+        const config = { ...HEALTHY.config!, metadata: { theirs: "1" } };
+        assert.equal(await problem(is({ instance_id: LATER, config })), undefined);
+    });
+
+    it("tells of a full volume at once", async () => {
+        const output = "no message\nthe volume is full: the broker is down until 128 MB are free";
+        const full = is({ checks: [{ name: "mqtt", status: "critical", output }] });
+        assert.match((await problem(full, is({}))) ?? "nothing", /the volume is full/);
+    });
+
+    it("finds nothing wrong with one that does, and what is beside it, by two requests", async () => {
+        const { problem, others } = await inspection(is({}));
+        assert.equal(problem, undefined);
+        assert.match(others.map(({ text }) => text).join(), /^volume vol_2 .* beside vol_1/);
+        assert.deepEqual(server?.lines(), [
+            "GET /v1/apps/my-app/machines",
+            "GET /v1/apps/my-app/volumes",
+        ]);
     });
 
     for (const [what, answer, expected] of [
@@ -64,6 +97,11 @@ describe("whether the declared machine runs", () => {
             "destroyed",
             is({ state: "destroyed" }),
             /^machine m1 of app "my-app" is gone: `pulumi up/,
+        ],
+        [
+            "of an app that is gone",
+            { status: 404, body: { error: "app not found" } },
+            /is gone: `pulumi up --refresh` makes it anew/,
         ],
         ["not known to Fly", unknown, /is gone: `pulumi up --refresh` makes it anew/],
         [
@@ -80,7 +118,17 @@ describe("whether the declared machine runs", () => {
             /is "stopped" .*exit code 1.* does not come to run; `fly logs -a my-app -i m1`/,
         ],
         ["cordoned", is({ cordoned: true }), /is cordoned, so Fly leads no client to it/],
-        ["changed by hand", is({ instance_id: LATER }), /was changed by someone/],
+        [
+            "changed by hand",
+            is({
+                instance_id: LATER,
+                config: {
+                    ...HEALTHY.config!,
+                    guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 },
+                },
+            }),
+            /was changed by someone since the stack's last `up` \(guest.*\): `pulumi up --refresh` takes/,
+        ],
         [
             "unhealthy",
             is({ checks: [{ name: "mqtt", status: "critical", output: "no answer" }] }),

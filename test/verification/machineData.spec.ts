@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { warningsOf } from "../../verification/dataWarnings.ts";
+import { readListing } from "../../verification/machineData.ts";
 
 describe("warnings of the broker's data", () => {
+    const warningsOf = (listing: string) => readListing(listing).warnings;
+
     it("name each file that was put aside once, when it was put aside, and where it is", () => {
         const listing = [
             "mosquitto.db.unreadable-20251231T235959Z",
@@ -35,11 +37,20 @@ describe("warnings of the broker's data", () => {
             `/dev/vdb ${total} 1 ${free} 86% /mosquitto/data\n`;
         const [line, ...others] = warningsOf(df(1_000_000, 120_000));
         assert.match(line!, /^data - the volume has 117 of 976 MB left; at 98 MB .* volumeSizeGb/);
-        const [down] = warningsOf(df(1_000_000, 90_000));
-        assert.match(down!, /87 of 976 MB left, so the broker is down until there is room/);
         assert.deepEqual(others, []);
+        const { full, warnings } = readListing(df(1_000_000, 90_000));
+        assert.match(full!, /87 of 976 MB left, and the broker ends until there is room/);
+        assert.deepEqual(warnings, []);
         assert.deepEqual(warningsOf(df(1_000_000, 500_000)), []);
         assert.deepEqual(warningsOf(df(100_000_000, 300_000)), []);
+    });
+
+    it("leave apart which files are in force, which an older image does not tell", () => {
+        const digest = "a".repeat(64);
+        const { inForce, warnings } = readListing(`mosquitto.db\n1700000000001 ${digest} 17\n`);
+        assert.deepEqual(inForce, { number: 1700000000001, digest, restart: 17 });
+        assert.deepEqual(warnings, []);
+        assert.equal(readListing("mosquitto.db\n").inForce, undefined);
     });
 
     it("are none where all is well", () => {
