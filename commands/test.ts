@@ -9,7 +9,7 @@ import path from "node:path";
 import { ensureTestTools, ensureZizmor, ZIZMOR } from "../dev/toolchain/testTools.ts";
 import { BIN, LOGS, PLUGIN_BIN, ROOT, TOOLCHAIN } from "../lib/paths.ts";
 import { onPath, say } from "../lib/process.ts";
-import type { Report } from "../test/support/reporter.ts";
+import type { Report } from "./testReporter.ts";
 import { runJobs, type Done, type Job } from "./scheduler.ts";
 import { allSpecs, chooseSpecs, type Scope, type Spec } from "./specs.ts";
 
@@ -55,6 +55,8 @@ const CHECKS: readonly Job[] = [
         ],
     },
     { name: "lint", command: ["eslint", "."] },
+    // Which room may import which is in .dependency-cruiser.mjs.
+    { name: "layers", command: ["depcruise", "--output-type", "err-long", "."] },
 ].map((check) => ({ ...check, env }));
 
 /** Keeps what a check found in files that stay as they are. */
@@ -165,7 +167,7 @@ function longFirst({ name, room }: Spec): number {
 function mochaJob(name: string, specs: readonly Spec[], more: NodeJS.ProcessEnv = {}): Job {
     const report = path.join(LOGS, `mocha-${name.replace(/[^A-Za-z0-9]+/g, "-")}.json`);
     rmSync(report, { force: true });
-    const reporter = ["--reporter", "test/support/reporter.ts", "--reporter-option"];
+    const reporter = ["--reporter", "commands/testReporter.ts", "--reporter-option"];
     const [first] = specs;
     return {
         name,

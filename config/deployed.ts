@@ -8,7 +8,7 @@ import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KnownPasswords } from "../providers/kept/passwords.ts";
-import { devicesIn, passwordsIn } from "./known.ts";
+import { devicesIn, passwordsIn, type State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
 import { stateOf } from "./ownState.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
@@ -54,11 +54,6 @@ export interface Deployed {
     /** How much may wait for a client on the machine that there is. */
     queues: QueueLimits | undefined;
 }
-
-/** Outputs of a stack's resources by URN, as the engine gives them. */
-export type State = Readonly<
-    Record<string, { type: string; outputs: Readonly<Record<string, unknown>> }>
->;
 
 const SIGNED = "tls:index/locallySignedCert:LocallySignedCert";
 

@@ -4,8 +4,12 @@
  */
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
-import type { State } from "./deployed.ts";
 import type { BrokerOutputs } from "./outputs.ts";
+
+/** Outputs of a stack's resources by URN, as the engine gives them. */
+export type State = Readonly<
+    Record<string, { type: string; outputs: Readonly<Record<string, unknown>> }>
+>;
 
 const PASSWORDS = "pulumi-nodejs:dynamic/kept:Passwords";
 /** One resource a user, in an earlier version. */

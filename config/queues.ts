@@ -1,7 +1,6 @@
 /** What lower limits do to messages that wait for a client. */
 import type { Limits } from "../broker/limits.ts";
 import { isOf20 } from "./baseImage.ts";
-import type { Deployed } from "./deployed.ts";
 import type { Settings } from "./settings.ts";
 
 export type QueueLimits = Pick<Limits, "queuedMessages" | "queuedBytes">;
@@ -31,7 +30,10 @@ export function queueLimitsIn({ files = [] }: GivenFiles): QueueLimits | undefin
  * again, so it drops what waits beyond the new limits, for good; 2.0 reads its own whole, and 2.1 does with
  * 2.0's (tried with 2.1.2 and 2.0.22).
  */
-export function queueWarnings({ queues }: Deployed, { broker, baseImage }: Settings): string[] {
+export function queueWarnings(
+    { queues }: { readonly queues: QueueLimits | undefined },
+    { broker, baseImage }: Settings,
+): string[] {
     if (queues === undefined || isOf20(baseImage)) return [];
     const named = [
         ["maxQueuedMessages", "queuedMessages", ""],

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { State } from "../../config/deployed.ts";
-import { devicesIn, passwordsIn } from "../../config/known.ts";
+import { devicesIn, passwordsIn, type State } from "../../config/known.ts";
 
 const ADA = {
     ...{ user: "ada", password: "ada's password", generated: true },

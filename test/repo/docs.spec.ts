@@ -21,6 +21,17 @@ function anchors(page: string): string[] {
     );
 }
 
+describe("the files", () => {
+    it("of TypeScript have names in camelCase", () => {
+        const files = globSync("{*,!(node_modules)/**/*}.ts", { cwd: ROOT });
+        assert.ok(files.length > 300, `${files.length} files`);
+        const wrong = files.filter(
+            (file) => !/^[a-z][A-Za-z0-9]*(\.(spec|d))?\.ts$/.test(path.basename(file)),
+        );
+        assert.deepEqual(wrong, []);
+    });
+});
+
 describe("the pages", () => {
     for (const page of PAGES) {
         it(`${page}: each link leads somewhere`, () => {
