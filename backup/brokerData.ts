@@ -8,7 +8,7 @@ import type { BackupFile, Header } from "./format.ts";
 const PROGRAM = "/usr/local/bin/broker-backup";
 
 /** What offsets and lengths count in, there too. */
-export const BLOCK_BYTES = 64 * 1024;
+const BLOCK_BYTES = 64 * 1024;
 
 /** Fly's bound on a command's time is not published; a minute is what its clients ask for at most. */
 const TIMEOUT_S = 60;
@@ -47,7 +47,7 @@ export interface MachineOnFly {
 }
 
 /** The command was carried out, and refused what it was to do. */
-export class Refused extends Error {
+class Refused extends Error {
     readonly exitCode: number;
 
     constructor(message: string, exitCode: number) {

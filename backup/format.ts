@@ -41,7 +41,7 @@ export type BackupFile = z.output<typeof file>;
 const LONGEST_HEADER = 16 * 1024;
 
 /** What is wrong with a file, and what to do; nothing has been changed. */
-export class BadBackup extends Error {
+class BadBackup extends Error {
     constructor(name: string, problem: string) {
         super(`${name} ${problem}.`);
         this.name = "BadBackup";

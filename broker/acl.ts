@@ -27,7 +27,7 @@ export interface AclArgs {
 }
 
 /** What each list of grants, and `everything`, is to Mosquitto. */
-export const ACCESS_OF = { read: "read", write: "write", readWrite: "readwrite" } as const;
+const ACCESS_OF = { read: "read", write: "write", readWrite: "readwrite" } as const;
 
 /**
  * The file's text. Mosquitto looks at a user's `deny` lines first, then at the grants, then at the

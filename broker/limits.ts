@@ -39,7 +39,7 @@ export interface Limits {
 const QUEUED_MESSAGES = 10_000;
 
 /** Kilobytes of the machine's memory that a connection takes. */
-export const CONNECTION_KB = 64;
+const CONNECTION_KB = 64;
 
 /** The limits of a machine of so many megabytes. */
 export function limitsOf(memoryMb: number): Limits {

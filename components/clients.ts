@@ -74,7 +74,7 @@ interface Example {
  * The first user who may do it, and where. Where only what everyone is granted lets them, the seed's
  * topics: such a rule may be about the client's ID, which is not known here.
  */
-export function example(access: User[], kind: "read" | "write"): Example {
+function example(access: User[], kind: "read" | "write"): Example {
     const seeds = kind === "read" ? "#" : "tests";
     for (const user of access) {
         const { name, everything } = user;

@@ -14,7 +14,7 @@ import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
 export const ITERATIONS = 1000;
 
 /** PBKDF2 rounds of given passwords. People choose them, so a guess at a stolen hash costs ten times as much. */
-export const GIVEN_ITERATIONS = 10_000;
+const GIVEN_ITERATIONS = 10_000;
 
 export interface CredentialsArgs {
     users: User[];

@@ -17,7 +17,7 @@ export interface EdgeCertificatesArgs {
  * Public certificates for host names of one's own, where Fly's edge ends TLS. Fly gets each once DNS
  * leads to the app, which nobody can set before the first `up`: it is told, and not waited for.
  */
-export class EdgeCertificates extends pulumi.ComponentResource {
+class EdgeCertificates extends pulumi.ComponentResource {
     /** By host name. */
     readonly hostnames: pulumi.Output<Record<string, EdgeHostname>>;
 
@@ -69,7 +69,7 @@ function waiting(hostname: string, status: string): string {
  * lists addresses too, but a certificate is looked at when it is made and when it is refreshed, and one
  * that an `up` releases is there until its very end.
  */
-export function recordsOf(
+function recordsOf(
     hostname: string,
     addresses: string[],
     { acmeChallenge, ownership }: Pick<DnsRequirements, "acmeChallenge" | "ownership">,

@@ -1,6 +1,6 @@
 /** Which keys of a stack's config are settings, also where the project has another name. */
 
-export const NAMESPACE = "appkata-mqtt";
+const NAMESPACE = "appkata-mqtt";
 
 /** A key that every stack has: by it a namespace is known that held the settings under another name. */
 const ALWAYS = "users";

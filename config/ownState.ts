@@ -1,5 +1,5 @@
 /** The part of a stack's state that is one broker's. */
-import type { State } from "./deployed.ts";
+import type { State } from "./known.ts";
 
 const COMPONENT = "appkata-mqtt:index:MosquittoBroker$";
 

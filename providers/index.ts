@@ -18,5 +18,3 @@ export type {
     PasswordsArgs,
     RevocationListArgs,
 } from "./kept/resources.ts";
-export { preflight } from "./fly/preflight.ts";
-export type { PreflightArgs } from "./fly/preflight.ts";

@@ -26,7 +26,7 @@ export interface Deployment {
 }
 
 /** How long a machine that is on its way is waited for; a read may lag behind for as long as `gone`. */
-export const PATIENCE_S = { settles: 30, gone: 10 };
+const PATIENCE_S = { settles: 30, gone: 10 };
 
 interface Problem {
     text: string;

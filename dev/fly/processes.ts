@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
  * When a process started, as the system tells it: with its id, this says whether a process written
  * down earlier is still the same one. @returns undefined when there is no such process.
  */
-export function startedAt(pid: number): string | undefined {
+function startedAt(pid: number): string | undefined {
     if (process.platform === "linux") {
         try {
             const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

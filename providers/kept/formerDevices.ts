@@ -38,7 +38,7 @@ export interface Device {
 /** Secret. */
 export type FormerDevicesOutputs = KnownDevices;
 
-export const FORMER_DEVICES_RULES: PropertyRules<FormerDevicesInputs> = {
+const FORMER_DEVICES_RULES: PropertyRules<FormerDevicesInputs> = {
     devices: { effect: "update" },
     earlier: { effect: "none", optional: true },
 };
@@ -74,7 +74,7 @@ export const formerDevices: Provider<FormerDevicesInputs, FormerDevicesOutputs> 
 };
 
 /** A device that has a new certificate may still log in with its old one, so only removed ones count. */
-export function nextDevices(
+function nextDevices(
     devices: Device[],
     olds: KnownDevices | undefined,
     now: Date,

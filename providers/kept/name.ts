@@ -22,7 +22,7 @@ export interface NameOutputs extends NameInputs {
     name: string;
 }
 
-export const NAME_RULES: PropertyRules<NameInputs> = {
+const NAME_RULES: PropertyRules<NameInputs> = {
     prefix: { effect: "none" },
     current: { effect: "none", optional: true },
 };

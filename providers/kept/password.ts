@@ -3,7 +3,7 @@ import { pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
 import { isUnknown } from "../provider.ts";
 
-export const MIN_PASSWORD_LENGTH = 8;
+const MIN_PASSWORD_LENGTH = 8;
 const MAX_USER_BYTES = 65_535;
 const MIN_ITERATIONS = 1000;
 const MAX_ITERATIONS = 10_000_000;

@@ -71,7 +71,7 @@ export interface PasswordsOutputs extends KnownPasswords {
     givenIterations?: number;
 }
 
-export const PASSWORDS_RULES: PropertyRules<PasswordsInputs> = {
+const PASSWORDS_RULES: PropertyRules<PasswordsInputs> = {
     users: { effect: "update" },
     iterations: { effect: "update" },
     givenIterations: { effect: "update", optional: true },
@@ -137,7 +137,7 @@ function usersProblems(users: readonly UserPassword[]): CheckFailure[] {
 }
 
 /** Keeps what still holds, makes and hashes what is new, and remembers what no longer holds. */
-export async function nextPasswords(
+async function nextPasswords(
     inputs: PasswordsInputs,
     olds: KnownPasswords | undefined,
     now: Date,

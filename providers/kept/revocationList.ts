@@ -56,7 +56,7 @@ export interface RevocationListOutputs extends RevocationListInputs, RevocationR
     crlPem: string;
 }
 
-export const REVOCATION_LIST_RULES: PropertyRules<RevocationListInputs> = {
+const REVOCATION_LIST_RULES: PropertyRules<RevocationListInputs> = {
     caCertPem: { effect: "update" },
     caKeyPem: { effect: "update" },
     names: { effect: "update" },

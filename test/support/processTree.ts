@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 /** Whatever a process started, and what that started. Daemons have left: init is their parent. */
-export function descendants(root: number): number[] {
+function descendants(root: number): number[] {
     const parents = new Map<number, number>();
     for (const name of readdirSync("/proc")) {
         if (!/^\d+$/.test(name)) continue;

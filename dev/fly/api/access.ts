@@ -26,7 +26,7 @@ export function organizationSlug(slug: string): string {
  * An app the caller may see.
  * @throws 404 when there is none, 403 when it belongs to others
  */
-export function findApp(state: LocalState, request: FastifyRequest): AppRecord {
+function findApp(state: LocalState, request: FastifyRequest): AppRecord {
     const { app: name } = request.params as AppParams;
     const app = own(state.apps, name);
     if (app === undefined) throw notFound("app");

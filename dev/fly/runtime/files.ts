@@ -15,7 +15,7 @@ export interface ResolvedFile {
     mode: number;
 }
 
-export class MissingSecret extends Error {
+class MissingSecret extends Error {
     constructor(name: string) {
         super(`secret ${name} does not exist, or its value is not base64`);
         this.name = "MissingSecret";

@@ -3,7 +3,7 @@ import { DEFAULT_RESTART } from "../model/config.ts";
 import type { Exit } from "./containers.ts";
 
 /** Fly counts restarts within a window of five minutes. */
-export const WINDOW_MS = 5 * 60_000;
+const WINDOW_MS = 5 * 60_000;
 const MAX_BACKOFF_MS = 30_000;
 
 export type AfterExit =

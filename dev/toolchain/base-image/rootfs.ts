@@ -5,7 +5,7 @@ import { must } from "./run.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** Mosquitto's user and group, as in the official image. */
-export const MOSQUITTO_ID = 1883;
+const MOSQUITTO_ID = 1883;
 
 /** Files of this folder's `image/` and where they go, with their modes. */
 const OWN_FILES: [name: string, to: string, mode: number][] = [

@@ -6,7 +6,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { setMaxListeners } from "node:events";
 
 /** What a wait or a request that was cut short ends with. */
-export class Cancelled extends Error {
+class Cancelled extends Error {
     constructor(message = "Cancelled. Run the same command again: it goes on from here.") {
         super(message);
         this.name = "Cancelled";

@@ -14,7 +14,7 @@ import { deadlineIn } from "../api/wait.ts";
 const STOPPED_WITHIN_S = 120;
 
 /** The volume that is being replaced, and the machine that writes to it. */
-export class DataSource {
+class DataSource {
     readonly volume: WireVolume;
     readonly machine: WireMachine | undefined;
 

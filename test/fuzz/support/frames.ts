@@ -31,7 +31,7 @@ export interface Frame {
 
 const MASK = Buffer.from("37fa213d", "hex");
 
-export function frameOf(frame: Frame): Buffer {
+function frameOf(frame: Frame): Buffer {
     const { fin, reserved, opcode, masked, payload } = frame;
     const declared = frame.declared ?? BigInt(payload.length);
     const needed = declared < 126n ? 0 : declared < 65_536n ? 2 : 8;

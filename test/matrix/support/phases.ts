@@ -4,7 +4,7 @@ import { crashMatrix, type CrashPhase } from "./matrix.ts";
 import { usersNamed } from "../../support/project.ts";
 import { Stage } from "./stage.ts";
 
-export const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
+const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
     "first up": (stage) => ({
         name: "first up",
         async prepare() {

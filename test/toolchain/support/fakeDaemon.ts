@@ -1,7 +1,7 @@
 /** A Docker daemon that answers what a test tells it to, and remembers what it was asked. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { extract } from "tar-stream";
@@ -100,13 +100,4 @@ async function readContext(request: IncomingMessage) {
         if (type === "file") files[name] = Buffer.concat(chunks).toString();
     }
     return { files, owners };
-}
-
-/** A loopback port that nobody listens on. */
-export async function freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
 }
