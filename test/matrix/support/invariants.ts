@@ -27,6 +27,8 @@ const checks = new WeakMap<Stage, number>();
 const PLACES: Record<string, string> = {
     "server.crt": "certs/server.crt",
     "server.key": "certs/server.key",
+    "client-ca.crt": "certs/client-ca.crt",
+    "client-ca.crl": "certs/client-ca.crl",
 };
 
 async function apps(stage: Stage): Promise<Status["apps"]> {

@@ -1,4 +1,5 @@
-/** The three things that people do with a stack, each from where it begins to where it ends. */
+/** What people do with a stack, each from where it begins to where it ends. */
+import { Identity } from "./identity.ts";
 import { isDeployed, isGone } from "./invariants.ts";
 import { crashMatrix, type CrashPhase } from "./matrix.ts";
 import { usersNamed } from "../../support/project.ts";
@@ -34,6 +35,30 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
             },
             run: (at) => stage.up(at),
             check: () => isDeployed(stage, { ...wanted(), imageText: imageText() }),
+        };
+    },
+
+    /** Of every resource at once, but for the CA's key: a new one is refused. */
+    replace: (stage) => {
+        let identity: Identity | undefined;
+        let targets: string[] = [];
+        return {
+            name: "replace",
+            async prepare(broken) {
+                if (broken && identity) await stage.mustSucceed(stage.up());
+                identity ??= await Identity.make(stage);
+                targets = stage.replaceable();
+            },
+            run(at) {
+                const replaced = targets.flatMap((urn) => ["--replace", urn]);
+                // The run after a killed one only goes on.
+                targets = [];
+                return stage.up(at, replaced);
+            },
+            async check() {
+                await isDeployed(stage, { memoryMb: 256, volumeSizeGb: 1, users: ["tester"] });
+                await identity!.isKept();
+            },
         };
     },
 

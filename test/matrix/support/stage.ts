@@ -20,6 +20,8 @@ export interface Ended {
 const STATE = ".local/pulumi/.pulumi/stacks/appkata-mqtt/dev.json";
 /** Above the pause after which the providers renew theirs. */
 export const LEASE_S = 12;
+/** URN of a CA's key. */
+const CA_KEY = /Certificates\$tls:index\/privateKey:PrivateKey::ca(-\d+)?$/;
 const PASSPHRASE = "of no use to anyone";
 
 export class Stage {
@@ -88,8 +90,8 @@ export class Stage {
         return { code, output, calls: this.#proxy.calls };
     }
 
-    up(at?: { call: CallName; moment: Moment }): Promise<Ended> {
-        return this.run(["up", "--yes", "--skip-preview", "--stack", "dev"], at);
+    up(at?: { call: CallName; moment: Moment }, more: string[] = []): Promise<Ended> {
+        return this.run(["up", "--yes", "--skip-preview", "--stack", "dev", ...more], at);
     }
 
     destroy(at?: { call: CallName; moment: Moment }): Promise<Ended> {
@@ -137,6 +139,14 @@ export class Stage {
         return (this.#checkpoint().resources ?? []).map(({ type }) => type);
     }
 
+    /** URNs of all that can be replaced without shutting clients out. */
+    replaceable(): string[] {
+        return (this.#checkpoint().resources ?? [])
+            .filter(({ custom, type }) => custom && !type.startsWith("pulumi:providers:"))
+            .map(({ urn }) => urn)
+            .filter((urn) => !CA_KEY.test(urn));
+    }
+
     /** What a run began and did not see the end of: creates stay there until they are cleared. */
     pendingOperations(): string[] {
         const pending = this.#checkpoint().pending_operations ?? [];
@@ -147,7 +157,7 @@ export class Stage {
         const state = JSON.parse(this.stateText()) as {
             checkpoint: {
                 latest?: {
-                    resources?: { type: string }[];
+                    resources?: { urn: string; type: string; custom: boolean }[];
                     pending_operations?: { type: string; resource: { urn: string } }[];
                 };
             };
