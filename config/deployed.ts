@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
+import { certificatesIn } from "../lib/pem.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
@@ -103,10 +104,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const stackOutputs = (stack?.outputs ?? {}) as Partial<BrokerOutputs>;
     const { expiry, clientCertificates = {}, revocations = {} } = stackOutputs;
     const deployed: Deployed = {
-        appName: undefined,
+        appName: stackOutputs.appName,
         volume: undefined,
         authorities: new Map(),
-        commonNames: new Map(),
+        commonNames: commonNamesIn(stackOutputs.caCertificatePem ?? ""),
         server: undefined,
         issuer: undefined,
         told: new Set(),
@@ -152,10 +153,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
             const generation = generationOf(name);
             const old = new Date(before[generation] ?? end);
             const held = old > now && old < end ? old : end;
-            const { subject } = new X509Certificate(String(outputs.certPem));
+            const certificate = new X509Certificate(String(outputs.certPem));
             deployed.authorities.set(generation, { end, held });
-            deployed.commonNames.set(generation, subject.replace(/^CN=/, ""));
-            subjects.set(subject, generation);
+            deployed.commonNames.set(generation, nameOf(certificate));
+            subjects.set(certificate.subject, generation);
         } else if (type === SIGNED && name === "server") {
             deployed.server = end;
             serverPem = String(outputs.certPem);
@@ -175,6 +176,17 @@ export function deployedFrom(state: State, now: Date): Deployed {
         deployed.clientIssuers.set(name!, issuers.add(issuer));
     }
     return deployed;
+}
+
+/** Common names of the CAs that the outputs have told clients of, by generation, which is in the name. */
+function commonNamesIn(pem: string): Map<number, string> {
+    const names = certificatesIn(pem).map((one) => nameOf(new X509Certificate(one)));
+    return new Map(names.map((name) => [Number(/ CA (\d+)$/.exec(name)?.[1] ?? 1), name]));
+}
+
+/** Reads a CA's name, which is all of its subject. */
+function nameOf({ subject }: X509Certificate): string {
+    return subject.replace(/^CN=/, "");
 }
 
 /** Reads the generation from the name of a CA's resources: the first has no number. */

@@ -1,6 +1,7 @@
 /** Steps about TLS and who trusts whom. Each returns what was done, and throws what it saw instead. */
 import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import { certificatesIn } from "../lib/pem.ts";
 import { present, type KeyPair } from "./clientCertificate.ts";
 import { handshake, trustOf } from "./handshake.ts";
 import type { Handshake } from "./handshake.ts";
@@ -58,11 +59,6 @@ async function answersForEach(target: Endpoint, authorities: string[], timeout: 
         const name = new X509Certificate(pem).subject.replaceAll("\n", ", ");
         throw new Unexpected(`a client that trusts only ${name} to trust the server`, seen.detail);
     }
-}
-
-/** The certificates of a bundle. */
-function certificatesIn(pem: string): string[] {
-    return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
 /** Where Fly ends TLS our CA has signed nothing that a client sees. */

@@ -9,13 +9,8 @@ import { nextList, type RevocationListOutputs } from "../../providers/kept/revoc
 import { CONF, givenConf, passwordLine } from "../support/brokerConf.ts";
 import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
-import {
-    certificatesIn,
-    issue,
-    keyOf,
-    makeAuthority,
-    type Authority,
-} from "../support/certificates.ts";
+import { certificatesIn } from "../../lib/pem.ts";
+import { issue, keyOf, makeAuthority, type Authority } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import mqtt from "mqtt";
 import { capture } from "../../lib/process.ts";
-import { certificatesIn } from "../support/certificates.ts";
+import { certificatesIn } from "../../lib/pem.ts";
 import { FaultyBroker } from "../support/faultyBroker.ts";
 import { HOSTNAME, IssuingStack, type Issued } from "./support/issued.ts";
 

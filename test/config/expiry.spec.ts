@@ -90,6 +90,19 @@ describe("certificates of a stack's state", () => {
         });
     });
 
+    it("keep the app's name and the CAs' that only the outputs still have", () => {
+        const outputs = {
+            appName: "told",
+            expiry: { server: "", ca: { 1: end.toISOString(), 2: end.toISOString() } },
+            caCertificatePem: `${pems.ca}${pems["ca-2"]}`,
+        };
+        const stack = { type: "pulumi:pulumi:Stack", outputs };
+        const { appName, commonNames, authorities } = deployedFrom({ "urn::stack": stack }, NOW);
+        assert.equal(appName, "told");
+        assert.deepEqual([...commonNames.values()], ["test CA", "test CA 2"]);
+        assert.deepEqual(authorities, new Map());
+    });
+
     it("have the revocation lists, and those that only the outputs still have", () => {
         const record = { issued: [], revoked: [], number: 3, thisUpdate: NOW.toISOString() };
         const list = (name: string, number: number) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import mqtt from "mqtt";
 import { capture } from "../../lib/process.ts";
-import { certificatesIn } from "../support/certificates.ts";
+import { certificatesIn } from "../../lib/pem.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../support/project.ts";
 

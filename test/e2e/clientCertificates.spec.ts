@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
 import { until } from "../support/until.ts";
-import { certificatesIn } from "../support/certificates.ts";
+import { certificatesIn } from "../../lib/pem.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, usersNamed } from "../support/project.ts";
 

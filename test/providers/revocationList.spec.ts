@@ -10,13 +10,8 @@ import {
     type RevocationListOutputs,
 } from "../../providers/kept/revocationList.ts";
 import { capture } from "../../lib/process.ts";
-import {
-    certificatesIn,
-    issue,
-    keyOf,
-    makeAuthority,
-    type Authority,
-} from "../support/certificates.ts";
+import { certificatesIn } from "../../lib/pem.ts";
+import { issue, keyOf, makeAuthority, type Authority } from "../support/certificates.ts";
 
 const DAY = 24 * 3600 * 1000;
 

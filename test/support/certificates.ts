@@ -106,11 +106,6 @@ export async function keyOf({ keys }: Authority): Promise<string> {
     return `${x509.PemConverter.encode(key, "PRIVATE KEY")}\n`;
 }
 
-/** The certificates of a bundle or a chain, in PEM. */
-export function certificatesIn(pem: string): string[] {
-    return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
-}
-
 function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
     return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
 }

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import {
+    CA_KEY,
+    REPLACED,
+    ReplacedStack,
+    SHUT_OUT,
+    type Replaced,
+} from "./support/replacedStack.ts";
+
+/** By the program's code, of each type in turn; each time the one before gets its name back. */
+describe("another logical name of a deployed stack's resource", function () {
+    this.timeout(300_000);
+    let stack: ReplacedStack;
+
+    before(async () => {
+        stack = await ReplacedStack.make();
+        stack.project.edit("Pulumi.yaml", (text) =>
+            text.replace(/nodeargs: .*/, "$& --require ./test/e2e/support/renames.cjs"),
+        );
+    });
+    after(() => stack?.project.remove());
+
+    function rename(all: readonly Replaced[], more: NodeJS.ProcessEnv = {}): void {
+        const renamed = all.map(({ type, name }) => `${type}::${name}`);
+        stack.env = { RENAMED: JSON.stringify(renamed), ...more };
+    }
+
+    for (const one of REPLACED) {
+        const { type, name, fate } = one;
+        it(`without an alias: ${type} ${name} is ${fate}`, async () => {
+            rename([one]);
+            if (fate === "refused") {
+                await stack.isRefused([], SHUT_OUT);
+                rename([]);
+                await stack.isWhole();
+            } else {
+                const done = await stack.goesThrough();
+                assert.ok(done.some((line) => line.endsWith(`${type}::${name}-renamed`)));
+            }
+        });
+    }
+
+    it("with an alias, of all at once: nothing is made and nothing deleted", async () => {
+        rename([]);
+        await stack.goesThrough();
+        rename(REPLACED, { ALIASED: "1" });
+        const done = await stack.goesThrough();
+        assert.deepEqual(
+            done.filter((line) => !line.startsWith("update ")),
+            [],
+        );
+        await stack.urnOf(CA_KEY.type, `${CA_KEY.name}-renamed`);
+    });
+});
