@@ -114,6 +114,21 @@ describe("fly volume", function () {
         assert.equal((await Volume.create(inputs({ importId: other.id }))).id, other.id);
     });
 
+    it("is none of several that machines of ours hold, as where one is cloned", async () => {
+        const { id } = await Volume.create(inputs());
+        await machineOn(id);
+        const { id: copy } = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
+            ...{ name: "mosquitto_data", region: "lhr", size_gb: 1 },
+        });
+        // A clone has the owner's metadata too.
+        const clone = await machineOn(copy);
+        const error = await failureOf(Volume.create(inputs()));
+        assert.match(error.message, /^Which volume has the data that is wanted\?/);
+        for (const one of [id, copy]) assert.match(error.message, new RegExp(`- volume ${one} `));
+        await fixture.api.destroy(app, clone);
+        assert.equal((await Volume.create(inputs())).id, id);
+    });
+
     it("is another once that is imported, and the former stays", async () => {
         const former = await Volume.create(inputs());
         const { id } = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {

@@ -2,6 +2,7 @@
 /** What becomes of a volume's data: moved with a replacement, put aside before another image. */
 import assert from "node:assert/strict";
 import { Machine, Volume } from "../../providers/entry.ts";
+import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { WireSnapshot, WireVolume } from "../../providers/fly/api/types.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { until } from "../support/until.ts";
@@ -164,6 +165,19 @@ describe("a volume's data", function () {
             error.message,
             /^Volume vol_\w+ in lhr of the same name is attached to a machine/,
         );
+        assert.deepEqual(await volumes("ams"), []);
+    });
+
+    it("is not taken from one of several machines of ours, as where one is cloned", async () => {
+        const { old } = await withMachine();
+        const copy = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
+            ...{ name: "data", region: "lhr", size_gb: 1 },
+        });
+        const clone = machineOn(copy.id);
+        await fixture.api.start(app, { ...clone.config, metadata: ownerMetadata(OWNER) });
+        const error = await failureOf(Volume.create(inputs({ region: "ams" })));
+        assert.match(error.message, /^Which volume's data is wanted\?/);
+        for (const { id } of [old, copy]) assert.ok(error.message.includes(id), error.message);
         assert.deepEqual(await volumes("ams"), []);
     });
 

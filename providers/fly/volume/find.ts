@@ -22,8 +22,8 @@ export function isOutgoing({ state }: WireVolume): boolean {
 
 /**
  * What an earlier run made but could not record: the name, the region, and nobody else's machine on
- * it. One that is attached to none is ours only where no machine of the app is another's, and where it is the
- * only one: of several, only the owner knows which has the data.
+ * it. One that is attached to none is ours only where no machine of the app is another's. Of several, also
+ * those of ours (`fly machine clone` copies the owner too), only the owner knows which has the data.
  */
 export async function findLeftover(
     client: FlyClient,
@@ -31,23 +31,17 @@ export async function findLeftover(
     volumes: readonly WireVolume[],
 ): Promise<WireVolume | undefined> {
     const candidates = volumes.filter((volume) => volume.region === inputs.region);
-    const free: WireVolume[] = [];
-    for (const candidate of candidates) {
-        const holder = await holderOf(client, inputs.app, candidate);
-        if (!holder) {
-            free.push(candidate);
-        } else if (inputs.owner && isOwnedBy(inputs.owner, holder.config)) {
-            return candidate;
-        }
-    }
-    const [first] = free;
+    const { ours, free } = await byHolder(client, inputs, candidates);
+    if (ours.length === 1) return ours[0]!.volume;
+    const possible = ours.length > 0 ? ours.map(({ volume }) => volume) : free;
+    const [first] = possible;
     if (!first) {
         return undefined;
     }
-    if (free.length > 1 || !isReachable(first)) {
+    if (possible.length > 1 || !isReachable(first)) {
         throw new Error(
             `Which volume has the data that is wanted? App "${inputs.app}" has\n` +
-                free.map((volume) => `  - ${describeVolume(volume)}\n`).join("") +
+                possible.map((volume) => `  - ${describeVolume(volume)}\n`).join("") +
                 `  Choose one: \`${importCommand(inputs.owner, "volume", "ID")}\`; or remove those that nobody ` +
                 `needs: \`fly volumes destroy ID -a ${inputs.app}\`. One that Fly does not reach: ` +
                 "docs/host-gone.md.",
@@ -73,6 +67,26 @@ export async function findLeftover(
         );
     }
     return first;
+}
+
+/** Volumes by who holds them: machines of ours, others' machines, or none. */
+export async function byHolder(
+    client: FlyClient,
+    { app, owner }: VolumeInputs,
+    volumes: readonly WireVolume[],
+): Promise<{
+    ours: { volume: WireVolume; machine: WireMachine }[];
+    others: WireVolume[];
+    free: WireVolume[];
+}> {
+    const found: Awaited<ReturnType<typeof byHolder>> = { ours: [], others: [], free: [] };
+    for (const volume of volumes) {
+        const machine = await holderOf(client, app, volume);
+        if (!machine) found.free.push(volume);
+        else if (owner && isOwnedBy(owner, machine.config)) found.ours.push({ volume, machine });
+        else found.others.push(volume);
+    }
+    return found;
 }
 
 /** The app's volumes of that name, in all regions. */

@@ -4,11 +4,10 @@ import type { FlyClient } from "../api/client.ts";
 import { startAgain } from "../machine/power.ts";
 import { waitForState } from "../machine/wait.ts";
 import { withLease } from "../api/lease.ts";
-import { isOwnedBy } from "../ownership.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { WireMachine, WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
-import { holderOf } from "./find.ts";
+import { byHolder } from "./find.ts";
 import { deadlineIn } from "../api/wait.ts";
 
 const STOPPED_WITHIN_S = 120;
@@ -59,31 +58,29 @@ export async function dataSource(
     volumes: readonly WireVolume[],
 ): Promise<DataSource | undefined> {
     const elsewhere = volumes.filter(({ region }) => region !== inputs.region);
-    const free: WireVolume[] = [];
-    for (const volume of elsewhere) {
-        const machine = await holderOf(client, inputs.app, volume);
-        if (!machine) {
-            free.push(volume);
-        } else if (inputs.owner && isOwnedBy(inputs.owner, machine.config)) {
-            return new DataSource(volume, machine);
-        }
-    }
-    if (elsewhere.length > free.length) {
-        const held = elsewhere.filter((volume) => !free.includes(volume));
+    const { ours, others, free } = await byHolder(client, inputs, elsewhere);
+    if (ours.length === 0 && others.length > 0) {
         throw new Error(
-            `Volume ${held.map(({ id, region }) => `${id} in ${region}`).join(", ")} of the same name is ` +
+            `Volume ${placesOf(others)} of the same name is ` +
                 "attached to a machine that is not known as this stack's, so its data is not taken along.\n" +
                 '  Run `pulumi up --refresh`; or say "discard" to start without that data.',
         );
     }
-    if (free.length > 1) {
+    const possible: { volume: WireVolume; machine?: WireMachine }[] =
+        ours.length > 0 ? ours : free.map((volume) => ({ volume }));
+    if (possible.length > 1) {
         throw new Error(
             `Which volume's data is wanted? Of "${inputs.name}" there are ` +
-                `${free.map(({ id, region }) => `${id} in ${region}`).join(", ")}.\n` +
+                `${placesOf(possible.map(({ volume }) => volume))}.\n` +
                 "  Remove those that nobody needs.",
         );
     }
-    return free[0] && new DataSource(free[0], undefined);
+    const [only] = possible;
+    return only && new DataSource(only.volume, only.machine);
+}
+
+function placesOf(volumes: readonly WireVolume[]): string {
+    return volumes.map(({ id, region }) => `${id} in ${region}`).join(", ");
 }
 
 /**
