@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
 import { pushImage } from "../local/support/image.ts";
 import { Api } from "../local/support/api.ts";
+import { putRight } from "./support/drifts.ts";
 import {
     errorsOf,
     holdsOnly,
@@ -16,7 +17,7 @@ import {
     saysClearly,
 } from "./support/invariants.ts";
 import { SmallStack } from "./support/smallStack.ts";
-import { removeClones, SEQUENCES, take, type Step } from "./support/steps.ts";
+import { SEQUENCES, take, type Step } from "./support/steps.ts";
 
 /** Sequences that were once broken, as a failure prints them. */
 const KEPT: Step[][] = [];
@@ -61,7 +62,7 @@ describe("a deployment, whatever happens to it", function () {
                 if (wanted !== "sample") console.log(`        ${errorsOf(run).join("\n        ")}`);
                 saysClearly(run);
             }
-            await removeClones(stack);
+            await putRight(stack);
             const first = await stack.up("--refresh");
             keepsSecrets(stack, first);
             if (first.code !== 0) {

@@ -1,4 +1,5 @@
 /** Every request of a run x every fault, on small stacks side by side, each with a local Fly of its own. */
+import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../../dev/fly/index.ts";
 import type { JournalEntry } from "../../../dev/fly/journal.ts";
 import { FAULTS, type Fault } from "../../matrix/support/faults.ts";
@@ -6,12 +7,20 @@ import { runMatrix, type Case, type Phase, type Trial } from "../../matrix/suppo
 import type { CallName } from "../../matrix/support/proxy.ts";
 import { Api } from "../../local/support/api.ts";
 import { pushImage } from "../../local/support/image.ts";
-import { holdsOnly, isDeployed, isGone, keepsSecrets, saysClearly } from "./invariants.ts";
+import {
+    contents,
+    holdsOnly,
+    isDeployed,
+    isGone,
+    keepsSecrets,
+    saysClearly,
+} from "./invariants.ts";
 import { meet } from "./meet.ts";
+import { RESOURCES } from "./smallProgram.ts";
 import { SmallStack, type SmallRun } from "./smallStack.ts";
 import { until } from "../../support/until.ts";
 
-type PhaseName = "first up" | "update" | "destroy";
+type PhaseName = "first up" | "update" | "replace" | "destroy";
 
 /** Its repository holds the images. */
 const IMAGES = "images";
@@ -23,6 +32,8 @@ class Place {
     readonly #api: Api;
     #count = 0;
     #round = 0;
+    /** URNs that the next run replaces; the run after it only goes on. */
+    #replaced: string[] = [];
     #stack: SmallStack | undefined;
 
     private constructor(fly: LocalFly, api: Api, images: readonly string[]) {
@@ -104,7 +115,9 @@ class Place {
     }
 
     #run(name: PhaseName): Promise<SmallRun> {
-        return name === "destroy" ? this.stack.destroy() : this.stack.up();
+        if (name === "destroy") return this.stack.destroy();
+        const replaced = this.#replaced.splice(0);
+        return this.stack.up(...replaced.flatMap((urn) => ["--replace", urn]));
     }
 
     #phase(name: PhaseName, prepare: Phase["prepare"], check: Phase["check"]): Phase {
@@ -138,6 +151,26 @@ class Place {
                 },
                 () => isDeployed(this.stack),
             ),
+        replace: () => {
+            let ids: string[] = [];
+            return this.#phase(
+                "replace",
+                async (broken) => {
+                    if (broken) {
+                        await this.anew();
+                        await this.stack.must(this.stack.up());
+                    }
+                    ids = await this.#ids();
+                    this.#replaced = Object.keys(RESOURCES).map((one) =>
+                        this.stack.urn(one as keyof typeof RESOURCES),
+                    );
+                },
+                async () => {
+                    await isDeployed(this.stack);
+                    assert.deepEqual(await this.#ids(), ids);
+                },
+            );
+        },
         destroy: () =>
             this.#phase(
                 "destroy",
@@ -151,6 +184,14 @@ class Place {
                 },
             ),
     };
+
+    /** By what each thing of the app is known at Fly. */
+    async #ids(): Promise<string[]> {
+        const found = await contents(this.#api, this.stack.app);
+        assert.ok(found);
+        const { machines, volumes, addresses } = found;
+        return [...machines, ...volumes].map(({ id }) => id).concat(addresses.map(({ ip }) => ip));
+    }
 
     /** What the run has asked for, in the order in which it was answered. */
     async #calls(): Promise<CallName[]> {

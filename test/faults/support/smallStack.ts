@@ -10,15 +10,7 @@ import type { LocalFly } from "../../../dev/fly/index.ts";
 import { pulumiEnvironment } from "../../../dev/toolchain/environment.ts";
 import { ROOT } from "../../../lib/paths.ts";
 import { pulumiCli } from "../../../dev/toolchain/pulumi.ts";
-import {
-    APPLY,
-    BROKER_FILES,
-    CHECK,
-    LISTEN,
-    readAtStart,
-    STATE,
-} from "../../support/liveMachine.ts";
-import { NODE_ARGS } from "../../support/nodeArgs.ts";
+import { PROGRAM, PROJECT, PROJECT_FILE, RESOURCES } from "./smallProgram.ts";
 
 /** What the program makes of an app; each can be changed by an `up`. */
 export interface SmallSettings {
@@ -38,61 +30,6 @@ export interface SmallRun {
     output: string;
 }
 
-const PROJECT = "small";
-
-/** Type and logical name of each of the program's resources, as in their URNs. */
-export const RESOURCES = {
-    app: "App::app",
-    address: "IpAddress::v6",
-    volume: "Volume::data",
-    secrets: "Secrets::secrets",
-    machine: "Machine::machine",
-} as const;
-
-const PROGRAM = `
-import { readFileSync } from "node:fs";
-import { App, IpAddress, Machine, Secrets, Volume } from ${JSON.stringify(path.join(ROOT, "providers", "index.ts"))};
-const { endpoint, image, app: name, settings } = JSON.parse(readFileSync("settings.json", "utf8"));
-const { timeoutS = 60 } = settings;
-const owner = { project: "${PROJECT}", stack: "dev" };
-const made = new App("app", { endpoint, name, organization: "personal", owner });
-const app = made.name;
-new IpAddress("v6", { endpoint, app, type: "v6" });
-if (settings.ipv4) new IpAddress("v4", { endpoint, app, type: "v4" });
-const volume = new Volume("data", {
-    endpoint, app, name: "data", region: "lhr", sizeGb: settings.volumeSizeGb, owner,
-});
-const secrets = new Secrets("secrets", {
-    endpoint, app, files: { secret: settings.secret }, names: ["SECRET"],
-    live: { machine: "small", owner, ...${JSON.stringify({ check: CHECK, apply: APPLY, state: STATE })} },
-});
-new Machine("machine", {
-    endpoint, app, name: "small", region: "lhr", owner,
-    secretsVersion: secrets.restartVersion,
-    newestSecretsVersion: secrets.version,
-    timeouts: { create: timeoutS, update: timeoutS, delete: timeoutS },
-    config: {
-        image,
-        init: { cmd: ["/bin/sh", "-c", ${JSON.stringify(`${readAtStart("SECRET")} ${LISTEN}`)}] },
-        files: [${JSON.stringify(BROKER_FILES)}],
-        guest: { cpu_kind: "shared", cpus: 1, memory_mb: settings.memoryMb },
-        mounts: [{ volume: volume.volumeId, path: "/data" }],
-        services: [{ protocol: "tcp", internal_port: 1883, ports: [{ port: settings.port }], autostart: true, autostop: "off" }],
-        checks: { tcp: { type: "tcp", port: 1883, interval: "1s", timeout: "1s" } },
-        restart: { policy: "always" },
-        stop_config: { signal: "SIGTERM", timeout: "5s" },
-    },
-});
-`;
-
-const PROJECT_FILE = `name: ${PROJECT}
-runtime:
-  name: nodejs
-  options:
-    typescript: false
-    nodeargs: ${NODE_ARGS}
-`;
-
 export class SmallStack {
     readonly fly: LocalFly;
     readonly app: string;
@@ -102,6 +39,11 @@ export class SmallStack {
     #image: string;
     #settings: SmallSettings;
     #name = "dev";
+    /** Logical names that the program has changed. */
+    readonly #renamed = new Set<string>();
+    #aliased = false;
+    /** What was made past the program: paths below the app's. */
+    readonly clones: string[] = [];
 
     private constructor(fly: LocalFly, app: string, image: string, settings: SmallSettings) {
         this.fly = fly;
@@ -145,8 +87,9 @@ export class SmallStack {
         this.#settings = { ...this.#settings, ...change };
         this.secrets.add(this.#settings.secret);
         const { endpoint } = this.fly;
+        const names = { renamed: [...this.#renamed], aliased: this.#aliased };
         const said = { endpoint, image: this.#image, app: this.app, settings: this.#settings };
-        this.#write("settings.json", JSON.stringify(said));
+        this.#write("settings.json", JSON.stringify({ ...said, ...names }));
     }
 
     /** @param image reference by digest */
@@ -176,7 +119,17 @@ export class SmallStack {
 
     urn(resource: keyof typeof RESOURCES): string {
         const type = "pulumi-nodejs:dynamic/fly";
-        return `urn:pulumi:${this.#name}::${PROJECT}::${type}:${RESOURCES[resource]}`;
+        const [, logical] = RESOURCES[resource].split("::");
+        const ending = this.#renamed.has(logical!) ? "-renamed" : "";
+        return `urn:pulumi:${this.#name}::${PROJECT}::${type}:${RESOURCES[resource]}${ending}`;
+    }
+
+    /** Gives a resource its other logical name. @param aliased whether the program says that it had this one */
+    renameInCode(resource: keyof typeof RESOURCES, aliased: boolean): void {
+        const [, logical] = RESOURCES[resource].split("::");
+        if (!this.#renamed.delete(logical!)) this.#renamed.add(logical!);
+        this.#aliased = aliased;
+        this.configure({});
     }
 
     /** Gives the stack another name, or its first one back. */

@@ -1,11 +1,10 @@
 /** What can happen to a small stack, one step after another. */
 import fc from "fast-check";
-import { Api } from "../../local/support/api.ts";
 import { FAULTS } from "../../matrix/support/faults.ts";
-import { contents } from "./invariants.ts";
+import { byHand, DRIFTS, growVolume, type Drift } from "./drifts.ts";
 import { meet, type MetRun } from "./meet.ts";
-import { RESOURCES, type SmallRun, type SmallSettings, type SmallStack } from "./smallStack.ts";
-import { until } from "../../support/until.ts";
+import { RESOURCES } from "./smallProgram.ts";
+import type { SmallRun, SmallSettings, SmallStack } from "./smallStack.ts";
 
 /** From the `nth` request of this kind in a run on, they meet the fault of this name. */
 interface Met {
@@ -32,12 +31,14 @@ export type Step =
       }
     /** Marks a resource, so that the next `up` replaces it. */
     | { readonly do: "taint"; readonly target: Resource }
+    /** Takes a resource, and what depends on it, out of the state. */
+    | { readonly do: "lose"; readonly target: Resource }
+    /** Gives a resource another logical name, or its first one back. */
+    | { readonly do: "rename in code"; readonly target: Resource; readonly aliased: boolean }
     /** Gives the stack another name. */
     | { readonly do: "rename" }
     /** Someone's own doing, past the program. */
     | { readonly do: "drift"; readonly what: Drift };
-
-type Drift = keyof typeof DRIFTS;
 
 /** Whatever a run asks for, and what few of its requests are. */
 const CALLS: Record<"up" | "refresh" | "destroy", string[]> = {
@@ -67,73 +68,6 @@ const CALLS: Record<"up" | "refresh" | "destroy", string[]> = {
         "DELETE /v1/apps/:app/volumes/:volume",
     ],
 };
-
-type Found = NonNullable<Awaited<ReturnType<typeof contents>>>;
-type Doing = (api: Api, stack: SmallStack, found: Found) => Promise<unknown>;
-
-const someone = (found: Found) => `machines/${found.machines[0]?.id ?? "none"}`;
-
-/** Each does nothing where there is nothing to do it to. */
-const DRIFTS = {
-    "the machine is destroyed": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("DELETE", `/apps/${app}/${someone(found)}?force=true`),
-    "machine and volume are destroyed": async (api: Api, { app }: SmallStack, found: Found) => {
-        // Someone may have a lease on the machine, and it holds the volume for a moment.
-        const paths = [
-            `${someone(found)}?force=true`,
-            ...found.volumes.map(({ id }) => `volumes/${id}`),
-        ];
-        for (const path of paths) {
-            await until(`${path} is destroyed`, async () => {
-                const { status } = await api.call("DELETE", `/apps/${app}/${path}`);
-                return status === 200 || status === 404;
-            });
-        }
-    },
-    "an address is released": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("DELETE", `/apps/${app}/ip_assignments/${found.addresses[0]?.ip ?? "none"}`),
-    "the secret is removed": (api: Api, { app }: SmallStack) =>
-        api.call("POST", `/apps/${app}/secrets`, { values: { SECRET: null } }),
-    "the secret is another": (api: Api, { app }: SmallStack) =>
-        api.call("POST", `/apps/${app}/secrets`, { values: { SECRET: "another" } }),
-    "the machine is stopped": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("POST", `/apps/${app}/${someone(found)}/stop`, {}),
-    "the machine is another": (api: Api, { app }: SmallStack, found: Found) => {
-        const guest = { cpu_kind: "shared", cpus: 1, memory_mb: 1024 };
-        const config = { ...found.machines[0]?.config, guest, env: { ADDED: "by hand" } };
-        return api.call("POST", `/apps/${app}/${someone(found)}`, { config });
-    },
-    "the machine is restarted": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("POST", `/apps/${app}/${someone(found)}/restart`),
-    // As flyctl does it: metadata, the owner's too, go along, and the volume is a new one.
-    "the machine is cloned": async (api: Api, { app }: SmallStack, found: Found) => {
-        const [original] = found.machines;
-        if (!original) return;
-        const request = { name: "data", region: "lhr", size_gb: 1 };
-        const { id: volume } = await api.ok<{ id: string }>(
-            "POST",
-            `/apps/${app}/volumes`,
-            request,
-        );
-        const config = { ...original.config, mounts: [{ volume, path: "/data" }] };
-        await api.call("POST", `/apps/${app}/machines`, { region: "lhr", config });
-    },
-    "the machine is cordoned": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("POST", `/apps/${app}/${someone(found)}/cordon`),
-    "its owner is changed": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("POST", `/apps/${app}/${someone(found)}/metadata/pulumi_stack`, {
-            value: "other",
-        }),
-    "the machine is leased": (api: Api, { app }: SmallStack, found: Found) =>
-        api.call("POST", `/apps/${app}/${someone(found)}/lease`, { ttl: 3 }),
-    "the app is deleted": async (api: Api, { app }: SmallStack) => {
-        await api.call("DELETE", `/apps/${app}?force=true`);
-        await until(
-            `app ${app} is gone`,
-            async () => (await api.call("GET", `/apps/${app}`)).status === 404,
-        );
-    },
-} satisfies Record<string, Doing>;
 
 const change: fc.Arbitrary<Partial<SmallSettings>> = fc.oneof(
     fc.record({ memoryMb: fc.constantFrom(256, 512) }),
@@ -180,6 +114,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         weight: 1,
         arbitrary: fc.record({ do: fc.constant("taint" as const), target: resource }),
     },
+    // What is at Fly of an app without a machine is nobody's for sure, and an up asks for the owner's word.
+    {
+        weight: 1,
+        arbitrary: fc.record({
+            do: fc.constant("lose" as const),
+            target: resource.filter((one) => one !== "app"),
+        }),
+    },
+    {
+        weight: 1,
+        arbitrary: fc.record({
+            do: fc.constant("rename in code" as const),
+            target: resource,
+            aliased: fc.boolean(),
+        }),
+    },
     { weight: 1, arbitrary: fc.constant({ do: "rename" as const }) },
     { weight: 1, arbitrary: runs("refresh") },
     { weight: 1, arbitrary: runs("destroy") },
@@ -212,6 +162,14 @@ export async function take(stack: SmallStack, step: Step): Promise<MetRun | unde
             // Fails where there is no such resource.
             await stack.run("state", "taint", stack.urn(step.target), "--yes");
             return undefined;
+        case "lose": {
+            const urn = stack.urn(step.target);
+            await stack.run("state", "delete", urn, "--target-dependents", "--yes");
+            return undefined;
+        }
+        case "rename in code":
+            stack.renameInCode(step.target, step.aliased);
+            return undefined;
         case "rename":
             await stack.rename();
             return undefined;
@@ -223,36 +181,6 @@ export async function take(stack: SmallStack, step: Step): Promise<MetRun | unde
             stack.configure(step.change ?? {});
             return await meeting(stack, step.met, () => runOf(stack, step.do, step.target));
     }
-}
-
-/** Does nothing where there is no app. */
-async function byHand(stack: SmallStack, work: Doing): Promise<void> {
-    const api = new Api(stack.fly);
-    const found = await contents(api, stack.app);
-    if (found) await work(api, stack, found);
-}
-
-async function growVolume(api: Api, { app, settings }: SmallStack, found: Found): Promise<void> {
-    for (const { id } of found.volumes) {
-        const size_gb = settings.volumeSizeGb;
-        await api.call("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb });
-    }
-}
-
-/** What people take away who have cloned the machine, once they know of it. */
-export async function removeClones(stack: SmallStack): Promise<void> {
-    await byHand(stack, async (api, { app }, { machines, volumes }) => {
-        const clones = machines.filter(({ name }) => name !== "small");
-        for (const { id } of clones)
-            await api.call("DELETE", `/apps/${app}/machines/${id}?force=true`);
-        const state = stack.stateText();
-        for (const { id } of volumes.filter((volume) => !state.includes(volume.id))) {
-            await until(`volume ${id} is destroyed`, async () => {
-                const { status } = await api.call("DELETE", `/apps/${app}/volumes/${id}`);
-                return status === 200 || status === 404;
-            });
-        }
-    });
 }
 
 function runOf(stack: SmallStack, kind: Run, target?: Resource): Promise<SmallRun> {

@@ -1,0 +1,3 @@
+import { faultSuite } from "./support/matrix.ts";
+
+faultSuite("replace");
