@@ -62,6 +62,10 @@ const REVOCATION_LIST = "pulumi-nodejs:dynamic/kept:RevocationList";
 
 const APP = "pulumi-nodejs:dynamic/fly:App";
 
+const FLY_APP = "appkata-mqtt:index:FlyApp";
+
+const CERTIFICATES = "appkata-mqtt:index:Certificates";
+
 const MACHINE = "pulumi-nodejs:dynamic/fly:Machine";
 
 const IMAGE = "docker:index/image:Image";
@@ -104,10 +108,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const stackOutputs = (stack?.outputs ?? {}) as Partial<BrokerOutputs>;
     const { expiry, clientCertificates = {}, revocations = {} } = stackOutputs;
     const deployed: Deployed = {
-        appName: stackOutputs.appName,
+        appName: undefined,
         volume: undefined,
         authorities: new Map(),
-        commonNames: commonNamesIn(stackOutputs.caCertificatePem ?? ""),
+        commonNames: new Map(),
         server: undefined,
         issuer: undefined,
         told: new Set(),
@@ -131,6 +135,9 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const issuerOf = (pem: string) => subjects.get(new X509Certificate(pem).issuer);
     let serverPem: string | undefined;
     for (const [urn, { type, outputs }] of Object.entries(state)) {
+        // The components' outputs come first, and count where the state has lost the resources.
+        if (type === FLY_APP) deployed.appName = outputs.appName as string | undefined;
+        if (type === CERTIFICATES) deployed.commonNames = commonNamesIn(String(outputs.caPem));
         if (type === APP) deployed.appName = String(outputs.name);
         if (type === VOLUME) deployed.volume = outputs as unknown as Deployed["volume"];
         if (type === REVOCATION_LIST) {
@@ -178,7 +185,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
     return deployed;
 }
 
-/** Common names of the CAs that the outputs have told clients of, by generation, which is in the name. */
+/** Common names of the CAs in a bundle, by generation, which is in the name. */
 function commonNamesIn(pem: string): Map<number, string> {
     const names = certificatesIn(pem).map((one) => nameOf(new X509Certificate(one)));
     return new Map(names.map((name) => [Number(/ CA (\d+)$/.exec(name)?.[1] ?? 1), name]));

@@ -90,16 +90,24 @@ describe("certificates of a stack's state", () => {
         });
     });
 
-    it("keep the app's name and the CAs' that only the outputs still have", () => {
-        const outputs = {
-            appName: "told",
-            expiry: { server: "", ca: { 1: end.toISOString(), 2: end.toISOString() } },
-            caCertificatePem: `${pems.ca}${pems["ca-2"]}`,
+    it("keep the app's name and the CAs' that only the components still have", () => {
+        const component = (name: string, outputs: Record<string, unknown>) => {
+            const type = `appkata-mqtt:index:${name}`;
+            return { [`urn:pulumi:dev::p::${type}::x`]: { type, outputs } };
         };
-        const stack = { type: "pulumi:pulumi:Stack", outputs };
-        const { appName, commonNames, authorities } = deployedFrom({ "urn::stack": stack }, NOW);
+        const state = {
+            ...component("FlyApp", { appName: "told" }),
+            ...component("Certificates", { caPem: `${pems["ca-2"]}${pems.ca}` }),
+        };
+        const { appName, commonNames, authorities } = deployedFrom(state, NOW);
         assert.equal(appName, "told");
-        assert.deepEqual([...commonNames.values()], ["test CA", "test CA 2"]);
+        assert.deepEqual(
+            commonNames,
+            new Map([
+                [1, "test CA"],
+                [2, "test CA 2"],
+            ]),
+        );
         assert.deepEqual(authorities, new Map());
     });
 

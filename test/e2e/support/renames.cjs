@@ -1,6 +1,6 @@
 /**
  * Loaded before a program: gives resources other logical names, as if its code did. `RENAMED` has them as
- * JSON, old names with the end of their type; with `ALIASED` each has its old name as an alias.
+ * JSON: type, and name within the component. With `ALIASED` each has its old name as an alias.
  */
 const runtime = require("@pulumi/pulumi/runtime/resource");
 
@@ -10,7 +10,7 @@ const { registerResource } = runtime;
 
 runtime.registerResource = (...args) => {
     const [, , type, name] = args;
-    if (renamed.some((one) => `${type}::${name}`.endsWith(one))) {
+    if (renamed.some((one) => type.endsWith(one.type) && name.endsWith(`:${one.name}`))) {
         args[3] = `${name}-renamed`;
         const opts = args[8];
         if (ALIASED) opts.aliases = [...(opts.aliases ?? []), { name }];

@@ -19,7 +19,7 @@ export interface Replaced {
     readonly fate: Fate;
 }
 
-/** Each type with its logical name. */
+/** Each type with its logical name within its component. */
 export const REPLACED: readonly Replaced[] = (
     [
         ["fly:App", "app", "kept"],
@@ -119,9 +119,8 @@ export class ReplacedStack {
         const { deployment } = JSON.parse(await this.exported()) as {
             deployment: { resources: Resource[] };
         };
-        const end = `${type}::${name}`;
-        const found = deployment.resources.filter(({ urn }) => urn.endsWith(end));
-        assert.equal(found.length, 1, `${end}: ${found.length}`);
+        const found = deployment.resources.filter(({ urn }) => isOf(urn, { type, name }));
+        assert.equal(found.length, 1, `${type} ${name}: ${found.length}`);
         return found[0]!.urn;
     }
 
@@ -224,6 +223,11 @@ export class ReplacedStack {
             (error: Error) => error.message,
         );
     }
+}
+
+/** Whether a URN, or its end, is a resource's. @param name within its component */
+export function isOf(urn: string, { type, name }: Pick<Replaced, "type" | "name">): boolean {
+    return urn.includes(`${type}::`) && urn.endsWith(`:${name}`);
 }
 
 function pairOf({ clientCertificates }: BrokerOutputs, name: string) {

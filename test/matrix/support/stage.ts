@@ -21,7 +21,7 @@ const STATE = ".local/pulumi/.pulumi/stacks/appkata-mqtt/dev.json";
 /** Above the pause after which the providers renew theirs. */
 export const LEASE_S = 12;
 /** URN of a CA's key. */
-const CA_KEY = /Certificates\$tls:index\/privateKey:PrivateKey::ca(-\d+)?$/;
+const CA_KEY = /\$tls:index\/privateKey:PrivateKey::.*certificates:ca(-\d+)?$/;
 const PASSPHRASE = "of no use to anyone";
 
 export class Stage {
