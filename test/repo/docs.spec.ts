@@ -1,7 +1,8 @@
-/** What the pages say and can be held against the tree: where their links lead, and which settings there are. */
+/** Holds the pages against the tree: links, files, npm scripts, specs and settings that they name must exist. */
 import assert from "node:assert/strict";
 import { globSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { allSpecs } from "../../commands/specs.ts";
 import { schema } from "../../config/schema.ts";
 import { ROOT } from "../../lib/paths.ts";
 
@@ -10,6 +11,18 @@ const PAGES = ["*.md", "docs/*.md", "dev/**/*.md"].flatMap((pattern) =>
 );
 
 const read = (page: string) => readFileSync(path.join(ROOT, page), "utf8");
+
+const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+
+// Passwords are secret and read by themselves.
+const SETTINGS = ["passwords", ...Object.keys(schema.shape)];
+
+/** Checks of `npm test` that the pages name; they have no spec. */
+const CHECKS = ["types", "format", "lint", "layers"];
+const SPECS = allSpecs().flatMap(({ room, name }) => [room, name]);
+
+/** Files that a run makes, and placeholders. */
+const NOT_IN_GIT = /^(certs|backups|\.local|\.toolchain)\/|NAME/;
 
 /** The headings as links name them. */
 function anchors(page: string): string[] {
@@ -49,6 +62,43 @@ describe("the pages", () => {
         });
     }
 
+    for (const page of PAGES) {
+        // Placeholders (`npm run X`, `pulumi config set KEY`) are in capitals.
+        it(`${page}: commands name scripts, specs and settings that exist`, () => {
+            const text = read(page);
+            for (const [command, script] of text.matchAll(/npm run (?:--silent )?([a-z:]+)/g)) {
+                assert.ok(scripts[script!], `${command}: no such script`);
+            }
+            for (const [command, names] of text.matchAll(/npm test -- ([^`\n]+?) *(?:#|`|$)/gm)) {
+                for (const name of names!.split(" ").filter((one) => !/^[A-Z]/.test(one))) {
+                    assert.ok([...SPECS, ...CHECKS].includes(name), `${command}: no ${name}`);
+                }
+            }
+            for (const [command, key] of text.matchAll(
+                /config set (?:--\w+ )*['"]*(?:appkata-mqtt:)?([a-z][\w:]*)/g,
+            )) {
+                assert.ok([...SETTINGS, "fly:token"].includes(key!), `${command}: no such setting`);
+            }
+            for (const [setting, key] of text.matchAll(/appkata-mqtt:([a-z]\w*)/g)) {
+                assert.ok(SETTINGS.includes(key!), `${setting}: no such setting`);
+            }
+        });
+
+        // A changelog names files as they were.
+        if (page === "CHANGELOG.md") continue;
+        it(`${page}: files that it names exist`, () => {
+            for (const [, file] of read(page).matchAll(
+                /`([\w.-]+\/[\w./-]+\.(?:ts|mjs|yaml|json|md))`/g,
+            )) {
+                if (NOT_IN_GIT.test(file!)) continue;
+                const found = [file!, path.join(path.dirname(page), file!)].some((one) =>
+                    statSync(path.join(ROOT, one), { throwIfNoEntry: false }),
+                );
+                assert.ok(found, `${file}: no such file`);
+            }
+        });
+    }
+
     it("SECURITY.md: names tests that there are", () => {
         for (const [, test] of read("SECURITY.md").matchAll(/`(test\/[^`]+)`/g)) {
             const there = globSync([test!, `${test!}.spec.ts`], { cwd: ROOT });
@@ -58,9 +108,7 @@ describe("the pages", () => {
 
     it("docs/settings.md: has each setting once, and no other", () => {
         const rows = [...read("docs/settings.md").matchAll(/^\| (`[^|]+) \|/gm)];
-        const told = rows.flatMap(([, keys]) => keys!.match(/\w+/g)!);
-        // Passwords are secret and read by themselves.
-        const keys = ["passwords", ...Object.keys(schema.shape)];
-        assert.deepEqual(told.toSorted(), keys.toSorted());
+        const named = rows.flatMap(([, keys]) => keys!.match(/\w+/g)!);
+        assert.deepEqual(named.toSorted(), SETTINGS.toSorted());
     });
 });
