@@ -135,6 +135,17 @@ describe("fly machine: update", function () {
         });
     }
 
+    it("lets go of its lease also where Fly refuses that for a moment", async () => {
+        const { id, outs } = await on.make();
+        const body = { error: "aborted: machine update failed due to concurrent update" };
+        const action = { type: "status", status: 409, body } as const;
+        const path = `/v1/apps/*/machines/*/lease`;
+        await on.fly.fault({ method: "DELETE", path, action });
+        await Machine.update(id, outs, on.withConfig({ env: { NEW: "1" } }));
+        const lease = await on.fly.api.call("GET", `/apps/${on.app}/machines/${id}/lease`);
+        assert.equal(lease.status, 404, lease.text);
+    });
+
     it("waits for a lease that someone holds", async () => {
         const { id, outs } = await on.make();
         await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 2 });

@@ -2,8 +2,9 @@
  * A lease on a machine: nobody else can change it meanwhile. Short, so that one that a killed run
  * left behind is soon over, renewed while the work lasts, and released after it.
  */
+import { setTimeout } from "node:timers/promises";
 import type { FlyClient } from "./client.ts";
-import { FlyError, isGone, isLeaseHeld } from "./errors.ts";
+import { FlyError, isLeaseHeld } from "./errors.ts";
 import type { Owner } from "../ownership.ts";
 import type { WireLease } from "./types.ts";
 import { poll, Progress, type Deadline } from "./wait.ts";
@@ -13,6 +14,9 @@ const RENEW_EVERY_MS = 10_000;
 
 /** While someone else has the lease, we ask again; a lease of ours ends within 30 s. */
 const RETRY_PAUSES_MS = [2000, 3000, 5000];
+
+const RELEASE_TRIES = 3;
+const RELEASE_PAUSE_MS = 500;
 
 /** @param work gets the nonce that every change of the machine must carry */
 export async function withLease<T>(
@@ -87,13 +91,17 @@ function nonceOf(answer: WireLease & { data?: WireLease }, path: string[]): stri
     return nonce;
 }
 
+/** Also after a cancel, so its pauses are not cut short. What fails here must not hide what the work said. */
 async function release(client: FlyClient, path: string[], nonce: string): Promise<void> {
-    try {
-        await client.delete(path, { nonce, always: true });
-    } catch (error) {
-        // It ends by itself; what the work said must not be hidden behind this.
-        if (!isGone(error) && !(error instanceof FlyError)) {
-            throw error;
+    for (let tries = 1; ; tries++) {
+        try {
+            await client.delete(path, { nonce, always: true });
+            return;
+        } catch (error) {
+            if (!(error instanceof FlyError)) throw error;
+            // Refused for a moment. Else it is gone, or ends by itself.
+            if (![409, 412].includes(error.status ?? 0) || tries === RELEASE_TRIES) return;
         }
+        await setTimeout(RELEASE_PAUSE_MS);
     }
 }
