@@ -1,6 +1,7 @@
 /**
- * `npm run backup [-- --stack STACK] [--file FILE]`: the running broker's data in a file here; prints
- * its name. `-- --snapshot`: a snapshot of the volume on Fly instead; prints its ID.
+ * Saves the running broker's data to a local file and prints the file's name: `npm run backup [--
+ * --stack STACK] [--file FILE]`. With `-- --snapshot` it takes a snapshot of the volume on Fly instead
+ * and prints the snapshot's ID.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
@@ -22,13 +23,15 @@ try {
         },
     });
     if (values.snapshot && values.file !== undefined) {
-        throw new Error("A snapshot stays on Fly: leave out --file, or --snapshot.");
+        throw new Error(
+            "--file and --snapshot exclude each other: a snapshot stays on Fly. Leave one of them out.",
+        );
     }
     if (values.file !== undefined && existsSync(values.file)) {
-        throw new Error(`${values.file} is there already: name another file, or remove it.`);
+        throw new Error(`${values.file} already exists: name another file, or remove it.`);
     }
     const stack = await stackOnFly(values.stack);
-    endOnSignals("Cancelled: there is no backup, and nothing of it is left.");
+    endOnSignals("Cancelled: no backup was made, and nothing is left of it.");
     await (values.snapshot ? snapshot(stack) : backup(stack, values.file));
 } catch (error) {
     say((error as Error).message);
@@ -41,7 +44,7 @@ async function backup(stack: StackOnFly, given: string | undefined): Promise<voi
     const { header, copyMs, content } = await takeBackup(stack, file);
     const bytes = header.files.reduce((sum, one) => sum + one.bytes, 0);
     say(`  Mosquitto ${header.mosquitto}: ${content}; ${megabytes(bytes)}.`);
-    say(`  The copy took ${copyMs} ms. It has been read back and is whole. It is not encrypted.`);
+    say(`  The copy took ${copyMs} ms. It was read back and verified. It is not encrypted.`);
     console.log(file);
 }
 
@@ -54,18 +57,18 @@ function defaultFile({ stack, app }: StackOnFly): string {
 
 async function snapshot({ client, app, machineId, volumeId }: StackOnFly): Promise<void> {
     say(`Asking Fly for a snapshot of volume ${volumeId} of ${app} …`);
-    // What the machine has not yet written to the volume would not be in it.
+    // Flush first: a snapshot holds only what the machine has written to the volume.
     const exec = ["apps", app, "machines", machineId, "exec"];
     await client.post(exec, { body: { command: ["sync"], timeout: 60 }, deadlineMs: 90_000 });
     const id = await takeSnapshot(client, app, volumeId);
-    say("  A stack that is made with these settings begins with it:");
+    say("  To create a stack from it, set:");
     say(`    appkata-mqtt:volumeSnapshot: ${id}`);
     say("    appkata-mqtt:volumeReplacement: discard");
     say(
-        "  (the second only where the stack has a volume already, whose data it gives up; with another",
+        "  (the second is needed only if the stack already has a volume, whose data it discards; with another",
     );
     say(
-        "  appName it also needs appkata-mqtt:clientsShutOut: allow, since clients must be told it)",
+        "  appName, also set appkata-mqtt:clientsShutOut: allow, since clients must be told the new name)",
     );
     console.log(id);
 }

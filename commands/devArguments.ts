@@ -1,21 +1,24 @@
-/** Pulumi's command line for the `dev` stack: what is added to it, and which commands are not for that stack. */
+/**
+ * Checks and completes Pulumi's command line for the `dev` stack: adds its options and refuses commands
+ * that are not for it.
+ */
 import { DEV } from "../dev/toolchain/devStack.ts";
 
-/** Commands, with their aliases, that read or write the stack's settings. */
+/** Commands and aliases that read or write the stack's settings. */
 const NEEDS_CONFIG = new Set([
     ...["up", "update", "preview", "pre", "refresh", "destroy", "down", "dn"],
     ...["import", "watch", "logs", "config"],
 ]);
 
-/** Flags whose value is a word of its own. */
+/** Flags that take their value from the next word. */
 const WITH_VALUE = new Set([
     ...["--color", "-C", "--cwd", "--memprofilerate", "--otel-traces", "--profiling", "--tracing"],
     ...["-v", "--verbose", "-s", "--stack", "--config-file", "--output"],
 ]);
 
-const OTHERS = `\`npm run pulumi\` is for the stack ${DEV} of this folder; for other stacks and backends use your own Pulumi`;
+const OTHERS = `\`npm run pulumi\` works on this folder's stack ${DEV}; for other stacks and backends use your own Pulumi`;
 
-/** Commands that would leave the stack, or the committed file of its settings, unusable. */
+/** Commands that would make the stack or its committed settings file unusable. */
 const REFUSED: Readonly<Record<string, string>> = {
     ...Object.fromEntries(
         [
@@ -31,18 +34,19 @@ const REFUSED: Readonly<Record<string, string>> = {
     ...Object.fromEntries(
         ["stack rm", "stack remove"].map((command) => [
             command,
-            "`npm run local:down` removes the stack with all that belongs to it",
+            "`npm run local:down` removes the stack and everything that belongs to it",
         ]),
     ),
-    "stack rename": `this folder's stack is always ${DEV}; a stack of another name is for your own Pulumi`,
+    "stack rename": `this folder's stack is always ${DEV}; for a stack with another name use your own Pulumi`,
     "stack change-secrets-provider":
-        "the stack's secrets are by this folder's own passphrase (.local/passphrase); for others use a stack of " +
-        "your own Pulumi",
+        "the stack's secrets are encrypted with this folder's passphrase (.local/passphrase); for another provider use a " +
+        "stack of your own Pulumi",
 };
 
 /**
+ * Adds the options that select the dev stack to a command line.
  * @param select options that name the stack and its file
- * @throws Error where the command is not for this stack
+ * @throws Error when the command is not for this stack
  */
 export function devArguments(args: string[], select: string[]): string[] {
     const words = wordsIn(args);
@@ -55,18 +59,18 @@ export function devArguments(args: string[], select: string[]): string[] {
     const stack = valueOf(args, ["-s", "--stack"]);
     if (stack !== undefined && stack !== DEV) throw new Error(`--stack ${stack}: ${OTHERS}.`);
     if (!NEEDS_CONFIG.has(command) || valueOf(args, ["--config-file"]) !== undefined) return args;
-    // Right after the command: what stands behind `--` is no flag.
+    // Insert right after the command: words after `--` are not flags.
     return args.toSpliced(words[0]! + 1, 0, ...select);
 }
 
-/** From this level on Pulumi's log has each property of each resource. */
+/** From this verbosity on, Pulumi logs every property of every resource. */
 const VERBOSE = 9;
 
-/** Variables that make Pulumi write its properties down. */
+/** Environment variables that make Pulumi log properties. */
 const DEBUG_VARIABLES = ["PULUMI_DEBUG_COMMANDS", "PULUMI_DEBUG_GRPC"];
 
-/** @returns flags and variables with which Pulumi writes secrets out in plain text */
-export function debugging(args: string[], env: NodeJS.ProcessEnv): string[] {
+/** Lists the flags and variables that make Pulumi print secrets in plain text. */
+export function secretRevealingOptions(args: string[], env: NodeJS.ProcessEnv): string[] {
     const end = args.indexOf("--");
     const before = end < 0 ? args : args.slice(0, end);
     return [
@@ -76,7 +80,7 @@ export function debugging(args: string[], env: NodeJS.ProcessEnv): string[] {
     ];
 }
 
-/** Where the words are that are neither flags nor their values. */
+/** Positions of the words that are neither flags nor flag values. */
 function wordsIn(args: string[]): number[] {
     const words: number[] = [];
     for (let at = 0; at < args.length && args[at] !== "--"; at++) {

@@ -1,4 +1,4 @@
-/** This machine's Fly, through its own command, as anybody would use it. */
+/** Runs the local Fly through its own command line. */
 import path from "node:path";
 import { dockerEnvironment } from "../config/dockerHost.ts";
 import { DEV } from "../dev/toolchain/devStack.ts";
@@ -11,10 +11,10 @@ export interface LocalFly {
     endpoint: string;
     registry: string;
     token: string;
-    /** The authority that stands for the public ones, in PEM. */
+    /** PEM file of the CA that stands in for the public ones. */
     publicCaFile: string;
     apps: { name: string; machines: { state: string }[] }[];
-    /** Addresses that its edge cannot open, each with why. */
+    /** Addresses that its edge cannot listen on, and why. */
     refused: { ip: string; port: number; reason: string }[];
 }
 
@@ -32,46 +32,46 @@ async function fly(command: string, ...options: string[]): Promise<string> {
     return stdout;
 }
 
-/** Where clients do not get through to an app, who is in the way, and what to do; undefined where all do. */
+/** Describes the ports that clients cannot reach and how to free them; undefined when all are reachable. */
 export function refusedPorts({ refused }: LocalFly): string | undefined {
     const lines = refused.map(
         ({ ip, port, reason }) =>
-            `Clients do not get to port ${port} of ${ip}: ${reason}. End that program, or choose other ports ` +
+            `Clients cannot reach port ${port} of ${ip}: ${reason}. Stop that program, or choose other ports ` +
             `in Pulumi.${DEV}.yaml (appkata-mqtt:port; webSocketsPort, clientCertificatePort).`,
     );
     return lines.length > 0 ? lines.join("\n") : undefined;
 }
 
-const LOOK_EVERY_MS = 1000;
+const POLL_EVERY_MS = 1000;
 
 /**
- * Looks, while something is deployed, whether clients will get through to it.
- * @param tell called once they do not, with what `refusedPorts` says
- * @returns what ends it
+ * Polls during a deployment whether clients can reach its ports.
+ * @param onRefused called once with the text of `refusedPorts`
+ * @returns a function that stops the polling
  */
 export function watchPorts(
     { endpoint, token }: LocalFly,
-    tell: (text: string) => void,
+    onRefused: (text: string) => void,
 ): () => void {
     let before: string | undefined;
     const timer = setInterval(() => {
         fetch(`${endpoint}/_local/state`, { headers: { authorization: `Bearer ${token}` } })
             .then(async (answer) => refusedPorts((await answer.json()) as LocalFly))
             .then((refused) => {
-                // Seen twice: a port may be on its way to being free.
+                // Report a port only when it is refused twice in a row: it may just be closing.
                 if (refused !== undefined && refused === before) {
                     clearInterval(timer);
-                    tell(refused);
+                    onRefused(refused);
                 }
                 before = refused;
             })
-            // The deployment itself tells of a Fly that does not answer.
+            // If Fly does not answer, the deployment itself fails with that error.
             .catch(() => undefined);
-    }, LOOK_EVERY_MS);
+    }, POLL_EVERY_MS);
     return () => clearInterval(timer);
 }
 
-/** Starts it, if it does not run yet, where the dev stack's file will look for it. */
+/** Starts the local Fly, unless it runs, on the ports that the dev stack's file names. */
 export async function startFly(dir: string): Promise<LocalFly> {
     const { endpoint, registry } = stackSettings(DEV);
     const { port } = new URL(endpoint!);
@@ -84,12 +84,12 @@ export async function localFly(dir: string): Promise<LocalFly> {
     return JSON.parse(await flyStatus(dir)) as LocalFly;
 }
 
-/** JSON: endpoint, registry, token, pid, apps with their addresses and machines. */
+/** The status as JSON: endpoint, registry, token, pid, apps with their addresses and machines. */
 export function flyStatus(dir: string): Promise<string> {
     return fly("status", "--dir", dir);
 }
 
-/** Stops it and removes every container, volume, image and file of it. */
+/** Stops the local Fly and removes all its containers, volumes, images and files. */
 export async function resetFly(dir: string): Promise<void> {
     await fly("reset", "--dir", dir);
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run local`: whatever is missing is installed or named, this machine's Fly is started, and
- * `pulumi up` runs on the `dev` stack. Again: nothing changes.
+ * Brings up the broker on this machine: `npm run local` installs or names missing tools, starts the
+ * local Fly and runs `pulumi up` on the `dev` stack. Running it again changes nothing.
  */
 import type { BrokerOutputs } from "../config/outputs.ts";
 import { DEV } from "../dev/toolchain/devStack.ts";
@@ -22,7 +22,7 @@ try {
     const { cli, inUse } = await ensureToolchain(DEV);
     say(`In use: ${inUse}.`);
     const fly = await startFly(LOCAL_FLY);
-    say(`Fly on this machine: ${fly.endpoint}, registry ${fly.registry}.`);
+    say(`Local Fly: ${fly.endpoint}, registry ${fly.registry}.`);
     const env = devEnvironment(fly.token);
     await ensureDevStack(cli, env);
     await releaseDeadLock(cli, env);
@@ -38,7 +38,10 @@ try {
     process.exit(1);
 }
 
-/** The password stays off the screen: the shell fetches it when the command is pasted. */
+/**
+ * Shows the client commands. Passwords stay off the screen: the shell fetches them when a command is
+ * pasted.
+ */
 async function showClients({ apps }: LocalFly): Promise<void> {
     const { stdout } = await stackOutputs(DEV, true);
     const outputs = JSON.parse(stdout) as BrokerOutputs;
@@ -47,16 +50,18 @@ async function showClients({ apps }: LocalFly): Promise<void> {
     );
     if (others.length > 0) {
         say(
-            `\nThis machine's Fly also runs ${others.map(({ name }) => name).join(", ")}, of which the stack ` +
-                `${DEV} has no record (was its state deleted?): npm run local:down ends and removes all.`,
+            `\nThe local Fly also runs ${others.map(({ name }) => name).join(", ")}, which the state of the stack ${DEV} ` +
+                "does not contain (was it deleted?): npm run local:down stops and removes everything.",
         );
     }
     const shown = (command: string) => pastedCommand(command, outputs.users, ROOT);
     if ((await onPath("mosquitto_sub")) === undefined) {
         say(
-            "\nmosquitto_sub and mosquitto_pub are not here; Debian has them in mosquitto-clients.",
+            "\nmosquitto_sub and mosquitto_pub are not installed; Debian's package is mosquitto-clients.",
         );
     }
     say(`\nSubscribe, in one terminal:\n\n  ${shown(outputs.subscribeCommand)}\n`);
-    say(`Publish, in another one, a line a message:\n\n  ${shown(outputs.publishCommand)}\n`);
+    say(
+        `Publish, in another terminal, one message a line:\n\n  ${shown(outputs.publishCommand)}\n`,
+    );
 }

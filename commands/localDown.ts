@@ -1,7 +1,7 @@
 /**
- * `npm run local:down`: stops and removes all of it: machines, volumes, images, the Fly on this
- * machine, the `dev` stack's state, and Docker's daemon if this project started it. The toolchain
- * stays, for the next `npm run local`.
+ * Removes everything that `npm run local` made: machines, volumes, images, the local Fly, the `dev`
+ * stack's state, and Docker's daemon if this project started it. `npm run local:down` keeps the
+ * toolchain for the next `npm run local`.
  */
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -13,14 +13,14 @@ import { localFly, resetFly } from "./fly.ts";
 try {
     const { running } = await localFly(LOCAL_FLY);
     if (running || existsSync(LOCAL_FLY)) {
-        // Containers and volumes can only be removed by a daemon that runs; it stops again below.
+        // Only a running daemon can remove containers and volumes; it is stopped again below.
         await ensureDocker();
         await resetFly(LOCAL_FLY);
     }
     await stopOwnDocker();
     rmSync(LOCAL, { recursive: true, force: true });
     rmSync(path.join(ROOT, "certs", "dev"), { recursive: true, force: true });
-    say("Nothing of the local broker is left; .toolchain/ stays for the next time.");
+    say("The local broker is removed; .toolchain/ is kept for the next time.");
 } catch (error) {
     say((error as Error).message);
     process.exit(1);

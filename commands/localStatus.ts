@@ -1,4 +1,4 @@
-/** `npm run --silent local:status`: the Fly on this machine as JSON. */
+/** Prints the local Fly's status as JSON: `npm run --silent local:status`. */
 import { LOCAL_FLY } from "../lib/paths.ts";
 import { flyStatus } from "./fly.ts";
 

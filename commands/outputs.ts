@@ -1,6 +1,6 @@
 /**
- * `npm run --silent outputs [-- [--stack STACK] [--show-secrets] [KEY…]]`: a stack's outputs as JSON;
- * with keys such as `users tester`, that value alone.
+ * Prints a stack's outputs as JSON: `npm run --silent outputs [-- [--stack STACK] [--show-secrets]
+ * [KEY…]]`. With keys such as `users tester` it prints that value alone.
  */
 import { parseArgs } from "node:util";
 import { say } from "../lib/process.ts";

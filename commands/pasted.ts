@@ -1,4 +1,4 @@
-/** The stack's commands for clients, as `npm run local` shows them. */
+/** Turns the stack's client commands into those that `npm run local` shows. */
 import { shellQuote } from "../config/commands.ts";
 
 const URL_FORM = /^(mosquitto_\w+) -L mqtts:\/\/([^:/@ ]+):([^:/@ ]+)@([^:/@ ]+):(\d+)\/(\S*)/;
@@ -7,10 +7,9 @@ const WORD = String.raw`(?:'[^']*'|\\'|[^\s'])+`;
 const CERTIFICATE = new RegExp(` --cert (${WORD}) --key (${WORD})(?= --cafile \\S+( -l)?$)`);
 
 /**
- * Makes a command that works in any folder, and with whatever password the user has by then: it stays off
- * the screen, and the shell fetches it when the command is pasted. A URL could not hold every password,
- * since mosquitto's clients decode nothing in it.
- *
+ * Makes a command that works in any folder and after a password change. The password stays off the
+ * screen: the shell fetches it when the command is pasted. URLs are rewritten to options, since
+ * Mosquitto's clients do not decode URLs and not every password fits into one.
  * @param users passwords by user
  * @param root the project's folder
  */

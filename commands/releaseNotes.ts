@@ -1,12 +1,15 @@
 /**
- * `node commands/releaseNotes.ts vVERSION`: prints the changelog's section of that version for the release.
- * Fails unless package.json has the version and the section is the newest.
+ * Prints the changelog's section for a release: `node commands/releaseNotes.ts vVERSION`. Fails unless
+ * package.json has that version and the section is the newest.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "../lib/paths.ts";
 
-/** @throws with what must be mended before the tag can be released */
+/**
+ * Finds the section of a version.
+ * @throws Error that says what to fix before the tag can be released
+ */
 export function releaseNotes(tag: string, version: string, changelog: string): string {
     if (tag !== `v${version}`) {
         throw new Error(`The tag is ${tag}, but package.json has version ${version}.`);

@@ -1,6 +1,6 @@
 /**
- * `npm run restore -- --file FILE [--stack STACK] [--yes]`: a backup's data in place of what the stack's
- * broker has. Asks first; without a terminal it wants `--yes`.
+ * Replaces the data of the stack's broker with a backup's: `npm run restore -- --file FILE [--stack
+ * STACK] [--yes]`. Asks first; without a terminal it requires `--yes`.
  */
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
@@ -20,8 +20,8 @@ try {
         },
     });
     const { file } = values;
-    if (file === undefined) throw new Error("Which one? --file FILE");
-    const isPast = endOnSignals("Cancelled: the broker's data is as it was.");
+    if (file === undefined) throw new Error("No backup is named: add --file FILE.");
+    const isPast = endOnSignals("Cancelled: the broker's data is unchanged.");
     await withUnpacked(file, async (dir, header, content) => {
         say(`${file}: ${header.app} (stack ${header.stack}) at ${header.time},`);
         say(`  Mosquitto ${header.mosquitto}: ${content}.`);
@@ -31,7 +31,9 @@ try {
         }
         say(`Restoring it into ${stack.app} (machine ${stack.machineId}) …`);
         await restoreBackup(stack, header, dir, () => {
-            isPast("The machine restarts with the backup's data; this ends by itself.");
+            isPast(
+                "The machine is restarting with the backup's data and cannot be cancelled; please wait.",
+            );
         });
         say(`The broker of ${stack.app} runs with the backup's data.`);
     });
@@ -42,11 +44,13 @@ try {
 
 async function agreed(app: string): Promise<boolean> {
     if (!process.stdin.isTTY) {
-        throw new Error(`It replaces all that the broker of ${app} holds: add --yes if it is to.`);
+        throw new Error(
+            `A restore replaces all data of the broker of ${app}: add --yes to confirm.`,
+        );
     }
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     try {
-        const text = `Replace all that the broker of ${app} holds, and restart it? [y/N] `;
+        const text = `Replace all data of the broker of ${app} and restart it? [y/N] `;
         lines.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
         return /^y(es)?$/i.test((await lines.question(text, { signal: cancelled })).trim());
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Runs jobs side by side: at least as many as there are cores, and more while cores are idle, since most
- * jobs spend their time waiting. Each job's output is kept apart and shown when the job fails.
+ * Runs jobs side by side: at least one a core, and more while cores are idle, since most jobs mainly
+ * wait. Each job's output goes to its own log and is shown when the job fails.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -14,13 +14,16 @@ export interface Job {
     readonly command: readonly string[];
     readonly cwd?: string;
     readonly env?: NodeJS.ProcessEnv;
-    /** Written when the job's work is done; the process has to end soon after. */
+    /** File that the job writes when its tests are done; the process must exit soon after. */
     readonly report?: string;
     /** Whether it waits for `ready`. */
     readonly needsTools?: boolean;
-    /** Says, once it could start, why it is left out. */
+    /** Reason to skip the job, asked when it could start. */
     readonly skip?: () => string | undefined;
-    /** Seconds that it is expected to take. @default 20 */
+    /**
+     * Expected duration in seconds.
+     * @default 20
+     */
     readonly expectedS?: number | undefined;
 }
 
@@ -29,32 +32,34 @@ export interface Done {
     readonly code: number | null;
     readonly seconds: number;
     readonly output: string;
-    /** Why it was left out. */
+    /** Reason why the job was skipped. */
     readonly skipped?: string;
 }
 
-/** Longest time between a job's last test and its end: more means that it left something running. */
+/**
+ * Longest time between a job's last test and its exit. A job that takes longer has left something
+ * running.
+ */
 const LINGER_MS = 30_000;
 const PROGRESS_EVERY_MS = 15_000;
 const TICK_MS = 500;
-/** A job that has just begun needs this long to show how much CPU it uses. */
+/** Time a new job gets to show how much CPU it uses. */
 const SETTLE_MS = 2000;
-/** Above this share of the CPU no further job is started. */
+/** Share of the CPU above which no further job starts. */
 const BUSY = 0.7;
 
 const AT_LEAST = Math.max(2, availableParallelism());
 const AT_MOST = 4 * AT_LEAST;
 
 export interface Options {
-    /** Resolves when the tools are there. Its failure fails every job that needs them. */
+    /** Resolves when the tools are installed. A rejection fails every job that needs them. */
     readonly ready: Promise<unknown>;
     readonly onDone: (done: Done) => void;
 }
 
 /**
- * Runs all jobs, in their order as far as they are ready.
- *
- * @throws when a signal asks for the end, once the jobs under way have taken away what they made
+ * Runs all jobs, in order, except that jobs waiting for the tools let others pass.
+ * @throws Error after a signal, once the running jobs have cleaned up
  */
 export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options): Promise<void> {
     const begun = Date.now();
@@ -73,8 +78,8 @@ export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options):
         process.once(signal, () => {
             asked = signal;
             waiting.length = 0;
-            say("Ending what is under way; the same again ends at once.");
-            // Ctrl-C reaches them by itself.
+            say("Stopping the running jobs; press Ctrl-C again to exit at once.");
+            // Ctrl-C reaches the children by itself.
             if (signal === "SIGTERM") for (const child of children) child.kill("SIGINT");
         });
     }
@@ -113,7 +118,7 @@ export async function runJobs(jobs: readonly Job[], { ready, onDone }: Options):
     if (asked !== undefined) throw new Error(`ended by ${asked}`);
 }
 
-/** An estimate of the time left, from what the jobs took the last time. */
+/** Estimates the time left from the jobs' previous durations. */
 function left(waiting: readonly Job[], running: ReadonlyMap<Job, { since: number }>): string {
     const sum = [...waiting, ...running.keys()].reduce((total, job) => {
         const since = running.get(job)?.since;
@@ -127,7 +132,7 @@ function seconds(since: number): number {
     return Math.round((Date.now() - since) / 1000);
 }
 
-/** Processes of the jobs under way. */
+/** Processes of the running jobs. */
 const children = new Set<ChildProcess>();
 
 function failed(job: Job, { message }: Error): Done {
@@ -144,7 +149,7 @@ function run(job: Job): Promise<Done> {
     mkdirSync(LOGS, { recursive: true });
     const log = path.join(LOGS, `test-${job.name.replace(/[^A-Za-z0-9]+/g, "-")}.log`);
     const file = openSync(log, "w");
-    // An earlier run's would count as this one's end.
+    // A report left by an earlier run would count as this job's end.
     if (job.report !== undefined) rmSync(job.report, { force: true });
     const child = spawn(program!, args, {
         cwd: job.cwd ?? ROOT,
@@ -171,14 +176,14 @@ function run(job: Job): Promise<Done> {
             end(
                 code,
                 signal === "SIGKILL"
-                    ? "It did not end after its last test: it left something running.\n"
+                    ? "The job did not exit after its last test: it left something running.\n"
                     : "",
             ),
         );
     });
 }
 
-/** The share of this machine's CPU in use since the last look. */
+/** Measures the share of this machine's CPU in use since the previous measurement. */
 class Load {
     #idle = 0;
     #total = 0;
@@ -191,7 +196,7 @@ class Load {
             (sum, { user, nice, sys, irq, idle }) => sum + user + nice + sys + irq + idle,
             0,
         );
-        // Looks in quick succession have too little to go by.
+        // Two samples in quick succession say too little.
         if (total - this.#total > 300 * times.length) {
             this.#busy = 1 - (idle - this.#idle) / (total - this.#total);
             this.#idle = idle;

@@ -4,10 +4,10 @@ import { say } from "../lib/process.ts";
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Has Ctrl-C, and what else asks for the end, end what is under way as an error does, so that what it
- * has begun is taken away. Asked again, the command ends at once.
+ * Cancels on the first Ctrl-C, SIGTERM or SIGHUP, so that the command cleans up as after an error; a
+ * second signal exits at once.
  *
- * @returns from when on it is past that: from then on who asks is told `why` it goes on
+ * @returns a function to call when it is too late to cancel: from then on a signal only prints `why`
  */
 export function endOnSignals(message: string): (why: string) => void {
     let past: string | undefined;

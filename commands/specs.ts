@@ -1,14 +1,14 @@
-/** Lists the specs below test/, and says which of them `npm test` runs. */
+/** Lists the specs below test/ and chooses those that a run takes. */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "../lib/paths.ts";
 
 export interface Spec {
-    /** Its path from the project's root. */
+    /** Path from the project's root. */
     readonly file: string;
-    /** Its folder in test/, and with it the part of the project that it tests. */
+    /** Folder in test/, named after the part of the project that the spec tests. */
     readonly room: string;
-    /** Room and name, e.g. `broker/monitor`. */
+    /** Room and name, such as `broker/monitor`. */
     readonly name: string;
     /** Whether it needs no tools on the machine, neither Docker nor Pulumi. */
     readonly unit: boolean;
@@ -16,13 +16,13 @@ export interface Spec {
     readonly core: boolean;
 }
 
-/** First line of a spec that `npm test` runs. Units need none: it runs them all. */
+/** First line of a spec that `npm test` runs. Unit specs need none: all of them run. */
 const CORE = "// core\n";
 
 /** Modules that start Docker, Pulumi or other programs, or talk to them. */
 const TOOLS = ["dockerode", "node:child_process", "dev/fly/index.ts", "dev/toolchain/pulumi.ts"];
 
-/** Rooms whose specs start no program but git. */
+/** Rooms whose specs start no program except git. */
 const UNIT_ROOMS = ["repo", "backup", "config"];
 
 export function allSpecs(): Spec[] {
@@ -40,8 +40,7 @@ export type Scope = "fast" | "core" | "all";
 
 /**
  * Chooses the specs of a run.
- *
- * @param names rooms or specs that are wanted whole, whatever the scope; none means all of the scope
+ * @param names rooms or specs to run whole, whatever the scope; none means all of the scope
  */
 export function chooseSpecs(
     specs: readonly Spec[],
@@ -60,7 +59,7 @@ function reachesTools(file: string): boolean {
     return TOOLS.some((tool) => imports.has(tool));
 }
 
-/** The files that a module imports, directly or not, from the project's root; packages by name. */
+/** Files that a module imports, directly or not, as paths from the project's root; packages by name. */
 function importsOf(file: string, seen = new Set<string>()): Set<string> {
     const text = readFileSync(path.join(ROOT, file), "utf8");
     for (const [, type, from] of text.matchAll(

@@ -1,4 +1,4 @@
-/** Pulumi on the `dev` stack. */
+/** Runs Pulumi on the `dev` stack. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
@@ -37,15 +37,18 @@ const STATE = path.join(STACK.backend, ".pulumi", "stacks", PROJECT, `${DEV}.jso
 /** Arguments that select the stack, for commands that read its configuration. */
 export const DEV_OPTIONS = STACK.select;
 
-/** In the local Fly's directory, as its README says. */
+/** File name in the local Fly's directory, as dev/fly's README documents. */
 const PUBLIC_CA = "public-ca.pem";
 
-/** @param flyToken for the commands that talk to Fly */
+/**
+ * Environment of Pulumi on the dev stack. Creates its passphrase and backend if needed.
+ * @param flyToken needed by commands that talk to Fly
+ */
 export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
     keepPrivate(LOCAL);
     const { passphraseFile } = STACK;
     if (!existsSync(passphraseFile)) {
-        // Of two commands started at once, one makes it.
+        // `linkSync` fails if the file exists, so of two commands started at once only one creates it.
         const made = `${passphraseFile}.${process.pid}`;
         writeFileSync(made, randomBytes(32).toString("hex"), { mode: 0o600 });
         try {
@@ -57,7 +60,8 @@ export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
         }
     }
     mkdirSync(STACK.backend, { recursive: true });
-    // The user's own passphrase would win over the file, and make a state that only it can open.
+    // A passphrase in the user's environment would take precedence over the file and encrypt a state
+    // that only it can decrypt.
     const inherited = { ...process.env };
     delete inherited.PULUMI_CONFIG_PASSPHRASE;
     return {
@@ -69,10 +73,7 @@ export function devEnvironment(flyToken?: string): NodeJS.ProcessEnv {
     };
 }
 
-/**
- * What stands in for the system's trust in public authorities, where TLS is ended by this machine's Fly:
- * Node's own way to one more authority.
- */
+/** Makes Node trust the local Fly's CA, which stands in for the public ones where Fly ends TLS. */
 export function publicTrust(): NodeJS.ProcessEnv {
     return { NODE_EXTRA_CA_CERTS: path.join(LOCAL_FLY, PUBLIC_CA) };
 }
@@ -82,8 +83,9 @@ export function devStackExists(): boolean {
 }
 
 /**
- * Makes the stack if there is none, and this machine's copy of its file, always. A run that was
- * killed here may have left the salt in the committed file: it is taken from there, and put right.
+ * Creates the stack if it does not exist, and always writes this machine's copy of its settings file. A
+ * run that was killed here may have left the salt in the committed file: the salt is taken from there
+ * and the file restored.
  */
 export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
     const { file, committed: committedFile } = STACK;
@@ -92,13 +94,11 @@ export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promi
     if (foreign.length > 0) {
         throw new Error(
             `Pulumi.${DEV}.yaml has secrets that this machine has no passphrase for: ${foreign.join(", ")}. ` +
-                "Take them out of it, and set them here: `npm run pulumi -- config set --secret KEY`.",
+                "Remove them from the file and set them here: `npm run pulumi -- config set --secret KEY`.",
         );
     }
     for (const key of shadowedIn(STACK)) {
-        say(
-            `${key}: the secret that was set on this machine counts, not what Pulumi.${DEV}.yaml has.`,
-        );
+        say(`${key}: the secret set on this machine overrides the value in Pulumi.${DEV}.yaml.`);
     }
     let salt = saltIn(file) ?? saltIn(committedFile);
     if (!devStackExists()) {
@@ -112,24 +112,25 @@ export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promi
     }
     if (salt === undefined) {
         throw new Error(
-            `The salt of the stack ${DEV} is lost, and with it its secrets: run npm run local:down.`,
+            `The salt of the stack ${DEV} is lost, so its secrets cannot be decrypted: run npm run local:down.`,
         );
     }
-    // `stack init` reformats the file, so without a salt it is as it was found.
+    // `stack init` reformats the file, so restore it as it was found, without a salt.
     const committed = withoutSalt(found);
     writeStackFile(STACK, salt, committed);
     if (readFileSync(committedFile, "utf8") !== committed) writeFileSync(committedFile, committed);
 }
 
 /**
- * A killed `up` leaves its lock behind, which Pulumi honours for ever, and the creates that it had
- * begun, of which every `up` would warn and every `refresh` ask. If the process that took the lock is
- * gone, nobody is working on the stack; and what a create did make, the next one of our providers finds.
+ * Releases what a killed `up` left behind: its lock, which Pulumi never expires, and its pending
+ * creates, which every `up` would warn about and every `refresh` ask about. Once the process that took
+ * the lock is gone, nothing works on the stack, and the next create of our providers finds what the
+ * killed one made.
  */
 export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Promise<void> {
     const folder = path.join(STACK.backend, ".pulumi", "locks", "organization", PROJECT, DEV);
     if (!existsSync(folder)) return;
-    // Beside each lock the file backend keeps its attributes.
+    // The file backend keeps each lock's attributes in a file beside it.
     const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
     const locks = files.map(
         (name) => JSON.parse(readFileSync(path.join(folder, name), "utf8")) as Lock,
@@ -137,10 +138,10 @@ export async function releaseDeadLock(cli: string, env: NodeJS.ProcessEnv): Prom
     const dead = ({ pid, hostname: host }: Lock) =>
         host === hostname() && noteOf(pid) === undefined;
     if (locks.length === 0 || !locks.every(dead)) return;
-    say(`The last run was cut short (process ${locks[0]!.pid}): going on from where it ended.`);
+    say(`The last run was killed (process ${locks[0]!.pid}): continuing from where it stopped.`);
     await quietly(cli, ["cancel", "--yes", "--stack", DEV], env);
     if (!hasPendingCreates()) return;
-    // The stack alone is read anew: the rest is of no matter here, and Fly may be out of reach.
+    // Refresh only the stack resource: the others do not matter here, and Fly may be unreachable.
     const stack = `urn:pulumi:${DEV}::${PROJECT}::pulumi:pulumi:Stack::${PROJECT}-${DEV}`;
     const clear = ["refresh", "--clear-pending-creates", "--target", stack, "--yes"];
     await quietly(cli, [...clear, "--skip-preview", "--non-interactive", ...DEV_OPTIONS], env);
@@ -164,7 +165,8 @@ interface Lock {
 }
 
 /**
- * Runs the CLI with its output on the screen. An `up` whose broker no client will get to is ended as by Ctrl-C.
+ * Runs the CLI with its output on the screen. Interrupts an `up`, as Ctrl-C would, when clients cannot
+ * reach its ports.
  * @returns the exit code
  */
 export function runPulumi(
@@ -185,13 +187,16 @@ export function runPulumi(
             stopWatching();
             resolve(code ?? 1);
         });
-        // The engine stops by itself on Ctrl-C, finishing what it has begun.
+        // On Ctrl-C the engine itself stops, after finishing the operations under way.
         process.on("SIGINT", () => {});
         process.on("SIGTERM", () => child.kill("SIGTERM"));
     });
 }
 
-/** Runs a command that a user gave, and keeps what it changes in the stack's settings. @returns the exit code */
+/**
+ * Runs a user's command and saves its changes to the stack's settings.
+ * @returns the exit code
+ */
 export async function runOnDev(
     cli: string,
     args: string[],
@@ -206,12 +211,12 @@ export async function runOnDev(
     }
 }
 
-/** Whether a command that was given this stack, or none, is for this machine's. */
+/** Whether a command given this stack, or none, means this machine's dev stack. */
 export function meansDev(stack: string | undefined): boolean {
     return stack === DEV || (stack === undefined && devStackExists());
 }
 
-/** Outputs of a stack as JSON text; secrets are `[secret]` unless asked for. */
+/** Reads a stack's outputs as JSON text; secrets read `[secret]` unless requested. */
 export async function stackOutputs(
     stack: string | undefined,
     showSecrets: boolean,

@@ -1,4 +1,4 @@
-/** A stack's machine on Fly, for commands that work on it through the Machines API. */
+/** Finds a stack's machine on Fly, for commands that use the Machines API. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { FLY_MACHINES } from "../config/defaults.ts";
@@ -19,20 +19,22 @@ export interface StackOnFly {
     app: string;
     machineId: string;
     volumeId: string;
-    /** Whether replaced volumes stay. */
+    /** Whether replaced volumes are kept. */
     retains: boolean;
-    /** The program's. */
+    /** Version of this program. */
     version: string;
 }
 
-/** Outputs of a stack that has a broker; others may be absent, as an earlier version had fewer. */
+/** Outputs of a stack that has a broker; those that an earlier version lacked may be absent. */
 export type DeployedOutputs = Partial<BrokerOutputs> &
     Pick<BrokerOutputs, "appName" | "address" | "machineId" | "volumeId">;
 
 /**
- * @param given a stack's name. @default dev if it is there, else the one that is selected
- * @param showSecrets whether secrets are not `[secret]`
- * @throws when the stack has no broker, or its outputs cannot be read
+ * Reads the outputs of a stack that has a broker.
+ * @param given name of the stack
+ * @default dev if it exists, else the selected one
+ * @param showSecrets whether to decrypt secrets instead of showing `[secret]`
+ * @throws Error when the stack has no broker, or its outputs cannot be read
  */
 export async function brokerOutputs(
     given: string | undefined,
@@ -49,9 +51,11 @@ export async function brokerOutputs(
 }
 
 /**
- * @param given a stack's name. @default dev if it is there, else the one that is selected
- * @param outputs the stack's, where they are read already
- * @throws when the stack has no broker, or there is no token
+ * Finds the stack's machine and a client for its Fly.
+ * @param given name of the stack
+ * @default dev if it exists, else the selected one
+ * @param outputs outputs of the stack, if already read
+ * @throws Error when the stack has no broker, or there is no token
  */
 export async function stackOnFly(
     given: string | undefined,
@@ -67,7 +71,7 @@ export async function stackOnFly(
     return { client, project, stack, app: appName, machineId, volumeId, retains, version };
 }
 
-/** A stack may be named with its organisation and project. */
+/** Reads the settings of a stack, whose name may include organisation and project. */
 function settingsOf(stack: string): ReturnType<typeof stackSettings> {
     return stackSettings(stack.split("/").at(-1)!);
 }
@@ -79,7 +83,7 @@ async function access(stack: string): Promise<{ endpoint: string; token: string 
     const token = chooseToken(configured);
     if (token === undefined) {
         throw new Error(
-            "No Fly token: set FLY_API_TOKEN, or `pulumi config set --secret fly:token TOKEN`.",
+            "There is no Fly token: set FLY_API_TOKEN, or run `pulumi config set --secret fly:token TOKEN`.",
         );
     }
     return { endpoint, token };
@@ -91,7 +95,10 @@ async function selectedStack(): Promise<string> {
     return name;
 }
 
-/** @returns undefined where the command fails */
+/**
+ * Runs the user's Pulumi.
+ * @returns its output, or undefined when it fails
+ */
 async function pulumi(args: string[]): Promise<string | undefined> {
     const ended = await capture(["pulumi", ...args, "--non-interactive"], { cwd: ROOT });
     return ended.code === 0 ? ended.stdout.trim() : undefined;

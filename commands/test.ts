@@ -1,8 +1,8 @@
 /**
- * `npm test`: proves each part of the project in some minutes; `npm run test:all`: every spec there is;
- * `npm run test:fast`: lint, types and the specs that need neither Docker nor Pulumi. Names choose
- * checks, rooms or specs (`… -- types broker e2e/live`), each of them whole. Each check and each mocha
- * test counts once; the last line is their sum.
+ * Runs the tests. `npm test` covers each part of the project in some minutes; `npm run test:all` runs
+ * every spec; `npm run test:fast` runs lint, types and the specs that need neither Docker nor Pulumi.
+ * Names select whole checks, rooms or specs (`… -- types broker e2e/live`). Each check and each mocha
+ * test counts once; the last line has the totals.
  */
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -17,14 +17,17 @@ const begun = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0, failures: [] as string[] };
 const [scope, ...names] = process.argv.slice(2) as [Scope, ...string[]];
 
-/** Seconds that each job took when it last passed. */
+/** Seconds each job took when it last passed. */
 const TIMES = path.join(LOGS, "times.json");
 const times = existsSync(TIMES)
     ? (JSON.parse(readFileSync(TIMES, "utf8")) as Record<string, number>)
     : {};
 
 const PATH = [path.join(ROOT, "node_modules", ".bin"), BIN, process.env.PATH].join(path.delimiter);
-/** The matrices of crashes and faults take few cases in the core, and a sample else. */
+/**
+ * Scope of the crash and fault matrices: a few cases in `core`, a sample in `all`, every case when
+ * named.
+ */
 const APPKATA_SCOPE = names.length === 0 ? scope : "all";
 const env = { PATH, APPKATA_SCOPE, TOOLCHAIN_BIN: PLUGIN_BIN, GOFLAGS: "-buildvcs=false" };
 
@@ -55,24 +58,24 @@ const CHECKS: readonly Job[] = [
         ],
     },
     { name: "lint", command: ["eslint", "."] },
-    // Which room may import which is in .dependency-cruiser.mjs.
+    // .dependency-cruiser.mjs says which room may import which.
     { name: "layers", command: ["depcruise", "--output-type", "err-long", "."] },
 ].map((check) => ({ ...check, env }));
 
-/** Keeps what a check found in files that stay as they are. */
+/** Folder where a check caches its results for unchanged files. */
 function cache(check: string): string {
     return path.join(TOOLCHAIN, "cache", check);
 }
 
 let goThere = false;
-const skip = () => (goThere ? undefined : "there is no Go, and no need of it");
+const skip = () => (goThere ? undefined : "Go is not installed, and nothing here needs it");
 
-/** After the tools, whose build compiles most of what these compile. */
+/** Go checks run after the tools, whose build compiles most of the same packages. */
 const GO_CHECKS: readonly Job[] = [
     {
         name: "workflows",
         command: ["go", "tool", "actionlint", ...workflows()],
-        // Its own Go module, since it needs other versions than Pulumi's CLI.
+        // actionlint has its own Go module, since it needs other versions than Pulumi's CLI.
         cwd: path.join(ROOT, "dev", "lint"),
     },
     ...["vet", "test"].map((what) => ({
@@ -89,20 +92,23 @@ const AUDIT: Job = {
     command: [ZIZMOR, "--offline", "--quiet", "--no-progress", ...workflows()],
     env,
     needsTools: true,
-    skip: () => (zizmorThere ? undefined : "zizmor cannot be had"),
+    skip: () => (zizmorThere ? undefined : "zizmor cannot be installed"),
 };
 
 function workflows(): string[] {
     return globSync(path.join(ROOT, ".github", "workflows", "*.yaml"));
 }
 
-/** Rooms of stacks that only the toolchain's own plugins make. */
+/** Rooms whose stacks only the toolchain's own plugins can deploy. */
 const REPLACEMENTS = ["toolchain", "components"];
 
-/** Rooms whose specs take minutes: they start first where no times are known. */
+/** Rooms whose specs take minutes: they start first while no times are known. */
 const LONG = ["crash", "faults", "e2e"];
 
-/** Fly's documents can also be read so that a restart brings new secrets: e2e holds under both readings. */
+/**
+ * Fly's docs can also be read as: a restart applies new secrets. The e2e specs pass under both
+ * readings.
+ */
 const FRESH_SECRETS = { LOCAL_FLY_SECRETS_ON_RESTART: "fresh" };
 
 try {
@@ -110,7 +116,7 @@ try {
 } catch (error) {
     fail((error as Error).message);
 }
-// Once more: what failed may be far above.
+// Repeat the failures at the end: they may have scrolled away.
 if (total.failures.length > 0) say(["\n== Failed", ...total.failures].join("\n\n"));
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 say(`\nTook ${Math.round((Date.now() - begun) / 1000)} s; the output is in .toolchain/logs/.`);
@@ -128,7 +134,9 @@ async function main(): Promise<void> {
     if (unknown.length > 0) {
         const rooms = new Set(specs.map(({ room }) => room));
         const there = [...checks.map(({ name }) => name), ...rooms].join(", ");
-        throw new Error(`There is no ${unknown.join(", ")}: there are ${there}, and single specs.`);
+        throw new Error(
+            `Unknown: ${unknown.join(", ")}. Known are ${there}, and single specs such as e2e/live.`,
+        );
     }
     const chosen = chooseSpecs(specs, scope, names);
     const units = chosen.filter(({ unit }) => unit);
@@ -186,7 +194,7 @@ function replacementsInUse(): boolean {
     return existsSync(path.join(PLUGIN_BIN, "pulumi-resource-tls"));
 }
 
-/** Adds a job to the sum and says how it ended. */
+/** Adds a job's result to the totals and reports it. */
 function count({ job, code, seconds, output, skipped }: Done): void {
     if (skipped !== undefined) {
         say(`skipped ${job.name}: ${skipped}`);
@@ -213,7 +221,7 @@ function count({ job, code, seconds, output, skipped }: Done): void {
         total.failures.push(...failures);
         return;
     }
-    // A job may also fail outside its tests, as by a process that it left running.
+    // A job can also fail outside its tests, such as by a process that it left running.
     if (code !== 0) return fail(`${job.name}: mocha ended with ${code}`, output);
     times[job.name] = Math.ceil(seconds);
     say(`ok      ${job.name} (${report.passed} passed, ${took})`);

@@ -1,6 +1,7 @@
 /**
- * `npm run test:crash`, `test:faults`, …: all cases of a matrix of which `npm run test:all` runs a sample, two
- * phases at a time; with a case (`… -- update 'POST /v1/apps/:app/machines/:machine #1 applied'`) that one.
+ * Runs every case of a test matrix, two phases at a time: `npm run test:crash`, `test:faults` and so
+ * on; `npm run test:all` runs only a sample. Naming a case (`… -- update 'POST
+ * /v1/apps/:app/machines/:machine #1 applied'`) runs that one alone.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";

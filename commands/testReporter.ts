@@ -1,8 +1,8 @@
-/** Mocha's spec reporter, which also leaves the counts and the failures for `npm test` to add up. */
+/** Extends mocha's spec reporter to write its counts and failures to a file, for `npm test` to add up. */
 import { writeFileSync } from "node:fs";
 import Mocha from "mocha";
 
-/** What the reporter's option `file` gets, as JSON. */
+/** Content of the file that the reporter's option `file` names, as JSON. */
 export interface Report {
     passed: number;
     failed: number;

@@ -1,4 +1,4 @@
-/** `npm run verify [-- --stack STACK]`: the verification that `up` runs, by hand. */
+/** Verifies a deployed broker as `up` does: `npm run verify [-- --stack STACK]`. */
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -15,10 +15,12 @@ const outputs = await brokerOutputs(values.stack, true).catch((error: Error) => 
     say(error.message);
     process.exit(1);
 });
-// A URL leaves out its scheme's own port.
+// A URL omits its scheme's default port.
 const webSocketsPort = new URL(outputs.webSocketUrl ?? "wss://none").port || 443;
 if (outputs.verifier === undefined || outputs.verificationLogins === undefined) {
-    say("The stack was deployed by an earlier version: run `pulumi up` first.");
+    say(
+        "The stack was deployed by an earlier version, which lacks outputs that the verification needs: run `pulumi up` first.",
+    );
     process.exit(1);
 }
 say(`Verifying ${outputs.url} …`);
@@ -48,8 +50,9 @@ const { status } = spawnSync(process.execPath, [path.join(ROOT, "verification", 
 process.exit(status ?? 1);
 
 /**
- * Asked first: Fly's proxy starts a machine that is stopped for whoever dials. Warns of its data.
- * @throws where it does not run, is not the only broker, or cannot be asked
+ * Inspects the machine before the first connection, since Fly's proxy starts a stopped machine when a
+ * client connects. Prints warnings about its data.
+ * @throws Error when it does not run, is not the only broker, or cannot be asked
  */
 async function machineRuns(): Promise<void> {
     const { client, app, machineId, volumeId, retains } = await stackOnFly(values.stack, outputs);

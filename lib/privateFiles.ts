@@ -1,8 +1,8 @@
-/** Files that are their user's alone, by their own modes rather than by their folder's. */
+/** Makes files private by their own modes, not only by their folder's. */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 
-/** Makes the folder and what is in it private, and so whatever this process and its children write. */
+/** Makes a folder and its content private, and also whatever this process and its children write later. */
 export function keepPrivate(folder: string): void {
     process.umask(0o077);
     mkdirSync(folder, { recursive: true });
@@ -14,7 +14,10 @@ export function keepPrivate(folder: string): void {
     }
 }
 
-/** All of the state; of the rest the first level, since the local Fly's volumes have owners of their own. */
+/**
+ * Lists the whole Pulumi state, but only the first level of the rest: the local Fly's volumes have
+ * their own owners.
+ */
 function inside(folder: string): string[] {
     return readdirSync(folder).flatMap((name) => {
         const state = name === "pulumi" && existsSync(path.join(folder, name, ".pulumi"));

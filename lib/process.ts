@@ -1,4 +1,4 @@
-/** Child processes with a progress line on long work and the log's end on failure. */
+/** Runs child processes, with progress lines for long ones and the end of the log on failure. */
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -12,19 +12,17 @@ export function say(text: string): void {
 }
 
 export interface StepOptions {
-    /** What is being done, as the start of a line. */
+    /** Description of the work, starting a line. */
     title: string;
-    /** What to expect, e.g. "about 4 minutes, once". */
+    /** Expected duration, such as "about 4 minutes, once". */
     expect?: string;
     cwd?: string;
     env?: NodeJS.ProcessEnv;
 }
 
 /**
- * Runs a command with its output in `.toolchain/logs/`, saying what is done and, every 15 s, for how
- * long already.
- *
- * @throws Error with the end of the output
+ * Runs a command with its output in `.toolchain/logs/`. Prints what runs and, every 15 s, for how long.
+ * @throws Error with the last lines of the output
  */
 export async function step(command: string[], options: StepOptions): Promise<void> {
     const [program, ...args] = command;
@@ -65,7 +63,7 @@ export interface Captured {
     stderr: string;
 }
 
-/** Runs a command to its end; a program that is not there counts as code null. */
+/** Runs a command to its end. A missing program gives code null. */
 export function capture(
     command: string[],
     options: { env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number; input?: string } = {},

@@ -1,6 +1,7 @@
 /**
  * Loads Pulumi's SDK faster. Node reads this before the program (`nodeargs` in Pulumi.yaml) and before
- * the host for dynamic providers (dev/toolchain/pulumi-resource-pulumi-nodejs), which both wait for the SDK.
+ * the host for dynamic providers (dev/toolchain/pulumi-resource-pulumi-nodejs): both have to load the
+ * SDK.
  */
 const { createHash } = require("node:crypto");
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
@@ -8,7 +9,7 @@ const Module = require("node:module");
 const path = require("node:path");
 const { fileURLToPath } = require("node:url");
 
-// Not in /tmp, where another user could leave code for this one to run.
+// Not in /tmp, where another user could plant code for this user to run.
 const CACHE = path.join(__dirname, "..", "node_modules", ".cache", "compiled");
 
 Module.enableCompileCache?.(CACHE);
@@ -20,7 +21,7 @@ Module.registerHooks?.({
     },
 });
 
-/** Removes the types from a module as Node does, once for the same source. */
+/** Strips the types from a module as Node does, and caches the result by its source. */
 function withoutTypes(source) {
     const name = createHash("sha256").update(process.version).update(source).digest("hex");
     const file = path.join(CACHE, "typescript", `${name}.js`);
@@ -34,13 +35,13 @@ function withoutTypes(source) {
             writeFileSync(partial, stripped);
             renameSync(partial, file);
         } catch {
-            // It only saves time.
+            // The cache only saves time.
         }
         return stripped;
     }
 }
 
-/** Without Node's warning that this is new, which would be shown as the program's. */
+/** Suppresses Node's warning that type stripping is experimental, which would show up as the program's. */
 function silently(work) {
     const { emitWarning } = process;
     process.emitWarning = () => undefined;
@@ -51,7 +52,7 @@ function silently(work) {
     }
 }
 
-/** Packages that the SDK loads at once and uses late, if at all: to serialise programs and to trace. */
+/** Packages that the SDK loads at start but uses late, if at all, to serialise programs and to trace. */
 const LATE = new Set([
     "typescript",
     "@npmcli/arborist",
@@ -63,7 +64,10 @@ const LATE = new Set([
     "@opentelemetry/sdk-trace-node",
 ]);
 
-/** Reads a source map for each file in each resource's stack trace. Node runs this code as it is written. */
+/**
+ * Reads a source map for each file in each resource's stack trace. Not needed: Node runs this code as
+ * written.
+ */
 const UNUSED = "source-map-support/register";
 
 const load = Module._load;
@@ -73,9 +77,9 @@ Module._load = function (request, parent, isMain) {
     if (!LATE.has(request)) return load.call(this, request, parent, isMain);
     let loaded;
     const real = () => (loaded ??= load.call(Module, request, parent, isMain));
-    // A function, so that a module which is a class can be called with `new`.
+    // A function, so that a proxied class can be called with `new`.
     return new Proxy(function () {}, {
-        // Asked by compiled imports; all are plain CommonJS.
+        // Compiled imports ask for it; all these packages are plain CommonJS.
         get: (_target, key) => (key === "__esModule" ? undefined : real()[key]),
         has: (_target, key) => key in real(),
         apply: (_target, self, args) => Reflect.apply(real(), self, args),

@@ -1,10 +1,10 @@
-/** The program's settings in a stack's file, for commands that act before Pulumi can. */
+/** Reads the program's settings from a stack's file, for commands that run before Pulumi can. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { ROOT } from "./paths.ts";
 
-/** Those that are plain strings there, without the namespace. */
+/** Settings with plain string values, without their namespace. */
 export function stackSettings(stack: string): Partial<Record<string, string>> {
     const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
     const file = parse(text) as { config?: Record<string, string> } | null;

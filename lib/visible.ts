@@ -1,9 +1,12 @@
-/** Control and format characters, but tab and line feed: what a terminal or a page acts on, and nobody sees. */
+/**
+ * Control and format characters except tab and line feed: invisible, but terminals and pages act on
+ * them.
+ */
 const INVISIBLE = /(?![\t\n])[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Shows text that others wrote: each invisible character becomes its escape, such as `\\u001b`, so that it
- * can neither steer a terminal nor turn the direction of what is read.
+ * Replaces each invisible character with its escape, such as `\\u001b`, so that text written by others
+ * can neither steer a terminal nor change the reading direction.
  */
 export function visible(text: string): string {
     return text.replaceAll(INVISIBLE, (character) => {
@@ -12,7 +15,7 @@ export function visible(text: string): string {
     });
 }
 
-/** The same in one line. */
+/** Does the same, in one line. */
 export function visibleLine(text: string): string {
     return visible(text.replace(/\s+/g, " ").trim());
 }

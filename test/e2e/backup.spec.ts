@@ -110,7 +110,7 @@ describe("a backup", function () {
         assert.equal(statSync(file()).mode & 0o777, 0o600);
         const again = await project.npm("backup", ["--file", file()]);
         assert.notEqual(again.code, 0);
-        assert.match(again.output, /is there already/);
+        assert.match(again.output, /already exists/);
     });
 
     it("is restored into a new app, with all that had been acknowledged", async () => {

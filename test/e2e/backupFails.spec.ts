@@ -205,8 +205,8 @@ describe("a backup or restore that fails", function () {
     });
 
     for (const [command, program, word] of [
-        ["backup", "cp", /Cancelled: there is no backup, and nothing of it is left\./],
-        ["restore", "base64", /Cancelled: the broker's data is as it was\./],
+        ["backup", "cp", /Cancelled: no backup was made, and nothing is left of it\./],
+        ["restore", "base64", /Cancelled: the broker's data is unchanged\./],
     ] as const) {
         it(`as a ${command} that is ended by Ctrl-C leaves nothing, here nor there`, async () => {
             const goOn = await waitsAt(container, program, "true");

@@ -204,7 +204,7 @@ describe("an up that ends green", function () {
         assert.equal(run.code, 0, run.output);
         assert.match(
             run.output,
-            new RegExp(`also runs ${outputs.appName}, of which the stack dev`),
+            new RegExp(`also runs ${outputs.appName}, which the state of the stack dev`),
         );
     });
 });

@@ -84,7 +84,7 @@ describe("a first npm run local that is killed", function () {
         void end.then(() => (ended = true));
         const goesOn = () => assert.ok(!ended, `it ended by itself:\n${output}`);
         try {
-            while (!output.includes("Fly on this machine:")) {
+            while (!output.includes("Local Fly:")) {
                 goesOn();
                 await sleep(50);
             }

@@ -115,7 +115,7 @@ describe("Pulumi's commands on the dev stack", function () {
         assert.equal(run.code, 1, run.output);
         assert.equal(
             run.output,
-            "pulumi stack rm: `npm run local:down` removes the stack with all that belongs to it.\n",
+            "pulumi stack rm: `npm run local:down` removes the stack and everything that belongs to it.\n",
         );
     });
 
@@ -126,10 +126,7 @@ describe("Pulumi's commands on the dev stack", function () {
         project.configure({ metrics: false });
         const run = await project.pulumi(["config", "get", "metrics"]);
         assert.equal(run.stdout.trim(), "true");
-        assert.match(
-            run.output,
-            /appkata-mqtt:metrics: the secret that was set on this machine counts/,
-        );
+        assert.match(run.output, /appkata-mqtt:metrics: the secret set on this machine overrides/);
         await ok("config", "rm", "metrics");
         assert.doesNotMatch(project.read("Pulumi.dev.yaml"), /metrics/);
     });
@@ -142,7 +139,7 @@ describe("Pulumi's commands on the dev stack", function () {
         assert.notEqual(run.code, 0);
         assert.match(
             run.output,
-            /Pulumi\.dev\.yaml has secrets that .*: appkata-mqtt:passwords\. Take them out/,
+            /Pulumi\.dev\.yaml has secrets that .*: appkata-mqtt:passwords\. Remove them/,
         );
         writeFileSync(path.join(project.dir, "Pulumi.dev.yaml"), before);
     });

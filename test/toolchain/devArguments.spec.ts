@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { debugging, devArguments } from "../../commands/devArguments.ts";
+import { secretRevealingOptions, devArguments } from "../../commands/devArguments.ts";
 
 const SELECT = ["--stack", "dev", "--config-file", "FILE"];
 const line = (text: string) => devArguments(text.split(" "), SELECT).join(" ");
@@ -33,8 +33,8 @@ describe("arguments for Pulumi on the dev stack", () => {
         ["preview --diff -v=3", { PULUMI_DEBUG_COMMANDS: "" }, []],
         ["config set key -- --debug", {}, []],
     ] as const) {
-        it(`${given} ${JSON.stringify(env)}: ${expected.length} of it writes secrets`, () => {
-            assert.deepEqual(debugging(given.split(" "), env), expected);
+        it(`${given} ${JSON.stringify(env)}: ${expected.length} of its options print secrets`, () => {
+            assert.deepEqual(secretRevealingOptions(given.split(" "), env), expected);
         });
     }
 
