@@ -48,7 +48,7 @@ export function authorityName(generation: number): string {
 export function makeAuthority(generation: number, args: AuthorityArgs, parent: Parent): Authority {
     const { deployed, clientsShutOut } = args;
     const name = `${args.prefix}:${authorityName(generation)}`;
-    const known = deployed.authorities.has(generation) || deployed.told.has(generation);
+    const known = deployed.authorities.has(generation) || deployed.published.has(generation);
     const refuses = known && clientsShutOut === "refuse";
     const key = new tls.PrivateKey(name, ECDSA_P256, {
         ...parent,

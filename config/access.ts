@@ -1,4 +1,4 @@
-/** How clients get to the broker: rules across addresses, names, TLS, WebSockets and their ports. */
+/** Checks how clients reach the broker: addresses, host names, TLS, WebSockets and their ports. */
 import { edgeNameProblem } from "./serverNames.ts";
 
 export interface AccessSettings {
@@ -13,7 +13,7 @@ export interface AccessSettings {
     hostnames: string[];
 }
 
-/** External port of MQTT over WebSockets unless the setting says another. */
+/** External port of MQTT over WebSockets: the setting, or a default by where TLS ends. */
 export function webSocketsPortOf({
     webSockets,
     webSocketsPort,
@@ -21,12 +21,12 @@ export function webSocketsPortOf({
     return webSocketsPort ?? (webSockets === "broker" ? 8443 : 443);
 }
 
-/** Whether clients see the broker's own certificate at any of its ports. */
+/** Tells whether any port presents the broker's own certificate. */
 export function endsInBroker({ tls, webSockets }: Pick<AccessSettings, "tls" | "webSockets">) {
     return tls === "broker" || webSockets === "broker";
 }
 
-/** One line a mistake. */
+/** @returns one line per mistake */
 export function accessProblems(data: AccessSettings): string[] {
     const problems: string[] = [];
     const edge = data.tls === "edge" || data.webSockets === "edge";
@@ -36,8 +36,8 @@ export function accessProblems(data: AccessSettings): string[] {
     }
     if (data.sharedIpv4 && !edge) {
         problems.push(
-            "sharedIpv4: is for TLS that Fly ends (tls: edge, or webSockets: edge); what ends in the " +
-                "broker needs ipv4 or ipv6",
+            "sharedIpv4: works only where Fly's edge ends TLS (tls: edge, or webSockets: edge); TLS that " +
+                "ends in the broker needs ipv4 or ipv6",
         );
     } else if (!own && data.sharedIpv4) {
         for (const key of ["tls", "webSockets"] as const) {
@@ -47,15 +47,15 @@ export function accessProblems(data: AccessSettings): string[] {
     }
     if (data.webSockets === "off" && data.webSocketsPort !== undefined) {
         problems.push(
-            `webSocketsPort: is for webSockets, which is off; it is ${data.webSocketsPort}`,
+            `webSocketsPort: has no use while webSockets is off; it is ${data.webSocketsPort}`,
         );
     }
     if (data.webSockets !== "off" && webSocketsPortOf(data) === data.port) {
-        problems.push(`webSocketsPort: must not be port, which is MQTT's; both are ${data.port}`);
+        problems.push(`webSocketsPort: must differ from port; both are ${data.port}`);
     }
     if (data.tls === "edge" && data.connectBy === "address") {
         problems.push(
-            "connectBy: must be hostname with tls: edge, since Fly's certificate is for the name only",
+            "connectBy: must be hostname with tls: edge, since Fly's certificate covers names only",
         );
     }
     if (edge) {
@@ -64,7 +64,7 @@ export function accessProblems(data: AccessSettings): string[] {
             const problem = edgeNameProblem(hostname);
             if (problem === undefined) continue;
             problems.push(
-                `hostnames.${at}: ${problem}; with ${which} Fly is asked for its certificate`,
+                `hostnames.${at}: ${problem}; with ${which} Fly issues a certificate for each host name`,
             );
         }
     }

@@ -1,25 +1,24 @@
-/** Which steps from the CAs that a stack has to those of its settings shut no client out. */
+/** Checks that a change of CAs (`caTrusted`, `caIssuer`) locks no client out. */
 import type { Deployed } from "./deployed.ts";
 
 export interface Authorities {
     /** Generations that clients trust. */
     trusted: number[];
-    /** The one that signs. */
+    /** Generation that signs. */
     issuer: number;
 }
 
-type Before = Pick<Deployed, "authorities" | "issuer" | "told" | "clientIssuers">;
+type Before = Pick<Deployed, "authorities" | "issuer" | "published" | "clientIssuers">;
 
-/** How many devices are named. */
-const NAMED = 5;
+/** Most device names in one message. */
+const MAX_NAMES = 5;
 
 /**
- * Goes by what the stack has: the CAs that clients were told of, and those that signed the server
- * certificate and the devices'. After an `up` that was ended half way these are not all the same. A
- * first `up` may take any.
+ * Compares the settings with the deployed CAs: those in the stack's outputs, and those that signed the
+ * server and client certificates. After an interrupted `up` these differ. A first `up` accepts any CAs.
  *
- * @param devices users that log in with a certificate from now on
- * @returns what is wrong with these CAs next, and the way there
+ * @param devices users that the new settings let log in with a certificate
+ * @returns why this step would lock clients out, and the steps that would not
  */
 export function authoritiesProblem(
     deployed: Before,
@@ -29,27 +28,27 @@ export function authoritiesProblem(
     const before = [...deployed.authorities.keys()].toSorted((one, other) => one - other);
     if (before.length === 0) return undefined;
     const it = `it is ${JSON.stringify(trusted)}`;
-    const known = before.filter((generation) => deployed.told.has(generation));
-    const told = known.length > 0 ? known : before;
-    const kept = trusted.filter((generation) => told.includes(generation));
+    const published = before.filter((generation) => deployed.published.has(generation));
+    const known = published.length > 0 ? published : before;
+    const kept = trusted.filter((generation) => known.includes(generation));
     const added = trusted.filter((generation) => !before.includes(generation));
     const reused = added.find((generation) => generation < before.at(-1)!);
     if (reused !== undefined) {
         return (
-            `caTrusted: CA ${reused} would be a new one, and its number is below that of one that is ` +
-            `there (${before.join(", ")}): clients may have another CA by its name; take ` +
+            `caTrusted: CA ${reused} would be new, but its number is below an existing one ` +
+            `(${before.join(", ")}), and clients may still have an older CA of that number; use ` +
             `${before.at(-1)! + 1}; ${it}`
         );
     }
     if (kept.length === 0) {
-        const [old, next] = [told.at(-1)!, trusted[0]!];
+        const [old, next] = [known.at(-1)!, trusted[0]!];
         return (
-            `caTrusted: no CA that clients trust now (${told.join(", ")}) would be left, so all of ` +
-            `them would be shut out at once; trust [${old}, ${next}] first, and [${next}] alone in a ` +
+            `caTrusted: drops every CA that clients trust now (${known.join(", ")}), which would lock ` +
+            `all of them out at once; trust [${old}, ${next}] first, and [${next}] alone in a ` +
             `later \`up\`, when the clients have both; ${it}`
         );
     }
-    // Another that they have already: one that is new comes last.
+    // Prefer a CA that clients already have over a new one.
     const next = kept.includes(issuer) ? issuer : kept[0]!;
     const first = (old: number) => {
         const both = [old, next].toSorted((one, other) => one - other);
@@ -58,24 +57,24 @@ export function authoritiesProblem(
     const signs = deployed.issuer;
     if (signs !== undefined && !trusted.includes(signs)) {
         return (
-            `caTrusted: CA ${signs} signs now, so what it signed would be worth nothing at once, ` +
-            `clients' certificates too; ${first(signs)}, and drop CA ${signs} in a later one; ${it}`
+            `caTrusted: CA ${signs} signed the current certificates, and dropping it would invalidate all of ` +
+            `them at once, clients' included; ${first(signs)}, and drop CA ${signs} in a later one; ${it}`
         );
     }
     for (const old of before.filter((generation) => !trusted.includes(generation))) {
         const left = devices.filter((name) => deployed.clientIssuers.get(name)?.has(old));
         if (left.length === 0) continue;
         return (
-            `caTrusted: CA ${old} signed the certificates of ${named(left)}, who would be shut out at ` +
-            `once: the \`up\` that was to give them others did not come to its end; ${first(old)} that ` +
-            "does, and when they have what the output clientCertificates has then, drop " +
+            `caTrusted: CA ${old} signed the certificates of ${firstNames(left)}, and dropping it would lock ` +
+            `them out at once: the \`up\` that was to renew them did not finish; ${first(old)} that ` +
+            "does, give them the new certificates (output clientCertificates), then drop " +
             `CA ${old}; ${it}`
         );
     }
     return undefined;
 }
 
-function named(devices: string[]): string {
-    const more = devices.length - NAMED;
-    return devices.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
+function firstNames(devices: string[]): string {
+    const more = devices.length - MAX_NAMES;
+    return devices.slice(0, MAX_NAMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

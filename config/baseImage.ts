@@ -1,11 +1,11 @@
-/** What is known of a base image: its tag tells as much as can be told before it is pulled. */
+/** Reads a base image's Mosquitto series from its tag: nothing else is known before it is pulled. */
 
-/** Mosquitto 2.0: a tag without the number, as `openssl`, can move on. */
-export function isOf20(image: string): boolean {
+/** Tells whether the tag names Mosquitto 2.0. A tag without a number, such as `openssl`, can change series. */
+export function isMosquitto20(image: string): boolean {
     return /:2\.0([.-][^:/]*)?$/.test(image.replace(/@.*/, ""));
 }
 
-/** The official one, on Alpine, whose musl does not let 2.0 count its heap. */
-export function isOfficial(image: string): boolean {
+/** Tells whether it is the official image, on Alpine, where Mosquitto 2.0 cannot measure its heap (musl). */
+export function isOfficialImage(image: string): boolean {
     return /^((docker\.io\/)?library\/)?eclipse-mosquitto(?=[:@]|$)/.test(image);
 }

@@ -30,7 +30,7 @@ export interface Deployed {
      * Generations that the outputs have told clients of. An `up` that was ended before its outputs may
      * have made others. None before the first that came to its end.
      */
-    told: Set<number>;
+    published: Set<number>;
     /** By user: when the certificate ends that it logs in with. */
     clients: Map<string, Date>;
     /**
@@ -114,7 +114,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         commonNames: new Map(),
         server: undefined,
         issuer: undefined,
-        told: new Set(),
+        published: new Set(),
         clients: new Map(),
         clientIssuers: new Map(),
         clientPems: {},
@@ -130,7 +130,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         deployed.revocations.set(Number(generation), record);
     }
     const before = expiry?.ca ?? {};
-    deployed.told = new Set(Object.keys(before).map(Number));
+    deployed.published = new Set(Object.keys(before).map(Number));
     const subjects = new Map<string, number>();
     const issuerOf = (pem: string) => subjects.get(new X509Certificate(pem).issuer);
     let serverPem: string | undefined;

@@ -2,14 +2,15 @@ import { existsSync } from "node:fs";
 import { request } from "node:http";
 import { dockerHost } from "./dockerHost.ts";
 
-/** Exists where the kernel can run programs for amd64 on another processor. */
+/** Exists where the kernel can run amd64 programs on another processor. */
 const EMULATION = "/proc/sys/fs/binfmt_misc/qemu-x86_64";
 
 /**
- * Does a Docker daemon answer where the docker provider will look for one, and can it build for Fly?
- * Daemons behind SSH or TLS are left to the provider.
+ * Checks that the Docker daemon that the docker provider will use answers, and that it can build for
+ * Fly (amd64). Daemons behind SSH or TLS are left to the provider.
  *
- * @param emulation file that is there where a daemon on this machine emulates amd64
+ * @param emulation file that exists where this machine emulates amd64
+ * @returns the problem and how to fix it; undefined where there is none
  */
 export async function dockerProblem(
     env: Readonly<Record<string, string | undefined>>,
@@ -21,16 +22,16 @@ export async function dockerProblem(
     } catch (error) {
         return `docker: ${(error as Error).message}`;
     }
-    const { host, by, certPath } = found;
+    const { host, source, certPath } = found;
     const target = targetOf(host);
     if (target === undefined || certPath !== undefined) return undefined;
     if (
-        by === undefined &&
+        source === undefined &&
         !existsSync(host.slice("unix://".length)) &&
-        desktops(env).some(existsSync)
+        desktopSockets(env).some(existsSync)
     )
         return undefined;
-    const named = by === undefined ? "" : ` (${by})`;
+    const named = source === undefined ? "" : ` (${source})`;
     try {
         const { Arch, Platform } = await versionOf(target);
         // Docker Desktop brings its own emulation.
@@ -38,19 +39,19 @@ export async function dockerProblem(
         if ((Arch ?? "amd64") === "amd64" || !here) return undefined;
         if (Platform?.Name?.startsWith("Docker Desktop") || existsSync(emulation)) return undefined;
         return (
-            `docker: the daemon at ${host}${named} is for ${Arch}, the image for Fly is for amd64, and this ` +
-            "machine does not emulate it; `docker run --privileged --rm tonistiigi/binfmt --install amd64` makes it"
+            `docker: the daemon at ${host}${named} runs on ${Arch}, but Fly needs an amd64 image, and this ` +
+            "machine does not emulate amd64; `docker run --privileged --rm tonistiigi/binfmt --install amd64` adds that"
         );
     } catch (error) {
         return (
             `docker: the daemon doesn't answer at ${host}${named}: ${(error as Error).message}; ` +
-            "start Docker, the image is built with it"
+            "start Docker, which builds the broker's image"
         );
     }
 }
 
-/** Sockets where the docker provider looks besides, as Docker Desktop has them. */
-function desktops({ HOME }: Readonly<Record<string, string | undefined>>): string[] {
+/** Docker Desktop's sockets, where the docker provider looks too. */
+function desktopSockets({ HOME }: Readonly<Record<string, string | undefined>>): string[] {
     return ["run", "desktop"].map((folder) => `${HOME}/.docker/${folder}/docker.sock`);
 }
 
@@ -81,7 +82,7 @@ function versionOf(target: Target): Promise<Version> {
                 try {
                     resolve(JSON.parse(text) as Version);
                 } catch {
-                    reject(new Error("no JSON, so no Docker"));
+                    reject(new Error("the answer is not JSON, so this is not Docker"));
                 }
             });
         });

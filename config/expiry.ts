@@ -1,17 +1,17 @@
-/** What is to be said of certificates that end. */
+/** Warnings about certificates that are about to expire. */
 import type { Deployed } from "./deployed.ts";
 import type { Settings } from "./settings.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Days that a CA's certificate is valid, and days before its end when `up` renews it. */
+/** Days that a CA certificate is valid, and days before its end from which `up` renews it. */
 export const CA_VALID_DAYS = 10 * 365;
 export const CA_RENEW_DAYS = 365;
 
 /**
- * A line for each certificate that ends within the settings' days, with what comes of it. A CA is
- * renewed with its key and name, so that clients which have the old certificate go on until that ends:
- * they are spoken of when it is renewed, and again when the old one is about to end.
+ * Lists certificates that expire within `expiryWarningDays`, one line each, with what happens next. A
+ * renewed CA keeps its key and name, so clients with the old certificate connect until that expires:
+ * the warning comes when the CA is renewed, and again before the old certificate expires.
  */
 export function expiryWarnings(deployed: Deployed, settings: Settings, now: Date): string[] {
     const { renewDays, warnDays } = settings.certificate;
@@ -44,7 +44,7 @@ export function expiryWarnings(deployed: Deployed, settings: Settings, now: Date
         if (within(authority.end, CA_RENEW_DAYS)) {
             warnings.push(
                 `the certificate of CA ${generation} ${endsOn(authority.end, now)}; \`pulumi up\` ` +
-                    `renews it with the same key. Clients that have the old one connect until it ends: ${way}`,
+                    `renews it with the same key. Clients that have the old one can connect until it ends: ${way}`,
             );
         } else if (within(authority.held, warnDays)) {
             warnings.push(

@@ -1,6 +1,6 @@
 /**
- * Who may do what, as the settings `users` and `everyone` say it, checked before anything is made: each
- * mistake and each rule that does nothing, with its place, the value and what to do.
+ * Parses and checks the grants in the settings `users` and `everyone`. Lists every mistake and every rule
+ * without effect, with its place, its value and the fix.
  */
 import { z } from "zod";
 import { filterOf, type Access, type Grants } from "../broker/acl.ts";
@@ -20,12 +20,12 @@ export const EVERYONE_SHAPE = "a map with the lists read, write and readWrite";
 export const usersSchema = z
     .array(
         z.preprocess(
-            named,
+            rejectBareName,
             z.strictObject({
                 name: z.string("must be the user's name, in quotes where it is a number"),
                 ...lists,
                 deny: filters.default([]),
-                // `--config` and JSON have it in quotes.
+                // `--config` and JSON put the value in quotes.
                 everything: z
                     .preprocess(
                         (value) =>
@@ -36,21 +36,21 @@ export const usersSchema = z
             }),
         ),
     )
-    .min(1, "must name at least one user: nobody could connect");
+    .min(1, "must name at least one user, or nobody could connect");
 export const USERS_SHAPE =
     "a list of users, each {name: …} with the lists read, write, readWrite, deny, or everything: true";
 
-/** A list of names was enough while every user was granted everything. */
-function named(user: unknown, context: z.core.$RefinementCtx): unknown {
+/** Explains the syntax of version 0.1, where a user was its name and was granted everything. */
+function rejectBareName(user: unknown, context: z.core.$RefinementCtx): unknown {
     if (typeof user !== "string") return user;
     context.addIssue({
         code: "custom",
-        message: `is a name alone, which grants nothing; write {name: ${user}, everything: true}, or name what it may read, write, readWrite`,
+        message: `is only a name, which grants nothing; write {name: ${user}, everything: true}, or list what it may read, write, readWrite`,
     });
     return z.NEVER;
 }
 
-/** What is wrong, and what does nothing. Each line begins with the place in the settings. */
+/** Errors, and warnings about rules without effect. Each line begins with the place in the settings. */
 export interface Findings {
     errors: string[];
     warnings: string[];
@@ -60,10 +60,10 @@ export function checkAccess(users: Access[], everyone: Grants): Findings {
     const found: Findings = { errors: [], warnings: [] };
     const forAll = rulesOf("everyone", everyone);
     for (const rule of forAll) {
-        const problem = filterProblem(rule.filter) ?? patternProblem(rule.filter) ?? vain(rule);
+        const problem = filterProblem(rule.filter) ?? patternProblem(rule.filter) ?? futility(rule);
         if (problem !== undefined) found.errors.push(line(rule, problem));
     }
-    repeated(forAll.filter(isSound), [], found);
+    warnAboutRedundantRules(forAll.filter(isSound), [], found);
     const ofNames = nameProblems(users, everyone);
     users.forEach((user, at) => {
         const problem = ofNames[at];
@@ -82,8 +82,8 @@ function checkUser(user: Access, at: number, forAll: Rule[], { errors, warnings 
         const problem =
             filterProblem(rule.topics) ??
             (rule.filter.includes("%c")
-                ? "has %c, which Mosquitto replaces in rules for all users only; put it into everyone"
-                : vain(rule));
+                ? "has %c, which Mosquitto expands only in rules for all users; move it to everyone"
+                : futility(rule));
         if (problem !== undefined) errors.push(line(rule, problem));
     }
     const everything = everythingRule(place, user);
@@ -93,36 +93,36 @@ function checkUser(user: Access, at: number, forAll: Rule[], { errors, warnings 
         const denial = sound.find(({ topics }) => covers(topics, rule.topics));
         if (denial === undefined) continue;
         const where = `${denial.place} (${JSON.stringify(denial.filter)})`;
-        errors.push(line(rule, `can never match: ${where} denies all of it; take one of them out`));
+        errors.push(line(rule, `can never match: ${where} denies all of it; remove one of them`));
     }
     if (own.length === 0 && forAll.length === 0 && grants.length === 0) {
         errors.push(
-            `${place}: "${user.name}" is granted nothing; name what it may read, write, readWrite, or write everything: true`,
+            `${place}: "${user.name}" is granted nothing; list what it may read, write, readWrite, or set everything: true`,
         );
     }
-    repeated(own, forAll.filter(isSound).map(named), { errors, warnings });
+    warnAboutRedundantRules(own, forAll.filter(isSound).map(named), { errors, warnings });
     for (const [index, denial] of sound.entries()) {
         const within = sound.find((other, k) => isWithin(denial, index, other, k));
         if (within !== undefined) {
-            warnings.push(line(denial, `adds nothing to ${within.place}; take it out`));
+            warnings.push(line(denial, `adds nothing to ${within.place}; remove it`));
         } else if (
             ![...own, ...forAll].some(({ filter }) =>
                 overlaps(denial.topics, filterOf(user.name, filter).replaceAll("%c", "+")),
             )
         ) {
-            warnings.push(line(denial, "denies what nothing grants; take it out"));
+            warnings.push(line(denial, "denies what nothing grants; remove it"));
         }
     }
 }
 
-/** One filter of one list. */
+/** One filter of one list in the settings. */
 interface Rule {
     place: string;
-    /** As it is written. */
+    /** Filter as written. */
     filter: string;
-    /** With the user's name in it. */
+    /** Filter with the user's name in place of `%u`. */
     topics: string;
-    /** What it grants. */
+    /** Access that it grants; empty for a denial. */
     access: ("read" | "write")[];
 }
 
@@ -153,18 +153,18 @@ function line({ place, filter }: Rule, problem: string): string {
     return `${place}: ${JSON.stringify(shown)} ${problem}`;
 }
 
-/** Whether comparing it with others makes sense. */
+/** Tells whether a rule is valid, so that comparing it with others makes sense. */
 function isSound({ topics }: Rule): boolean {
     return filterProblem(topics) === undefined && !topics.startsWith("$share/");
 }
 
 /**
- * Mosquitto 2.1 replaces a whole level only, 2.0 every one. And 2.0 then lets a topic begin with `$`, which a
- * client's ID may do.
+ * Checks `%u` and `%c` in `everyone`. Mosquitto 2.1 expands them only as a whole level, 2.0 anywhere. 2.0 also
+ * lets the result begin with `$`, as a client's ID may.
  */
 function patternProblem(filter: string): string | undefined {
     if (/^%c(\/|$)/.test(filter)) {
-        return "begins with %c, so a client with the ID $SYS could read that; put a level before it, as in client/%c";
+        return "begins with %c, so a client with the ID $SYS could read $SYS; put a level before it, as in client/%c";
     }
     const inside = /[^/]%[uc]|%[uc][^/]/.exec(filter);
     return inside === null
@@ -172,35 +172,35 @@ function patternProblem(filter: string): string | undefined {
         : `has ${/%[uc]/.exec(inside[0])![0]} beside other characters; in everyone it must be alone in its level, as in a/%u/b`;
 }
 
-/** What a well-formed rule says that it cannot mean. */
-function vain({ place, topics, access }: Rule): string | undefined {
+/** @returns why a well-formed rule can have no effect, or a wider one than intended */
+function futility({ place, topics, access }: Rule): string | undefined {
     if (topics.startsWith("$share/")) {
-        return "can never match: a shared subscription is granted by the filter after its group's name";
+        return "can never match: grant a shared subscription by the filter after its group's name";
     }
     if (access.length > 0 && (topics === "#" || topics === "+/#")) {
         const instead = access.length === 2 ? "true" : access[0];
         return place.startsWith("everyone")
-            ? `grants everything to everybody; write everything: ${instead} for those who are to have it`
-            : `grants everything; write everything: ${instead} instead`;
+            ? `grants everything to everybody; set everything: ${instead} for the users who need it`
+            : `grants everything; set everything: ${instead} instead`;
     }
     if (access.length > 0 && /^\$appkata(\/|$)/.test(topics)) {
-        return "is where the machine's own monitor sends its messages; name another topic";
+        return "is where the machine's own monitor publishes; use another topic";
     }
     if (access.length > 0 && /^\$CONTROL(\/|$)/.test(topics)) {
-        return "is where Mosquitto itself is commanded, by the machine alone; take it out";
+        return "is Mosquitto's control topic, which only the machine uses; remove it";
     }
-    // Only bridges write there: whether they are up.
+    // Bridges publish their state there.
     const status = "$SYS/broker/connection/+/state";
     if (access.includes("write") && topics.startsWith("$SYS") && !covers(status, topics)) {
         return access.length === 2
             ? "can never be written: Mosquitto lets nobody write to $SYS; move it to read"
-            : "can never match: Mosquitto lets nobody write to $SYS; take it out";
+            : "can never match: Mosquitto lets nobody write to $SYS; remove it";
     }
     return undefined;
 }
 
-/** Rules that others make needless: those before them, those wider than them, those of everyone. */
-function repeated(own: Rule[], forAll: Rule[], { warnings }: Findings): void {
+/** Warns about rules that others make redundant: an equal earlier one, a wider one, one for everyone. */
+function warnAboutRedundantRules(own: Rule[], forAll: Rule[], { warnings }: Findings): void {
     own.forEach((rule, at) => {
         const others = [
             ...own.filter((other, k) => isWithin(rule, at, other, k)),
@@ -209,11 +209,11 @@ function repeated(own: Rule[], forAll: Rule[], { warnings }: Findings): void {
         const by = rule.access.map((kind) => others.find(({ access }) => access.includes(kind)));
         if (by.some((other) => other === undefined)) return;
         const places = [...new Set(by.map((other) => other!.place))].join(" and ");
-        warnings.push(line(rule, `adds nothing to ${places}; take it out`));
+        warnings.push(line(rule, `adds nothing to ${places}; remove it`));
     });
 }
 
-/** Of two that are the same, the later one is within the first. */
+/** Tells whether `other` covers `rule`. Of two equal rules, the first covers the second. */
 function isWithin(rule: Rule, at: number, other: Rule, otherAt: number): boolean {
     if (at === otherAt || !covers(other.topics, rule.topics)) return false;
     return otherAt < at || !covers(rule.topics, other.topics);

@@ -1,18 +1,18 @@
-/** How easily a given password is guessed, by zxcvbn's dictionaries and patterns. */
+/** Measures how easily a given password is guessed, by zxcvbn's dictionaries and patterns. */
 import { createRequire } from "node:module";
 import type * as Core from "@zxcvbn-ts/core";
 import type * as Common from "@zxcvbn-ts/language-common";
 import type * as English from "@zxcvbn-ts/language-en";
 
-/** Words that everybody tries on such a broker. */
-const NEAR = ["mqtt", "mosquitto", "broker", "appkata"];
+/** Words that an attacker of such a broker tries first. */
+const OBVIOUS_WORDS = ["mqtt", "mosquitto", "broker", "appkata"];
 
-/** The time it takes grows with the square; nothing of this length is guessed. */
-const LOOKED_AT = 100;
+/** Characters that are checked: the time grows with their square, and nobody guesses that many. */
+const MAX_CHARACTERS = 100;
 
 let factory: Core.ZxcvbnFactory | undefined;
 
-/** Its dictionaries take half a second, so they are read once a password is given. */
+/** Loads zxcvbn on first use: its dictionaries take half a second. */
 function zxcvbn(): Core.ZxcvbnFactory {
     if (factory === undefined) {
         const require = createRequire(import.meta.url);
@@ -29,16 +29,21 @@ function zxcvbn(): Core.ZxcvbnFactory {
 }
 
 /**
- * @param floor from 0 (anything) to 4 (more than 10^10 guesses)
- * @returns what is wrong with it, without the password
+ * Checks a password against the setting `passwordStrength`.
+ *
+ * @param floor least strength, from 0 (any password) to 4 (more than 10^10 guesses)
+ * @returns the problem, without the password
  */
 export function strengthProblem(password: string, user: string, floor: number): string | undefined {
     if (floor === 0) return undefined;
-    const { score, feedback } = zxcvbn().check(password.slice(0, LOOKED_AT), [user, ...NEAR]);
+    const { score, feedback } = zxcvbn().check(password.slice(0, MAX_CHARACTERS), [
+        user,
+        ...OBVIOUS_WORDS,
+    ]);
     if (score >= floor) return undefined;
     const why = feedback.warning ? ` (${feedback.warning.replace(/\.$/, "")})` : "";
     return (
         `the password is easy to guess${why}: its strength is ${score} of 4, and passwordStrength asks for ` +
-        `${floor}; give a longer one, or leave it out to have one made`
+        `${floor}; set a longer one, or leave it out to have one generated`
     );
 }

@@ -1,12 +1,12 @@
-/** Passwords that are given, by user: the one secret setting. */
+/** Parses the secret setting `passwords`: given passwords by user. */
 import { passwordProblem } from "../providers/kept/password.ts";
 import { passwordCommand } from "./commands.ts";
 import { strengthProblem } from "./passwordStrength.ts";
 import { passwordsSchema } from "./schema.ts";
 
 /**
- * A password's text is never part of a message: its length is what can be said.
- * @returns a map, since an object would have a `constructor` for the user of that name
+ * Parses given passwords. A message never contains a password, at most its length.
+ * @returns a map, since a plain object has a `constructor` for a user of that name
  */
 export function parsePasswords(
     raw: string | undefined,
@@ -20,9 +20,9 @@ export function parsePasswords(
         const wrong = parsed.error.issues.flatMap(({ path }) => (path.length > 0 ? [path[0]] : []));
         problems.push(
             ...(wrong.length > 0
-                ? wrong.map((user) => `passwords.${String(user)}: must be text: write it in quotes`)
+                ? wrong.map((user) => `passwords.${String(user)}: must be text; write it in quotes`)
                 : [
-                      "passwords: must be a map of user name to password; it is something else; set one by " +
+                      "passwords: must be a map of user name to password, and is something else; set one by " +
                           `\`${passwordCommand(users?.[0] ?? "NAME")}\``,
                   ]),
         );

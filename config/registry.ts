@@ -1,17 +1,17 @@
-/** What the registry says of the token and of the stack's image, in one request. */
+/** Asks the registry about the token and the stack's image, in one request. */
 
 export interface RegistryAnswer {
     problem?: string;
-    /** The image that the stack has is not there any more. */
+    /** The registry no longer has the stack's image. */
     imageMissing?: true;
 }
 
 /**
- * Does the registry take the token, and has it the image? Docker would say so too, but only after the app was
- * made; and of an image that is in the state, nobody would.
+ * Checks that the registry accepts the token and still has the image. Docker would report a refused token
+ * too, but only after the app is made, and nothing else notices a lost image.
  *
- * @param registry host or host:port; loopback speaks plain HTTP, as for Docker
- * @param image what the stack has from before, `REGISTRY/APP@sha256:…`
+ * @param registry host or host:port; plain HTTP on loopback, as in Docker
+ * @param image the deployed image, `REGISTRY/APP@sha256:…`
  */
 export async function askRegistry(
     registry: string,
@@ -38,10 +38,10 @@ export async function askRegistry(
         return { problem: `registry: ${registry} can't be reached (${(cause as Error).message})` };
     }
     const { ok, status, headers } = response;
-    // A registry with tokens of its own answers 401 and says where to get one: Docker can do that.
+    // A registry with tokens of its own answers 401 and names its token server, which Docker follows.
     if (status === 401 && /^bearer/i.test(headers.get("www-authenticate") ?? "")) return {};
     if (status === 401 || status === 403) {
-        const problem = `registry: ${registry} refuses the token (HTTP ${status}); is it Fly's, and not expired?`;
+        const problem = `registry: ${registry} refuses the token (HTTP ${status}); is it a Fly token, and not expired?`;
         return { problem };
     }
     if (digest !== undefined && status === 404) return { imageMissing: true };

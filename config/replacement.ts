@@ -1,7 +1,7 @@
 /**
- * What would replace the app or the volume of the last `up`, told with the settings that allow it. The
- * providers' own checks do not see it all: of what is replaced by `--replace` or a taint the engine
- * shows them no former inputs.
+ * Refuses settings that would replace the deployed app or volume, and names the settings that allow it.
+ * The providers' own checks miss cases: for a replacement by `--replace` or a taint the engine gives them
+ * no old inputs.
  */
 import { replacementProblem } from "../providers/fly/volume/rules.ts";
 import type { Deployed } from "./deployed.ts";
@@ -25,13 +25,13 @@ function appProblem({ appName: before }: Deployed, settings: Settings): string |
         ? undefined
         : `appName: "${before}" → "${appName}" replaces the app with all it holds: its volume with the ` +
               "data, and the host name and addresses by which clients find the broker; to keep the data, " +
-              `take a snapshot first (docs/data.md); if it is meant: ${commands(missing)}`;
+              `take a snapshot first (docs/data.md); if that is intended: ${commands(missing)}`;
 }
 
 function volumeProblem({ volume: before }: Deployed, settings: Settings): string | undefined {
     const { region, volume } = settings;
     if (before === undefined) return undefined;
-    // The app is `appProblem`'s.
+    // `appProblem` handles a change of app.
     const { name, sizeGb, onReplace } = volume;
     const news = { name, region, sizeGb, onReplace, endpoint: settings.endpoint, app: before.app };
     const problem = replacementProblem(before, news);
@@ -39,7 +39,7 @@ function volumeProblem({ volume: before }: Deployed, settings: Settings): string
     const [key] = (["name", "region"] as const).filter((one) => before[one] !== news[one]);
     return key !== undefined && volume.protect
         ? `${key}: "${before[key]}" → "${news[key]}" replaces the volume and its machine, and protectVolume ` +
-              `is true; if it is meant: ${commands(["protectVolume false"])}`
+              `is true; if that is intended: ${commands(["protectVolume false"])}`
         : undefined;
 }
 

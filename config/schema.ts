@@ -1,4 +1,4 @@
-/** The rule of each setting alone, as Pulumi hands it over: text, structured ones as JSON text. */
+/** Schema of each setting by itself. Pulumi passes values as text, structured ones as JSON text. */
 import { z } from "zod";
 import { MAX_PACKET_BYTES } from "../broker/limits.ts";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
@@ -20,18 +20,20 @@ const flag = z
     .enum(["true", "false"], { error: "must be true or false" })
     .transform((value) => value === "true");
 
-/** A rule that the providers check too: its problem names the value by itself. */
+/** A rule that the providers share; its message already includes the value. */
 const rule = (problem: (value: string) => string | undefined) =>
     z.string({ error: "must be a string" }).superRefine((value, context) => {
         const message = problem(value);
-        if (message !== undefined) context.addIssue({ code: "custom", message, params: SAYS_ALL });
+        if (message !== undefined)
+            context.addIssue({ code: "custom", message, params: MESSAGE_INCLUDES_VALUE });
     });
 
-export const SAYS_ALL = { saysAll: true };
+/** Marks an issue whose message already includes the value. */
+export const MESSAGE_INCLUDES_VALUE = { messageIncludesValue: true };
 
 /**
- * A structured setting arrives as JSON text.
- * @param example the setting and a value, for the command that sets it
+ * Parses a structured setting, which arrives as JSON text.
+ * @param example the setting and a value, for the command in the error
  */
 const json = <T extends z.ZodType>(schema: T, shape: string, [key, example]: [string, unknown]) =>
     z.string().transform((text, context): z.output<T> => {
@@ -51,7 +53,7 @@ const json = <T extends z.ZodType>(schema: T, shape: string, [key, example]: [st
                     : "";
             const foreign =
                 issue.code === "unrecognized_keys"
-                    ? `${issue.keys.join(", ")} is none of its keys; `
+                    ? `${issue.keys.join(", ")} is not one of its keys; `
                     : "";
             context.addIssue({
                 code: "custom",
@@ -66,7 +68,7 @@ const json = <T extends z.ZodType>(schema: T, shape: string, [key, example]: [st
 const unique = (values: (string | number)[], context: z.RefinementCtx) => {
     values.forEach((value, at) => {
         if (values.indexOf(value) !== at) {
-            context.addIssue({ code: "custom", path: [at], message: "is there twice" });
+            context.addIssue({ code: "custom", path: [at], message: "is listed twice" });
         }
     });
 };
@@ -143,7 +145,7 @@ export const schema = z.object({
                 .regex(/^[0-9a-f]+$/, "must be a machine's ID, as 9080e1fe702487")
                 .optional(),
         }),
-        "a map of app, v4, v6, volume, machine to what is to be imported",
+        "a map of app, v4, v6, volume, machine to the ID of what to import",
         ["import", { app: "NAME" }],
     ).default({}),
     cpuKind: z
@@ -184,8 +186,8 @@ export const schema = z.object({
             .array(generation, {
                 error: "must be a list of the CA's generations, as [1] or [1, 2]",
             })
-            .min(1, "must name a generation: clients trust nothing else")
-            .max(2, "must name at most two: one takes over from the other")
+            .min(1, "must name a generation, or clients would trust none")
+            .max(2, "must name at most two, the old one and its successor")
             .superRefine(unique),
         "a list of the CA's generations, as [1] or [1, 2]",
         ["caTrusted", [1]],

@@ -1,4 +1,4 @@
-/** Names and addresses that the server certificate carries (`hostnames`). */
+/** Checks the names and addresses in the server certificate (`hostnames`). */
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { hostnameProblem } from "../providers/fly/rules.ts";
@@ -6,7 +6,7 @@ import { hostnameProblem } from "../providers/fly/rules.ts";
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 const MAX_BYTES = 253;
 
-/** @returns what is wrong with an entry, and what to write instead */
+/** @returns what is wrong with an entry and what to write instead */
 export function serverNameProblem(name: string): string | undefined {
     if (isIP(name) > 0) return addressProblem(name);
     if (/[:/@]/.test(name)) {
@@ -14,7 +14,7 @@ export function serverNameProblem(name: string): string | undefined {
     }
     if (name.endsWith(".")) return `must not end with a dot; write ${name.slice(0, -1)}`;
     if (name.length > MAX_BYTES)
-        return `has ${name.length} characters; a host name has ${MAX_BYTES}`;
+        return `has ${name.length} characters; a host name may have ${MAX_BYTES}`;
     const labels = name.replace(/^\*\./, "").split(".");
     if (!labels.every((label) => LABEL.test(label))) {
         const ascii = domainToASCII(name);
@@ -26,14 +26,14 @@ export function serverNameProblem(name: string): string | undefined {
         : undefined;
 }
 
-/** @returns why Fly's edge can have no certificate for an entry */
+/** @returns why Fly cannot issue a certificate for an entry */
 export function edgeNameProblem(name: string): string | undefined {
     return isIP(name) > 0
-        ? `"${name}" is an IP address, which Fly's edge gets no certificate for; name a host`
+        ? `"${name}" is an IP address, for which Fly issues no certificate; use a host name`
         : hostnameProblem(name);
 }
 
-/** The same text for the same entry, so that duplicates are seen. */
+/** Normalises an entry, so that duplicates are found. */
 export function canonicalServerName(name: string): string {
     return isIP(name) === 6 ? canonicalIpv6(name) : name.toLowerCase();
 }
@@ -46,7 +46,7 @@ export function canonicalIpv6(address: string): string {
 
 function addressProblem(address: string): string | undefined {
     if (address.includes("%")) {
-        return `has a zone, which certificates do not carry; write ${address.replace(/%.*/, "")}`;
+        return `has a zone, which a certificate cannot hold; write ${address.replace(/%.*/, "")}`;
     }
     const mapped = isIP(address) === 6 && /^::ffff:(\w+):(\w+)$/.exec(canonicalIpv6(address));
     if (!mapped) return undefined;
@@ -54,5 +54,5 @@ function addressProblem(address: string): string | undefined {
         const number = parseInt(part, 16);
         return [number >> 8, number & 255];
     });
-    return `is an IPv4 address in IPv6's form, which clients do not look for; write ${bytes.join(".")}`;
+    return `is an IPv4 address in IPv6 notation, which clients do not match; write ${bytes.join(".")}`;
 }

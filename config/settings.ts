@@ -10,8 +10,8 @@ import { FLY_LOGS, FLY_MACHINES } from "./defaults.ts";
 import { certificatePortOf } from "./devices.ts";
 import { checkAccess } from "./grants.ts";
 import { parsePasswords } from "./passwords.ts";
-import { acrossSettings, limitsIn } from "./rules.ts";
-import { SAYS_ALL, schema } from "./schema.ts";
+import { crossSettingProblems, limitsIn } from "./rules.ts";
+import { MESSAGE_INCLUDES_VALUE, schema } from "./schema.ts";
 import { withoutEffect } from "./withoutEffect.ts";
 
 export interface Settings {
@@ -137,8 +137,9 @@ export function parseSettings(
         for (const issue of parsed.error.issues) {
             const [key, ...inner] = issue.path.map(String);
             const place = [key, ...inner].join(".");
-            const saysAll = issue.code === "custom" && issue.params === SAYS_ALL;
-            const value = saysAll ? "" : `; it is ${seen(raw[key ?? ""], inner)}`;
+            const messageIncludesValue =
+                issue.code === "custom" && issue.params === MESSAGE_INCLUDES_VALUE;
+            const value = messageIncludesValue ? "" : `; it is ${seen(raw[key ?? ""], inner)}`;
             problems.push(`${place}: ${issue.message}${value}`);
         }
     }
@@ -152,7 +153,7 @@ export function parseSettings(
         problems,
     );
     const access = users && everyone && checkAccess(users, everyone);
-    problems.push(...(access?.errors ?? []), ...acrossSettings(wellFormed));
+    problems.push(...(access?.errors ?? []), ...crossSettingProblems(wellFormed));
     for (const name of (devices ?? []).filter((device) => passwords.has(device))) {
         problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
     }

@@ -18,12 +18,12 @@ const START_SECONDS = 60;
 /** @throws Error naming what a person has to do where this can't be done without asking */
 export async function ensureDocker(): Promise<void> {
     // For the whole command, and what it starts: this machine's Fly and the plugins know DOCKER_HOST alone.
-    const { by } = dockerHost(process.env);
+    const { source } = dockerHost(process.env);
     Object.assign(process.env, dockerEnvironment(process.env));
     const refusal = await refusalOf();
     if (refusal === undefined) return;
-    if (by !== undefined) {
-        throw new Error(`Docker doesn't answer (${by}), start it there:\n${refusal}`);
+    if (source !== undefined) {
+        throw new Error(`Docker doesn't answer (${source}), start it there:\n${refusal}`);
     }
     const root = process.getuid?.() === 0;
     // A user's PATH may lack the folder that has it.

@@ -5,11 +5,11 @@ const OF_2_0 = "eclipse-mosquitto:2.0.22";
 describe("settings of clients' certificates", () => {
     refuses([
         [{ clientCertificates: "yes" }, /^clientCertificates: must be off, optional or required/],
-        [{ clientCertificates: "optional" }, /^devices: must name at least one user, as client/],
+        [{ clientCertificates: "optional" }, /^devices: must name at least one user, since client/],
         [{ devices: JSON.stringify(["tester"]) }, /^devices: .* but clientCertificates is off$/],
         [
             { clientCertificates: "optional", devices: JSON.stringify(["tester", "pump"]) },
-            /^devices: pump is not in users, which says what it may do$/,
+            /^devices: pump is not in users; add it there with what it may do$/,
         ],
         [
             {
@@ -20,7 +20,7 @@ describe("settings of clients' certificates", () => {
                 clientCertificates: "required",
                 devices: JSON.stringify(["pump"]),
             },
-            /^devices: must name all users, .*; not in it: tester$/,
+            /^devices: must name all users, .*; missing: tester$/,
         ],
         [
             {
@@ -28,11 +28,11 @@ describe("settings of clients' certificates", () => {
                 devices: JSON.stringify(["tester"]),
                 clientCertificatePort: "10000",
             },
-            /^clientCertificatePort: must not be the port of the others \(10000\)$/,
+            /^clientCertificatePort: must differ from port; both are 10000$/,
         ],
         [
             { clientCertificatePort: "10001" },
-            /^clientCertificatePort: is for clientCertificates: optional, which is off; it is 10001$/,
+            /^clientCertificatePort: has a use only with clientCertificates: optional; that is off; it is 10001$/,
         ],
         [
             {
@@ -40,7 +40,7 @@ describe("settings of clients' certificates", () => {
                 devices: JSON.stringify(["tester"]),
                 clientCertificatePort: "8883",
             },
-            /^clientCertificatePort: is for .*, which is required: all log in at port; it is 8883$/,
+            /^clientCertificatePort: has a use only .*; that is required, so all clients use port; it is 8883$/,
         ],
         [
             {
@@ -48,14 +48,14 @@ describe("settings of clients' certificates", () => {
                 devices: JSON.stringify(["tester"]),
                 port: "10001",
             },
-            /^clientCertificatePort: must not be the port of the others \(10001\)$/,
+            /^clientCertificatePort: must differ from port; both are 10001$/,
         ],
         [
             {
                 ...{ clientCertificates: "optional", devices: JSON.stringify(["tester"]) },
                 ...{ clientCertificatePort: "8443", webSockets: "broker", baseImage: OF_2_0 },
             },
-            /^clientCertificatePort: must not be that of WebSockets \(8443\)$/,
+            /^clientCertificatePort: must differ from webSocketsPort; both are 8443$/,
         ],
         [
             {
@@ -71,7 +71,7 @@ describe("settings of clients' certificates", () => {
                 devices: JSON.stringify(["tester"]),
                 tls: "edge",
             },
-            /^clientCertificates: is optional, which needs tls: broker; Fly's edge asks for none$/,
+            /^clientCertificates: is optional, which needs tls: broker; Fly's edge requests none$/,
         ],
         [
             {

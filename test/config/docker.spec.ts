@@ -100,7 +100,7 @@ describe("Docker's daemon", () => {
         const env = { HOME: home, DOCKER_CONTEXT: "rootless" };
         assert.match(
             (await dockerProblem(env, path.join(home, "none")))!,
-            /^docker: the daemon at \S+ \(context "rootless" .*\) is for arm64, .* amd64.*`docker run --privileged --rm tonistiigi\/binfmt --install amd64` makes it$/,
+            /^docker: the daemon at \S+ \(context "rootless" .*\) runs on arm64, .* amd64.*`docker run --privileged --rm tonistiigi\/binfmt --install amd64` adds that$/,
         );
         assert.equal(await dockerProblem(env, path.join(folder, "config.json")), undefined);
         info = { Arch: "arm64", Platform: { Name: "Docker Desktop 4.40 (187762)" } };

@@ -49,7 +49,7 @@ describe("certificates of a stack's state", () => {
     it("are none before the first up", () => {
         assert.deepEqual(deployedFrom({}, NOW), {
             ...{ authorities: new Map(), server: undefined, issuer: undefined },
-            ...{ told: new Set(), clients: new Map(), clientIssuers: new Map() },
+            ...{ published: new Set(), clients: new Map(), clientIssuers: new Map() },
             ...{
                 clientPems: {},
                 revocations: new Map(),
@@ -71,7 +71,7 @@ describe("certificates of a stack's state", () => {
             ]),
             server: inDays(100),
             issuer: 2,
-            told: new Set(),
+            published: new Set(),
             clients: new Map(),
             clientIssuers: new Map(),
             clientPems: {},
@@ -154,10 +154,10 @@ describe("certificates of a stack's state", () => {
     it("are those of clients too that the outputs have, and the CAs that they tell of", () => {
         const one = { certificatePem: pems["pump before"], privateKeyPem: "" };
         const state = stateWithClients({ clientCertificates: { pump: one } });
-        const { clientPems, clientIssuers, told } = deployedFrom(state, NOW);
+        const { clientPems, clientIssuers, published } = deployedFrom(state, NOW);
         assert.deepEqual(clientPems, { pump: pems.pump });
         assert.deepEqual(clientIssuers, new Map([["pump", new Set([2, 1])]]));
-        assert.deepEqual(told, new Set([1]));
+        assert.deepEqual(published, new Set([1]));
     });
 
     it("remember the one that clients had before a renewal, until it ends", () => {

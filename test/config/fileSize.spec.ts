@@ -136,7 +136,7 @@ describe("the size of the broker's files", function () {
         const [settings, deployed] = stackOf(12_000, 20);
         const problem = fileSizeProblem(settings, deployed) ?? "";
         const [, bytes, most, fitting] =
-            /^users: 12000 users and 20 revoked certificates may take (\d+) bytes of the machine's environment, with which it can start up to (\d+); with grants like these it may have (\d+) users: /.exec(
+            /^users: 12000 users and 20 revoked certificates may take (\d+) bytes of the machine's environment, which has room for (\d+); with grants like these there is room for (\d+) users: /.exec(
                 problem,
             ) ?? [];
         assert.ok(Number(bytes) > Number(most), problem);

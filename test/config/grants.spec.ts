@@ -53,7 +53,7 @@ describe("users and what they may do", () => {
                 // Shapes.
                 [
                     { users: ["tester"] },
-                    /^users\.0: is a name alone, which grants nothing; write \{name: tester, everything: true\}, or name what.*; it is "tester"$/,
+                    /^users\.0: is only a name, which grants nothing; write \{name: tester, everything: true\}, or list what.*; it is "tester"$/,
                 ],
                 [
                     { users: [ALL] },
@@ -65,7 +65,7 @@ describe("users and what they may do", () => {
                 ],
                 [
                     ada({ reads: ["a"] }),
-                    /^users\.0: reads is none of its keys; must be a list of users, each \{name: …\}/,
+                    /^users\.0: reads is not one of its keys; must be a list of users, each \{name: …\}/,
                 ],
                 [
                     ada({ read: "a" }),
@@ -79,7 +79,7 @@ describe("users and what they may do", () => {
                 ],
                 [
                     { users: [{ name: "ada", ...ALL }], everyone: { deny: ["a"] } },
-                    /^everyone: deny is none of its keys; must be a map with the lists read, write and readWrite; /,
+                    /^everyone: deny is not one of its keys; must be a map with the lists read, write and readWrite; /,
                 ],
                 // Names.
                 [{ users: [{ name: "", ...ALL }] }, /^users\.0\.name: a user needs a name$/],
@@ -117,8 +117,14 @@ describe("users and what they may do", () => {
                 [ada({ readWrite: [""] }), /^users\.0\.readWrite\.0: "" is empty; name a topic/],
                 [ada({ ...ALL, deny: ["#a"] }), /^users\.0\.deny\.0: "#a" has # beside other/],
                 [ada({ read: ["x\ntopic #"] }), /^users\.0\.read\.0: "x\\ntopic #" has a charac/],
-                [ada({ read: ["by/%c"] }), /^users\.0\.read\.0: "by\/%c" has %c, .*into everyone$/],
-                [ada({ read: ["$share/g/a"] }), /^users\.0\.read\.0: .* can never match: a shared/],
+                [
+                    ada({ read: ["by/%c"] }),
+                    /^users\.0\.read\.0: "by\/%c" has %c, .*move it to everyone$/,
+                ],
+                [
+                    ada({ read: ["$share/g/a"] }),
+                    /^users\.0\.read\.0: .* can never match: grant a shared/,
+                ],
                 // Everything.
                 [
                     ada({ readWrite: ["#"] }),
@@ -131,14 +137,17 @@ describe("users and what they may do", () => {
                 [ada({ write: ["#"] }), /^users\.0\.write\.0: "#" .* everything: write instead$/],
                 [
                     { ...ada(ALL), everyone: { read: ["#"] } },
-                    /^everyone\.read\.0: "#" grants everything to everybody; write everything: read/,
+                    /^everyone\.read\.0: "#" grants everything to everybody; set everything: read/,
                 ],
                 // What can never match.
-                [ada({ write: ["$SYS/a"] }), /^users\.0\.write\.0: .* nobody write to \$SYS; take/],
+                [
+                    ada({ write: ["$SYS/a"] }),
+                    /^users\.0\.write\.0: .* nobody write to \$SYS; remove/,
+                ],
                 [ada({ readWrite: ["$SYS/#"] }), /^users\.0\.readWrite\.0: .* move it to read$/],
                 [
                     ada({ write: ["$CONTROL/#"] }),
-                    /^users\.0\.write\.0: "\$CONTROL\/#" is where Mosquitto itself is commanded/,
+                    /^users\.0\.write\.0: "\$CONTROL\/#" is Mosquitto's control topic/,
                 ],
                 [
                     ada({ readWrite: ["a/b", "c"], deny: ["a/#"] }),
@@ -153,8 +162,8 @@ describe("users and what they may do", () => {
                     /^users\.0\.read\.0: .* can never match/,
                 ],
                 [ada({ ...ALL, deny: ["#"] }), /^users\.0\.everything: "#" can never match/],
-                [ada({}), /^users\.0: "ada" is granted nothing; name what it may/],
-                [ada({ deny: ["a"] }), /^users\.0: "ada" is granted nothing; name what it may/],
+                [ada({}), /^users\.0: "ada" is granted nothing; list what it may/],
+                [ada({ deny: ["a"] }), /^users\.0: "ada" is granted nothing; list what it may/],
                 [{ ...ada(ALL), everyone: { write: ["$SYS/a"] } }, /^everyone\.write\.0: .* \$SYS/],
                 [{ ...ada(ALL), everyone: { read: ["a#"] } }, /^everyone\.read\.0: "a#" has # bes/],
                 [
@@ -209,11 +218,11 @@ describe("users and what they may do", () => {
                 ],
                 [
                     ada({ read: ["a/#"], write: ["a/#"], readWrite: ["a/b"] }),
-                    /^users\.0\.readWrite\.0: .* to users\.0\.read\.0 and users\.0\.write\.0; take it out$/,
+                    /^users\.0\.readWrite\.0: .* to users\.0\.read\.0 and users\.0\.write\.0; remove it$/,
                 ],
                 [
                     ada({ ...ALL, read: ["a"] }),
-                    /^users\.0\.read\.0: .* to users\.0\.everything; take/,
+                    /^users\.0\.read\.0: .* to users\.0\.everything; remove/,
                 ],
                 [
                     ada({ ...ALL, deny: ["a/#", "a/b"] }),
@@ -225,11 +234,11 @@ describe("users and what they may do", () => {
                 ],
                 [
                     { ...ada({ read: ["news/a"] }), everyone: { read: ["news/#"] } },
-                    /^users\.0\.read\.0: "news\/a" adds nothing to everyone\.read\.0; take it out$/,
+                    /^users\.0\.read\.0: "news\/a" adds nothing to everyone\.read\.0; remove it$/,
                 ],
                 [
                     { ...ada(ALL), everyone: { read: ["b", "b"] } },
-                    /^everyone\.read\.1: "b" adds nothing to everyone\.read\.0; take it out$/,
+                    /^everyone\.read\.1: "b" adds nothing to everyone\.read\.0; remove it$/,
                 ],
             ],
             (settings) => parse(settings).warnings,

@@ -32,7 +32,7 @@ describe("settings of the broker's limits", () => {
     it("have a volume that the broker's messages cannot fill", () => {
         const large = { memoryMb: "2048", volumeSizeGb: "1" };
         assert.deepEqual(problems(large), [
-            "volumeSizeGb: 1024 MB of messages (memoryLimitMb) may take 1707 MB of the volume, and on a full one the broker is down; it is 1",
+            "volumeSizeGb: 1024 MB of messages (memoryLimitMb) may take 1707 MB of the volume, and a full volume stops the broker; it is 1",
         ]);
         assert.deepEqual(problems({ ...large, volumeSizeGb: "2" }), []);
         assert.deepEqual(problems({ ...large, memoryLimitMb: "512" }), []);

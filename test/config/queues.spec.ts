@@ -23,8 +23,8 @@ function warnings(from: Record<string, string>, to: Record<string, string>, file
 describe("lower limits of what waits for a client", () => {
     it("are warned of, each with what it is and was", () => {
         assert.deepEqual(warnings({ maxQueuedMessages: "1000" }, { maxQueuedMessages: "10" }), [
-            "maxQueuedMessages: is 10 and was 1000: at the restart for it Mosquitto 2.1 drops what waits for a " +
-                "client beyond that, the newest messages first; let the clients fetch theirs before, or keep " +
+            "maxQueuedMessages: is 10 and was 1000: at the restart for this change Mosquitto 2.1 drops queued " +
+                "messages beyond the limit, the newest first; let the clients fetch theirs before, or keep " +
                 "the limit",
         ]);
         const lower = { maxQueuedMessages: "10", maxQueuedBytes: "5000000" };
@@ -35,7 +35,7 @@ describe("lower limits of what waits for a client", () => {
         const [line, ...more] = warnings({ memoryMb: "512" }, { memoryMb: "256" });
         assert.match(
             line!,
-            /^maxQueuedBytes: is 8388608 \(unless it is set, 1\/32 of memoryMb\) and was 16777216: /,
+            /^maxQueuedBytes: is 8388608 \(default: 1\/32 of memoryMb\) and was 16777216: /,
         );
         assert.deepEqual(more, []);
     });

@@ -31,7 +31,7 @@ describe("a replacement by the settings", () => {
         const discarded = { ...renamed, volumeReplacement: "discard" };
         assert.match(
             problems(discarded),
-            /if it is meant: `pulumi config set appkata-mqtt:clientsShutOut allow`$/,
+            /if that is intended: `pulumi config set appkata-mqtt:clientsShutOut allow`$/,
         );
         assert.equal(problems({ ...discarded, clientsShutOut: "allow" }), "");
     });
@@ -40,7 +40,7 @@ describe("a replacement by the settings", () => {
         const all = { ...renamed, volumeReplacement: "discard", clientsShutOut: "allow" };
         assert.match(
             problems({ ...all, protectVolume: "true" }),
-            /if it is meant: `pulumi config set appkata-mqtt:protectVolume false`$/,
+            /if that is intended: `pulumi config set appkata-mqtt:protectVolume false`$/,
         );
     });
 

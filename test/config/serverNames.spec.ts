@@ -36,9 +36,12 @@ describe("hostnames", () => {
         ["10.20.30.40:8883", /without scheme, user, port or path; /],
         ["10.20.30", /neither a host name, whose last part has a letter, nor an IP address/],
         ["10.20.30.400", /neither a host name, whose last part has a letter, nor an IP/],
-        ["::ffff:10.20.30.40", /IPv4 address in IPv6's form, .*; write 10\.20\.30\.40; /],
+        ["::ffff:10.20.30.40", /IPv4 address in IPv6 notation, .*; write 10\.20\.30\.40; /],
         ["fe80::1%eth0", /has a zone, .*; write fe80::1; /],
-        [`${"a".repeat(60)}.`.repeat(5) + "example", /has 312 characters; a host name has 253; /],
+        [
+            `${"a".repeat(60)}.`.repeat(5) + "example",
+            /has 312 characters; a host name may have 253; /,
+        ],
     ] as const) {
         it(`refuse ${JSON.stringify(name)}`, () => {
             const found = problems(named("ok.example.com", name));
@@ -51,8 +54,8 @@ describe("hostnames", () => {
     it("refuse what is there twice, in whatever spelling", () => {
         const twice = ["a.example.com", "A.example.com", "2001:db8::7", "2001:0DB8:0:0::7"];
         assert.deepEqual(problems(named(...twice)), [
-            'hostnames.1: is there twice; it is "A.example.com"',
-            'hostnames.3: is there twice; it is "2001:0DB8:0:0::7"',
+            'hostnames.1: is listed twice; it is "A.example.com"',
+            'hostnames.3: is listed twice; it is "2001:0DB8:0:0::7"',
         ]);
     });
 
@@ -60,7 +63,7 @@ describe("hostnames", () => {
         const found = problems({ ...named("a.example.com", "10.20.30.40"), tls: "edge" });
         assert.match(
             found.join("\n"),
-            /^hostnames\.1: "10\.20\.30\.40" is an IP address, which Fly's edge gets no certificate for; name a host; with tls: edge/,
+            /^hostnames\.1: "10\.20\.30\.40" is an IP address, for which Fly issues no certificate; use a host name; with tls: edge/,
         );
     });
 });

@@ -30,10 +30,13 @@ describe("settings", () => {
         [{ import: "all" }, /^import: must be a map of app, v4, v6, volume, machine/],
         [
             { import: JSON.stringify({ ip: "::1" }) },
-            /^import: ip is none of its keys; must be a map of app, v4, v6/,
+            /^import: ip is not one of its keys; must be a map of app, v4, v6/,
         ],
-        [{ import: JSON.stringify({ app: "x" }) }, /^import\.app: must be appName \(not set\)/],
-        [{ import: JSON.stringify({ v4: "1.2.3.4" }) }, /^import\.v4: is for an address, but ipv4/],
+        [{ import: JSON.stringify({ app: "x" }) }, /^import\.app: must equal appName \(not set\)/],
+        [
+            { import: JSON.stringify({ v4: "1.2.3.4" }) },
+            /^import\.v4: imports an address, but ipv4/,
+        ],
         [{ import: JSON.stringify({ v6: "1.2.3.4" }) }, /^import\.v6: must be an IPv6 address/],
         [
             { import: JSON.stringify({ volume: "vs_1" }) },
@@ -53,7 +56,7 @@ describe("settings", () => {
         [{ ipv6: "false" }, /^ipv6, ipv4: both are false/],
         [
             { sharedIpv4: "true" },
-            /^sharedIpv4: is for TLS that Fly ends .*; what ends in the broker needs ipv4 or ipv6$/,
+            /^sharedIpv4: works only where Fly's edge ends TLS .*; TLS that ends in the broker needs ipv4 or ipv6$/,
         ],
         [
             { sharedIpv4: "true", ipv6: "false", webSockets: "edge", baseImage: OF_2_0 },
@@ -75,12 +78,15 @@ describe("settings", () => {
                 volumeSnapshot: "vs_1",
                 import: JSON.stringify({ volume: "vol_1" }),
             },
-            /^volumeSnapshot: is for a volume that is made, but import\.volume \(vol_1\) .*; it is "vs_1"$/,
+            /^volumeSnapshot: applies to a new volume, but import\.volume \(vol_1\) .*; it is "vs_1"$/,
         ],
-        [{ webSocketsPort: "443" }, /^webSocketsPort: is for webSockets, which is off; it is 443$/],
+        [
+            { webSocketsPort: "443" },
+            /^webSocketsPort: has no use while webSockets is off; it is 443$/,
+        ],
         [
             { webSockets: "broker", port: "8443", baseImage: OF_2_0 },
-            /^webSocketsPort: must not be port, which is MQTT's; both are 8443$/,
+            /^webSocketsPort: must differ from port; both are 8443$/,
         ],
         [{ ipv4: "maybe" }, /^ipv4: must be true or false; it is "maybe"$/],
         ...["MQTT.example.com", "mqtt"].map((hostname): [Record<string, string>, RegExp] => [
@@ -123,11 +129,11 @@ describe("settings", () => {
         [{ baseImage: "Eclipse-mosquitto" }, /^baseImage: must be an image reference/],
         [
             { passwords: JSON.stringify({ tester: 12345678 }) },
-            /^passwords\.tester: must be text: write it in quotes$/,
+            /^passwords\.tester: must be text; write it in quotes$/,
         ],
         [{ caTrusted: "[]" }, /^caTrusted: must name a generation/],
-        [{ caTrusted: "[1,2,3]" }, /^caTrusted: must name at most two: .*; it is "\[1,2,3\]"$/],
-        [{ caTrusted: "[1,1]" }, /^caTrusted\.1: is there twice; it is "1"$/],
+        [{ caTrusted: "[1,2,3]" }, /^caTrusted: must name at most two, .*; it is "\[1,2,3\]"$/],
+        [{ caTrusted: "[1,1]" }, /^caTrusted\.1: is listed twice; it is "1"$/],
         [
             { caTrusted: "[0,1]" },
             /^caTrusted\.0: must be a whole number from 1 to 1000; it is "0"$/,
@@ -161,7 +167,7 @@ describe("settings", () => {
         ),
         [
             { passwords: JSON.stringify({ tester: "Summer2026!" }), passwordStrength: "3" },
-            /strength is 2 of 4, and passwordStrength asks for 3; give a longer one/,
+            /strength is 2 of 4, and passwordStrength asks for 3; set a longer one/,
         ],
         [{ passwordStrength: "5" }, /^passwordStrength: must be a whole number from 0 to 4/],
         [
@@ -172,8 +178,8 @@ describe("settings", () => {
 
     it("refuse WebSockets unless the image is known to be of 2.0, for what anybody can do to 2.1's", () => {
         const refusal = new RegExp(
-            "^webSockets: must be off unless baseImage .* Mosquitto 2\\.0, .* as eclipse-mosquitto:2\\.0\\.22: .*" +
-                "starts without; webSockets is (edge|broker), baseImage \\S+$",
+            "^webSockets: must be off unless the tag of baseImage .* Mosquitto 2\\.0, .* as eclipse-mosquitto:2\\.0\\.22: .*" +
+                "starts without them; webSockets is (edge|broker), baseImage \\S+$",
         );
         const digest = `@sha256:${"0".repeat(64)}`;
         const tags = {

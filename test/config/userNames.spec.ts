@@ -93,7 +93,7 @@ describe("user names", () => {
         [
             "a client's ID of two levels",
             () => problems([{ name: "a/b", ...ALL }], { read: ["at/%c"] }, { clientIds: "user" }),
-            /^clientIds: is user, which makes "at\/%c" .* to "a\/b", for its \/; write %u instead of %c$/,
+            /^clientIds: is user, so %c in "at\/%c" .* to "a\/b", which contains \/; write %u instead of %c$/,
         ],
     ] as const) {
         it(`are refused as ${why}`, () => {

@@ -12,7 +12,7 @@ describe("settings without effect", () => {
         [
             { ...from, volumeReplacement: "restore" },
             { ...from, volumeReplacement: "discard" },
-            /^volumeSnapshot: is for the first volume only, .*; to move with this one, set discard$/,
+            /^volumeSnapshot: applies only to the first volume, .*; to restore this one instead, set discard$/,
         ],
         [
             { ...edge, certificateValidDays: "90" },
@@ -27,7 +27,7 @@ describe("settings without effect", () => {
         [
             { memoryLimitMb: "64", baseImage: `${OF_2_0}@sha256:${"0".repeat(64)}` },
             { memoryLimitMb: "64", baseImage: "example.com/mosquitto:2.0.22" },
-            /^memoryLimitMb: is not kept to by .* \(baseImage is eclipse\S+\); .*; it is 64$/,
+            /^memoryLimitMb: the official image of Mosquitto 2\.0 .* \(baseImage is eclipse\S+\); .*; it is 64$/,
         ],
     ];
     for (const [raw, other, expected] of told) {
