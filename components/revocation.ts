@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { FormerDevices, RevocationList } from "../providers/index.ts";
 import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
+import { pack } from "../providers/packed.ts";
 import type { Deployed } from "../config/deployed.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Pem } from "../verification/target.ts";
@@ -35,8 +36,8 @@ export class Revocation extends pulumi.ComponentResource {
     readonly names: pulumi.Output<string[]>;
     /** Secret: devices that were removed, for the verification. */
     readonly former: pulumi.Output<Device[]>;
-    /** Records from which a list that the state has lost is made again, by the CA's generation. */
-    readonly records: pulumi.Output<Record<string, RevocationRecord>>;
+    /** Records from which a list that the state has lost is made again, packed, by the CA's generation. */
+    readonly records: pulumi.Output<Record<string, string>>;
 
     constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Revocation", name, {}, opts);
@@ -73,7 +74,7 @@ export class Revocation extends pulumi.ComponentResource {
         );
         this.former = former.former;
         const records = lists.map(({ issued, revoked, number, thisUpdate }) =>
-            pulumi.all([issued, revoked, number, thisUpdate]).apply(recordOf),
+            pulumi.output({ issued, revoked, number, thisUpdate }).apply(pack),
         );
         this.records = pulumi
             .all(records)
@@ -114,15 +115,6 @@ export function revocation(
         },
         opts,
     );
-}
-
-function recordOf([issued, revoked, number, thisUpdate]: [
-    RevocationRecord["issued"],
-    RevocationRecord["revoked"],
-    number,
-    string,
-]): RevocationRecord {
-    return { issued, revoked, number, thisUpdate };
 }
 
 /**

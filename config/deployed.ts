@@ -9,6 +9,7 @@ import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KnownPasswords } from "../providers/kept/passwords.ts";
+import { unpack, type PackedIn } from "../providers/packed.ts";
 import { devicesIn, passwordsIn, type State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
 import { stateOf } from "./ownState.ts";
@@ -127,7 +128,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         queues: undefined,
     };
     for (const [generation, record] of Object.entries(revocations)) {
-        deployed.revocations.set(Number(generation), record);
+        deployed.revocations.set(Number(generation), unpack(record));
     }
     const before = expiry?.ca ?? {};
     deployed.published = new Set(Object.keys(before).map(Number));
@@ -142,7 +143,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         if (type === VOLUME) deployed.volume = outputs as unknown as Deployed["volume"];
         if (type === REVOCATION_LIST) {
             // Newer than the output where the last `up` did not come to its end.
-            const record = recordIn(outputs as unknown as RevocationRecord);
+            const record = recordIn(outputs as unknown as PackedRecord);
             deployed.revocations.set(generationOf(urn.split("::").at(-1)!), record);
         }
         if (type === MACHINE) deployed.queues = queueLimitsIn(outputs.config ?? {});
@@ -201,6 +202,8 @@ function generationOf(name: string): number {
     return name === "ca" ? 1 : Number(name.replace("ca-", ""));
 }
 
-function recordIn({ issued, revoked, number, thisUpdate }: RevocationRecord): RevocationRecord {
-    return { issued, revoked, number, thisUpdate };
+type PackedRecord = PackedIn<RevocationRecord, "issued" | "revoked">;
+
+function recordIn({ issued, revoked, number, thisUpdate }: PackedRecord): RevocationRecord {
+    return { issued: unpack(issued), revoked: unpack(revoked), number, thisUpdate };
 }

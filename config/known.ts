@@ -4,6 +4,7 @@
  */
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
+import { unpack, type PackedIn } from "../providers/packed.ts";
 import type { BrokerOutputs } from "./outputs.ts";
 
 /** Outputs of a stack's resources by URN, as the engine gives them. */
@@ -18,22 +19,23 @@ const FORMER_DEVICES = "pulumi-nodejs:dynamic/kept:FormerDevices";
 
 export function passwordsIn(state: State, outputs: Partial<BrokerOutputs>): KnownPasswords {
     const of = (type: string) => outputsOf(state, type);
-    const [now] = of(PASSWORDS) as unknown as KnownPasswords[];
+    const [now] = of(PASSWORDS) as unknown as PackedIn<KnownPasswords, "kept">[];
     const singly = of(PASSWORD) as unknown as KeptPassword[];
     const { users = {}, verifier, verificationLogins } = outputs;
     const told = [
         ...Object.entries(users),
         ...(verifier ? [[verifier.username, verifier.password] as const] : []),
     ];
-    // Hashed anew: the outputs have no hash.
-    const fromOutputs = { generated: true, iterations: 0, hash: "", since: "" };
+    // Hashed anew: the outputs have no hash, and that of the resource is most of what every run would carry.
+    const unhashed = { iterations: 0, hash: "" };
+    const fromOutputs = { generated: true, since: "", ...unhashed };
     const kept = [
         ...told.map(([user, password]) => ({ user, password, ...fromOutputs })),
         ...singly.map(({ user, password, generated, iterations, hash }) => ({
             ...{ user, password, generated, iterations, hash },
             since: "",
         })),
-        ...(now?.kept ?? []),
+        ...(now ? unpack(now.kept).map((one) => ({ ...one, ...unhashed })) : []),
     ];
     return {
         kept: [...new Map(kept.map((one) => [one.user, one])).values()],

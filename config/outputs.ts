@@ -1,6 +1,7 @@
 /** A stack's outputs, as `pulumi stack output --json --show-secrets` gives them. */
 import type { BrokerConf } from "../broker/conf.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
+import type { Packed } from "../providers/packed.ts";
 import type { Logins, Pem, Target } from "../verification/target.ts";
 
 export interface BrokerOutputs {
@@ -37,7 +38,7 @@ export interface BrokerOutputs {
     /** Secret, by user name; absent unless clients log in with certificates. */
     clientCertificates?: Record<string, Pem>;
     /** Secret, by the CA's generation; absent until the stack has had client certificates. */
-    revocations?: Record<string, RevocationRecord>;
+    revocations?: Record<string, Packed<RevocationRecord>>;
     /** Secret, since it carries a password. */
     subscribeCommand: string;
     /** Secret, since it carries a password. */

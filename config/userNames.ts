@@ -31,7 +31,7 @@ export function nameProblems(users: Access[], everyone: Grants): (string | undef
         const before = first.get(name)!;
         if (before !== at) return `is there twice, as users.${before}.name too; it is "${name}"`;
         return (
-            wildcardProblem(name, [...filtersOf(`users.${at}`, users[at]!), ...forAll], forAll) ??
+            wildcardProblem(users[at]!, at, forAll) ??
             levelsProblem(name, forAll) ??
             belowProblem(name, users, first, forAll)
         );
@@ -52,9 +52,11 @@ function problemAlone(name: string): string | undefined {
 }
 
 /** `+` and `#` are characters as any other, until the name gets into a filter. */
-function wildcardProblem(name: string, filters: Placed[], forAll: Placed[]): string | undefined {
+function wildcardProblem(user: Access, at: number, forAll: Placed[]): string | undefined {
+    const { name } = user;
     const [wildcard] = /[+#]/.exec(name) ?? [];
     if (wildcard === undefined) return undefined;
+    const filters = [...filtersOf(`users.${at}`, user), ...forAll];
     const named = filters.find(({ filter }) => filter.includes("%u"));
     if (named !== undefined) {
         return `"${name}" contains ${wildcard}, which would be a wildcard in ${shown(named)}; write the topic out, or take another name`;

@@ -1,6 +1,7 @@
 /** Fly's resources, as a Pulumi program declares them. What each property does: see its provider. */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
+import { pack } from "../packed.ts";
 import type { AppInputs } from "./app/inputs.ts";
 import type { CertificateInputs, DnsRequirements } from "./certificate.ts";
 import type { IpAddressInputs } from "./ip.ts";
@@ -95,7 +96,7 @@ export class Secrets extends DynamicResource {
             fingerprints: undefined,
             salt: undefined,
             ...args,
-            files: pulumi.secret(args.files),
+            files: pulumi.secret(pulumi.output(args.files).apply(pack)),
         };
         const secretOutputs = { additionalSecretOutputs: ["fingerprints", "salt"] };
         super("fly", "Secrets", name, props, pulumi.mergeOptions(opts, secretOutputs));

@@ -1,6 +1,7 @@
 /** What is made once and kept in the state, as a Pulumi program declares it. */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
+import { pack, unpack } from "../packed.ts";
 import type { Device, FormerDevicesInputs } from "./formerDevices.ts";
 import type { NameInputs } from "./name.ts";
 import type { FormerPassword, KeptPassword, PasswordsInputs } from "./passwords.ts";
@@ -35,11 +36,14 @@ export class Passwords extends DynamicResource {
             kept: undefined,
             former: undefined,
             ...args,
-            users: pulumi.secret(args.users),
-            ...(args.earlier !== undefined && { earlier: pulumi.secret(args.earlier) }),
+            users: pulumi.secret(pulumi.output(args.users).apply(pack)),
+            ...(args.earlier !== undefined && {
+                earlier: pulumi.secret(pulumi.output(args.earlier).apply(pack)),
+            }),
         };
         const secretOutputs = { additionalSecretOutputs: ["kept", "former"] };
         super("kept", "Passwords", name, props, pulumi.mergeOptions(opts, secretOutputs));
+        this.kept = this.kept.apply(unpack);
     }
 }
 
@@ -74,8 +78,11 @@ export class RevocationList extends DynamicResource {
             ...Object.fromEntries(outputs.map((output) => [output, undefined])),
             ...args,
             caKeyPem: pulumi.secret(args.caKeyPem),
+            ...(args.before !== undefined && { before: pulumi.output(args.before).apply(pack) }),
         };
         const secretOutputs = { additionalSecretOutputs: ["caKeyPem"] };
         super("kept", "RevocationList", name, props, pulumi.mergeOptions(opts, secretOutputs));
+        this.issued = this.issued.apply(unpack);
+        this.revoked = this.revoked.apply(unpack);
     }
 }

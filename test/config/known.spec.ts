@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { devicesIn, passwordsIn, type State } from "../../config/known.ts";
+import { pack } from "../../providers/packed.ts";
 
 const ADA = {
     ...{ user: "ada", password: "ada's password", generated: true },
@@ -23,7 +24,11 @@ describe("passwords that a stack has", () => {
             former: [{ user: "bob", password: "bob's password" }],
         };
         const outputs = { users: { ada: "an earlier one" } };
-        assert.deepEqual(passwordsIn(stateWith(["Passwords", known]), outputs), known);
+        const unhashed = { ...known, kept: [{ ...known.kept[0]!, iterations: 0, hash: "" }] };
+        for (const kept of [known.kept, pack(known.kept)]) {
+            const state = stateWith(["Passwords", { ...known, kept }]);
+            assert.deepEqual(passwordsIn(state, outputs), unhashed);
+        }
     });
 
     it("are those of an earlier version, a resource a user, with their hashes", () => {

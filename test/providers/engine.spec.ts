@@ -8,6 +8,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
 import { NODE_ARGS } from "../support/nodeArgs.ts";
+import { packedTexts } from "../support/secrets.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** The official one, or the one that is built where that cannot be had; its hosts are beside it. */
@@ -124,6 +125,9 @@ describe("providers in the engine", function () {
         assert.ok(!before.includes(TOKEN));
         assert.ok(!before.includes(PASSWORD));
         assert.ok(!before.includes("$7$1000$"));
+        assert.deepEqual(packedTexts(before), []);
+        const exported = await pulumi("stack", "export", "--show-secrets");
+        assert.equal(new Set(packedTexts(exported)).size, 2, "users and kept");
         const made = resources();
         assert.deepEqual(made.map(({ type }) => type).sort(), [
             "pulumi-nodejs:dynamic/kept:Name",

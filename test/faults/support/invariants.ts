@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { LocalFly } from "../../../dev/fly/index.ts";
 import { Api, type MachineView } from "../../local/support/api.ts";
+import { packedTexts } from "../../support/secrets.ts";
 import type { SmallRun, SmallStack } from "./smallStack.ts";
 
 interface Found {
@@ -132,6 +133,7 @@ export async function holdsOnly(fly: LocalFly, apps: string[]): Promise<void> {
 export function keepsSecrets(stack: SmallStack, run?: SmallRun): void {
     const text = stack.stateText();
     if (text !== "") JSON.parse(text);
+    assert.deepEqual(packedTexts(text), [], "a packed secret is in the state in clear");
     for (const secret of [stack.fly.token, ...stack.secrets]) {
         for (const value of [secret, Buffer.from(secret).toString("base64")]) {
             assert.ok(!text.includes(value), "a secret is in the state in clear");
