@@ -10,7 +10,7 @@ import { pulumiEnvironment } from "../toolchain/environment.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";
 import { capture } from "../../lib/process.ts";
-import { alternate, row } from "./support/measure.ts";
+import { alternate, ratio, row } from "./support/measure.ts";
 import { family } from "./support/processes.ts";
 
 const RUNS = Number(process.env.RUNS ?? 7);
@@ -36,9 +36,7 @@ try {
     console.log(`npm run local, first, toolchain there: ${firstSeconds.toFixed(1)} s`);
     for (const [name, figure] of Object.entries(figures)) console.log(row(name, figure));
     const [floor, ours] = Object.values(figures);
-    console.log(
-        `ratio of the medians: ${(ours!.median / floor!.median).toFixed(2)} (at most 1.35)`,
-    );
+    console.log(`${ratio(floor!, ours!)} (at most 1.35)`);
     await memory((await project.status()).pid);
 } finally {
     await project.remove();

@@ -11,5 +11,8 @@ export function pulumiEnvironment(backend: string) {
         // was killed in between leaves a state that cannot be read (gocloud.dev `fileblob`).
         PULUMI_BACKEND_URL: `file://${backend}?metadata=skip`,
         PULUMI_SKIP_UPDATE_CHECK: "true",
+        // The CLI looks at all of its logs at each start, and keeps 500 MB of them by itself.
+        PULUMI_LOG_ROTATION_MAX_AGE_DAYS: "1",
+        PULUMI_LOG_ROTATION_MAX_TOTAL_MB: "50",
     };
 }

@@ -1,4 +1,5 @@
 /** Figures as ratios in one run: what is measured alternates with its floor, so both see the same machine. */
+import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 
 export interface Figures {
@@ -9,22 +10,43 @@ export interface Figures {
     max: number;
 }
 
+/** By the clock, and of the processors: other work on the machine is in the first alone. */
+export interface Times {
+    wall: Figures;
+    cpu: Figures;
+}
+
+/** @param programs each runs commands and waits for their end */
 export async function alternate(
     runs: number,
     programs: Record<string, () => Promise<void>>,
-): Promise<Record<string, Figures>> {
-    const seconds = Object.fromEntries(Object.keys(programs).map((name) => [name, [] as number[]]));
-    for (const program of Object.values(programs)) await program();
+): Promise<Record<string, Times>> {
+    const all = Object.entries(programs).map(([name, program]) => {
+        return { name, program, wall: [] as number[], cpu: [] as number[] };
+    });
+    for (const { program } of all) await program();
     for (let run = 0; run < runs; run++) {
-        for (const [name, program] of Object.entries(programs)) {
+        for (const { program, wall, cpu } of all) {
             const begun = performance.now();
+            const used = cpuOfChildren();
             await program();
-            seconds[name]!.push((performance.now() - begun) / 1000);
+            wall.push((performance.now() - begun) / 1000);
+            cpu.push(cpuOfChildren() - used);
         }
     }
     return Object.fromEntries(
-        Object.entries(seconds).map(([name, values]) => [name, figuresOf(values)]),
+        all.map(({ name, wall, cpu }) => [name, { wall: figuresOf(wall), cpu: figuresOf(cpu) }]),
     );
+}
+
+const TICKS_A_SECOND = 100;
+
+/** Seconds, of all processes that this one has started and that have ended (proc_pid_stat(5)). */
+function cpuOfChildren(): number {
+    const stat = readFileSync("/proc/self/stat", "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [user, system] = [fields[13], fields[14]].map(Number);
+    return (user! + system!) / TICKS_A_SECOND;
 }
 
 export function figuresOf(values: number[]): Figures {
@@ -34,7 +56,16 @@ export function figuresOf(values: number[]): Figures {
     return { seconds, median, min: seconds[0]!, max: seconds.at(-1)! };
 }
 
-export function row(name: string, { median, min, max }: Figures): string {
-    const text = [median, min, max].map((value) => `${value.toFixed(2)} s`);
-    return `${name.padEnd(36)} median ${text[0]}  (${text[1]} to ${text[2]})`;
+export function row(name: string, { wall, cpu }: Times): string {
+    return `${name.padEnd(36)} median ${shown(wall)}; CPU ${shown(cpu)}`;
+}
+
+function shown({ median, min, max }: Figures): string {
+    return `${median.toFixed(2)} s (${min.toFixed(2)} to ${max.toFixed(2)})`;
+}
+
+/** How many times the floor's medians another's are. */
+export function ratio(floor: Times, ours: Times): string {
+    const of = (which: keyof Times) => (ours[which].median / floor[which].median).toFixed(2);
+    return `ratio of the medians: ${of("wall")}, of CPU ${of("cpu")}`;
 }
