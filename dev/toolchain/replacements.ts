@@ -1,5 +1,13 @@
 /** What takes the place of Pulumi's own downloads: its CLI, its language host, and the plugins. */
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+    copyFileSync,
+    existsSync,
+    mkdirSync,
+    readFileSync,
+    renameSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { built, digest, GO_MODULE, goBuilt } from "./goBuild.ts";
 import { BIN, PLUGIN_BIN, PULUMI_HOME } from "../../lib/paths.ts";
@@ -22,15 +30,23 @@ export async function replacementPlugin(name: string): Promise<void> {
     const folder = pluginFolder(name);
     const target = path.join(folder, `pulumi-resource-${name}`);
     const source = path.join(PLUGIN_BIN, `pulumi-resource-${name}`);
-    if (existsSync(target) && digest([target]) === digest([source])) return;
     mkdirSync(folder, { recursive: true });
     writeFileSync(
         path.join(folder, REPLACEMENT_MARK),
         "Made by this project: see dev/replacements.\n",
     );
-    // The engine may have the old one open, so it is replaced whole.
-    copyFileSync(source, `${target}.new`);
-    renameSync(`${target}.new`, target);
+    installProgram(source, target);
+}
+
+/**
+ * Copies a program unless the same one is there. Replaces the file instead of writing into it: another
+ * command may be about to run the old one, and Linux refuses to run a file that is open for writing.
+ */
+export function installProgram(source: string, target: string): void {
+    if (existsSync(target) && readFileSync(target).equals(readFileSync(source))) return;
+    const partial = `${target}.${process.pid}`;
+    copyFileSync(source, partial);
+    renameSync(partial, target);
 }
 
 /** @returns the CLI's path */
@@ -94,5 +110,5 @@ async function builtHosts(): Promise<void> {
         "replacement for Pulumi's language host",
     );
     const script = DYNAMIC_HOST;
-    copyFileSync(path.join(import.meta.dirname, script), path.join(BIN, script));
+    installProgram(path.join(import.meta.dirname, script), path.join(BIN, script));
 }
