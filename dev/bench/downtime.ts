@@ -1,9 +1,12 @@
 /**
  * `npm run bench -- downtime`: how long clients of the deployed `dev` stack are without the broker
- * while `up` changes it, beside a plain `docker stop` and `docker start` of the same container.
+ * while `up` changes it and when it crashes, beside a plain `docker stop` and `docker start` of the same container.
  */
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { BrokerContainer } from "../../test/support/brokerContainer.ts";
+import { connect } from "../../test/support/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, usersNamed, type Run } from "../../test/support/project.ts";
 import { capture } from "../../lib/process.ts";
@@ -33,11 +36,14 @@ interface Measured extends Seen {
 const docker = new Docker();
 const project = await Project.make();
 const measured: Record<string, Measured[]> = {};
+/** Seconds from the broker's SIGKILL until a client is let in. */
+const readmissions: number[] = [];
 try {
     succeeded(await project.npm("local"));
     for (let run = 0; run < RUNS; run++) {
         await floor();
         await underEdge("restart, Machines API", () => machine("restart"));
+        await underEdge("broker killed", crash);
         await underUp("up: other image", () =>
             project.edit("broker/Dockerfile", (text) => `${text}LABEL bench.run=${run}\n`),
         );
@@ -113,6 +119,27 @@ async function machine(action: "stop" | "start" | "restart"): Promise<void> {
     await ask("GET", `${path}/wait?state=${state}&version=${version}&timeout=60`);
 }
 
+/** The moment is the kernel's, which machine and bench share. */
+async function crash(): Promise<void> {
+    const outputs = await project.outputs();
+    const path = `/apps/${outputs.appName}/machines/${outputs.machineId}/exec`;
+    const command = ["sh", "-c", "cat /proc/uptime && kill -9 $(cat /run/broker.pid)"];
+    const answer = await project.fly("POST", path, { command, timeout: 10 });
+    const { stdout } = (await answer.json()) as { stdout: string };
+    for (;;) {
+        try {
+            const client = await connect(outputs, { reconnectPeriod: 0 });
+            readmissions.push(
+                parseFloat(readFileSync("/proc/uptime", "utf8")) - parseFloat(stdout),
+            );
+            await client.endAsync();
+            return;
+        } catch {
+            await sleep(20);
+        }
+    }
+}
+
 /**
  * The machine's container, out of the local Fly's hands: the machine is stopped, and a second
  * container of its image, limits, files and volume is reached through a forwarder instead of the edge.
@@ -174,6 +201,10 @@ function report(): void {
         ];
     });
     printTable([["", ...columns, ...counts], ...rows]);
+    const { median, min, max } = figuresOf(readmissions);
+    console.log(
+        `SIGKILL to the next CONNACK: ${median.toFixed(2)} s (${min.toFixed(2)} to ${max.toFixed(2)}); at most 2`,
+    );
     console.log(
         `${RUNS} rounds, medians; ratio at most ${BOUND.toFixed(2)}, lost 0; dropped 0 by users and certificate`,
     );
