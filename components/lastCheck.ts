@@ -40,7 +40,8 @@ export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
                 ? undefined
                 : await askMachine(client, app, machineId).catch(notAsked);
             const down = problem ?? data?.full ?? (await addressProblem(target));
-            if (down !== undefined) throw new pulumi.RunError(`The broker is down: ${down}.`);
+            if (down !== undefined)
+                throw new pulumi.RunError(`The broker is down, or not as declared: ${down}.`);
             const wrong = others.filter(({ kind }) => kind === "here");
             if (wrong.length > 0) {
                 const lines = wrong.map(({ text }) => `\n  - ${text}`).join("");
