@@ -41,26 +41,25 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
     /** Of every resource at once, but for the CA's key: a new one is refused. */
     replace: (stage) => {
         let identity: Identity | undefined;
-        let targets: string[] = [];
-        return {
+        return replacing(stage, {
             name: "replace",
-            async prepare(broken) {
-                if (broken && identity) await stage.mustSucceed(stage.up());
-                identity ??= await Identity.make(stage);
-                targets = stage.replaceable();
-            },
-            run(at) {
-                const replaced = targets.flatMap((urn) => ["--replace", urn]);
-                // The run after a killed one only goes on.
-                targets = [];
-                return stage.up(at, replaced);
-            },
-            async check() {
+            isReplaced: (urn) => !CA_KEY.test(urn),
+            begin: async () => void (identity ??= await Identity.make(stage)),
+            check: async () => {
                 await isDeployed(stage, { memoryMb: 256, volumeSizeGb: 1, users: ["tester"] });
                 await identity!.isKept();
             },
-        };
+        });
     },
+
+    /** Of the CA's key, which a setting allows. */
+    "new CA": (stage) =>
+        replacing(stage, {
+            name: "new CA",
+            isReplaced: (urn) => CA_KEY.test(urn),
+            begin: () => stage.project.configure({ clientsShutOut: "allow" }),
+            check: () => isDeployed(stage, { memoryMb: 256, volumeSizeGb: 1, users: ["tester"] }),
+        }),
 
     destroy: (stage) => ({
         name: "destroy",
@@ -69,6 +68,32 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
         check: () => isGone(stage),
     }),
 };
+
+interface Replacing {
+    name: string;
+    isReplaced: (urn: string) => boolean;
+    /** What must be so before. */
+    begin: () => Promise<void> | void;
+    check: () => Promise<void>;
+}
+
+/** An `up --replace`; the run after a killed one only goes on. */
+function replacing(stage: Stage, { name, check, isReplaced, begin }: Replacing): CrashPhase {
+    let replaced: string[] = [];
+    return {
+        name,
+        check,
+        async prepare(broken) {
+            await begin();
+            if (broken) await stage.mustSucceed(stage.up());
+            replaced = stage.urns().filter(isReplaced);
+        },
+        run(at) {
+            const options = replaced.splice(0).flatMap((urn) => ["--replace", urn]);
+            return stage.up(at, options);
+        },
+    };
+}
 
 /** A mocha suite of one phase's matrix. */
 export function crashSuite(phase: string): void {

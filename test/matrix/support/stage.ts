@@ -20,8 +20,6 @@ export interface Ended {
 const STATE = ".local/pulumi/.pulumi/stacks/appkata-mqtt/dev.json";
 /** Above the pause after which the providers renew theirs. */
 export const LEASE_S = 12;
-/** URN of a CA's key. */
-const CA_KEY = /\$tls:index\/privateKey:PrivateKey::.*certificates:ca(-\d+)?$/;
 const PASSPHRASE = "of no use to anyone";
 
 export class Stage {
@@ -139,12 +137,11 @@ export class Stage {
         return (this.#checkpoint().resources ?? []).map(({ type }) => type);
     }
 
-    /** URNs of all that can be replaced without shutting clients out. */
-    replaceable(): string[] {
+    /** URNs of all resources but components and providers. */
+    urns(): string[] {
         return (this.#checkpoint().resources ?? [])
             .filter(({ custom, type }) => custom && !type.startsWith("pulumi:providers:"))
-            .map(({ urn }) => urn)
-            .filter((urn) => !CA_KEY.test(urn));
+            .map(({ urn }) => urn);
     }
 
     /** What a run began and did not see the end of: creates stay there until they are cleared. */

@@ -1,0 +1,3 @@
+import { crashSuite } from "../matrix/support/phases.ts";
+
+crashSuite("new CA");
