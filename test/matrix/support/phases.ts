@@ -5,6 +5,9 @@ import { crashMatrix, type CrashPhase } from "./matrix.ts";
 import { usersNamed } from "../../support/project.ts";
 import { Stage } from "./stage.ts";
 
+/** URN of a CA's key. */
+const CA_KEY = /\$tls:index\/privateKey:PrivateKey::.*certificates:ca(-\d+)?$/;
+
 const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
     "first up": (stage) => ({
         name: "first up",
