@@ -1,4 +1,4 @@
-/** `broker-backup` in the running machine, called through the Machines API's exec. */
+/** Runs `broker-backup` in the machine, through the Machines API's exec. */
 import { gunzipSync, gzipSync } from "node:zlib";
 import { cancelled } from "../providers/fly/api/cancel.ts";
 import type { FlyClient } from "../providers/fly/api/client.ts";
@@ -7,26 +7,26 @@ import type { BackupFile, Header } from "./format.ts";
 
 const PROGRAM = "/usr/local/bin/broker-backup";
 
-/** What offsets and lengths count in, there too. */
+/** Unit of offsets and lengths, also in broker-backup. */
 const BLOCK_BYTES = 64 * 1024;
 
-/** Fly's bound on a command's time is not published; a minute is what its clients ask for at most. */
+/** Time limit of a command. Fly publishes no maximum; its own clients ask for a minute at most. */
 const TIMEOUT_S = 60;
 
 /**
- * A piece of the copy, compressed, in bytes: Fly's limits on what a command takes and gives are not
- * published, and at one command a second this is half a megabyte a second.
+ * Target size of a compressed piece, in bytes. Fly publishes no limits for a command's input and
+ * output; at one command a second this moves half a megabyte a second.
  */
 const PIECE_BYTES = 512 * 1024;
 const MOST_BLOCKS = 128;
 
-/** A piece that does not come through is asked for again in halves, down to one block. */
+/** Attempts to move a piece. A failed one is retried with half the blocks, down to one block. */
 const TRIES = 8;
 
 export interface Info {
     series: Header["series"];
     version: string;
-    /** Of the broker's data at present, and free on the volume. */
+    /** Size of the broker's data, and free space on the volume. */
     bytes: number;
     free: number;
     restore: "none" | "pending" | "inForce" | "refused" | "undone";
@@ -35,7 +35,7 @@ export interface Info {
 export interface Export {
     series: Header["series"];
     version: string;
-    /** How long the copy took, during which the broker stood still (2.1). */
+    /** Duration of the copy, during which Mosquitto 2.1 is paused. */
     copyMs: number;
     files: BackupFile[];
 }
@@ -46,7 +46,7 @@ export interface MachineOnFly {
     readonly machineId: string;
 }
 
-/** The command was carried out, and refused what it was to do. */
+/** The command ran, but refused the request. */
 class Refused extends Error {
     readonly exitCode: number;
 
@@ -62,7 +62,10 @@ export class BrokerData {
     readonly #nonce: string;
     #blocks = 8;
 
-    /** @param nonce of the lease that is held meanwhile */
+    /**
+     * Uses a machine under a held lease.
+     * @param nonce nonce of that lease
+     */
     constructor(machine: MachineOnFly, nonce: string) {
         this.#machine = machine;
         this.#nonce = nonce;
@@ -73,29 +76,29 @@ export class BrokerData {
     }
 
     async makeCopy(): Promise<Export> {
-        // Not sent twice: a second one would take the first one's copy away under it.
+        // Not retried: a second export would delete the first one's copy.
         return JSON.parse(await this.#run(["export"], { safe: false })) as Export;
     }
 
-    /** Also after all else was cancelled. */
+    /** Removes the copy, even after everything else was cancelled. */
     async end(): Promise<void> {
         await this.#run(["end"], { always: true });
     }
 
     /**
-     * The next piece of the copy's file.
-     * @param offset where it begins: whole blocks
-     * @returns it as gzip, and its length unpacked
+     * Reads the next piece of a copied file.
+     * @param offset start of the piece, a whole number of blocks
+     * @returns the piece as gzip, and its unpacked length
      */
     async read(file: BackupFile, offset: number): Promise<{ gzip: Buffer; bytes: number }> {
         return this.#inPieces(async (blocks) => {
             const from = String(offset / BLOCK_BYTES);
             const text = await this.#run(["read", file.name, from, String(blocks)]);
             const gzip = Buffer.from(text, "base64");
-            // Its own checksum and length are at gzip's end.
+            // gzip ends with its own checksum and length.
             const { length } = gunzipSync(gzip);
             const wanted = Math.min(blocks * BLOCK_BYTES, file.bytes - offset);
-            if (length !== wanted) throw new Error(`${length} bytes came instead of ${wanted}`);
+            if (length !== wanted) throw new Error(`${length} bytes arrived instead of ${wanted}`);
             return { gzip, bytes: length, packed: gzip.length };
         });
     }
@@ -105,9 +108,9 @@ export class BrokerData {
     }
 
     /**
-     * Sends the next piece of a file.
-     * @param content of the file from `offset` on, as much as is wanted
-     * @returns how many bytes of it went
+     * Writes the next piece of a file.
+     * @param content gives the file's bytes from `offset` on, up to the number asked for
+     * @returns the number of bytes written
      */
     async write(
         name: string,
@@ -132,12 +135,15 @@ export class BrokerData {
         await this.#run(["confirm"]);
     }
 
-    /** @returns whether the old data needs a restart to be in force: so it is with an image that does not say. */
+    /**
+     * Puts the old data back.
+     * @returns whether that needs a restart, which is so for images that do not say
+     */
     async undo(): Promise<boolean> {
         return (await this.#run(["undo"])).trim() !== "now";
     }
 
-    /** As many blocks as make a piece of about the wanted size; fewer where one does not come through. */
+    /** Moves as many blocks as make a piece of about the target size, and fewer after a failure. */
     async #inPieces<T extends { packed: number }>(
         move: (blocks: number) => Promise<T>,
     ): Promise<T> {
@@ -157,9 +163,9 @@ export class BrokerData {
         }
     }
 
-    async #run(args: string[], more: More = {}): Promise<string> {
+    async #run(args: string[], options: RunOptions = {}): Promise<string> {
         const { client, app, machineId } = this.#machine;
-        const { stdin, safe = true, always } = more;
+        const { stdin, safe = true, always } = options;
         const answer = await client.post<Answer>(["apps", app, "machines", machineId, "exec"], {
             body: {
                 command: [PROGRAM, ...args],
@@ -174,8 +180,8 @@ export class BrokerData {
         const code = answer.exit_code ?? 0;
         if (code === 126 || code === 127) {
             throw new Error(
-                `The machine's image has no ${PROGRAM}: it is of an older version. ` +
-                    "Run `pulumi up` first.",
+                `The machine's image is of an older version, without ${PROGRAM}: ` +
+                    "run `pulumi up` first.",
             );
         }
         if (code !== 0) {
@@ -186,7 +192,7 @@ export class BrokerData {
     }
 }
 
-interface More {
+interface RunOptions {
     stdin?: string;
     safe?: boolean;
     always?: boolean;
@@ -198,10 +204,10 @@ interface Answer {
     stderr?: string;
 }
 
-/** broker-backup's exit code where what it was given did not come whole. */
+/** Exit code of broker-backup when its input arrived incomplete. */
 const DAMAGED = 5;
 
-/** Asking for less does not help: the token, the lease, the machine are not what they must be. */
+/** Whether a smaller piece would fail too: the token, the lease or the machine is wrong. */
 function isFinal(error: unknown): boolean {
     if (cancelled.aborted) return true;
     return error instanceof FlyError && [401, 403, 404, 409, 412].includes(error.status);

@@ -1,10 +1,13 @@
-/** Whether what a backup holds is a database that Mosquitto reads, beyond that its bytes are whole. */
+/** Checks that a backup holds a database that Mosquitto can read, not only intact bytes. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Header } from "./format.ts";
 
-/** @returns what is in it, for a person. @throws Error that says what is wrong */
+/**
+ * Describes the database's content in words.
+ * @throws Error that says what is wrong
+ */
 export async function describeDatabase(series: Header["series"], dir: string): Promise<string> {
     return series === "2.1" ? await describeSqlite(dir) : await describeSaved(dir);
 }
@@ -16,7 +19,10 @@ const COUNTS = {
     "messages for sessions": "client_msgs",
 };
 
-/** 2.1: SQLite's own check of all pages and indexes, then Mosquitto's tables. */
+/**
+ * Checks a 2.1 database with SQLite's own check of all pages and indexes, then counts rows of
+ * Mosquitto's tables.
+ */
 async function describeSqlite(dir: string): Promise<string> {
     let database: DatabaseSync | undefined;
     try {
@@ -30,7 +36,7 @@ async function describeSqlite(dir: string): Promise<string> {
         });
         return counts.join(", ");
     } catch (error) {
-        throw new Error(`is no database of Mosquitto 2.1 (${(error as Error).message})`, {
+        throw new Error(`is not a Mosquitto 2.1 database (${(error as Error).message})`, {
             cause: error,
         });
     } finally {
@@ -38,9 +44,9 @@ async function describeSqlite(dir: string): Promise<string> {
     }
 }
 
-/** Read only, so that the files stay as they are: nothing is moved from the -wal into the database. */
+/** Opens the database read-only, so that SQLite does not merge the -wal file into it. */
 async function openDatabase(name: string): Promise<DatabaseSync> {
-    // Node says that its SQLite is experimental; that tells nothing about the backup.
+    // Suppress Node's warning that its SQLite is experimental: it says nothing about the backup.
     const emitWarning = process.emitWarning.bind(process);
     process.emitWarning = () => undefined;
     try {
@@ -51,10 +57,13 @@ async function openDatabase(name: string): Promise<DatabaseSync> {
     }
 }
 
-/** Mosquitto 2.0's file: magic, checksum (always 0), version, then chunks of a kind and a length. */
+/**
+ * Start of Mosquitto 2.0's file: magic, checksum (always 0), version. Chunks follow, each with kind and
+ * length.
+ */
 const MAGIC = Buffer.from("\0\xb5\0mosquitto db", "latin1");
 const HEADER_BYTES = MAGIC.length + 8;
-/** What the file calls its chunks: 2 a stored message, 3 one for a session, 4 a retained one, … */
+/** Kinds of chunks that are counted. Others, such as 2 for a stored message, are not. */
 const KINDS: Record<number, string> = {
     4: "retained messages",
     6: "sessions",
@@ -62,14 +71,14 @@ const KINDS: Record<number, string> = {
     3: "messages for sessions",
 };
 
-/** 2.0: every chunk is walked, and the last one must end with the file. */
+/** Checks a 2.0 database by walking every chunk; the last one must end with the file. */
 async function describeSaved(dir: string): Promise<string> {
     const bytes = await readFile(path.join(dir, "mosquitto.db"));
-    const wrong = (what: string) => new Error(`is no database of Mosquitto 2.0 (${what})`);
-    if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw wrong("its first bytes are others");
+    const wrong = (what: string) => new Error(`is not a Mosquitto 2.0 database (${what})`);
+    if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw wrong("wrong magic bytes");
     if (bytes.length < HEADER_BYTES) throw wrong("it is cut off");
     const version = bytes.readUInt32BE(MAGIC.length + 4);
-    if (version < 5 || version > 6) throw wrong(`version ${version} of the file`);
+    if (version < 5 || version > 6) throw wrong(`unknown file version ${version}`);
     const counts = new Map<number, number>();
     let at = HEADER_BYTES;
     while (at < bytes.length) {
@@ -79,6 +88,6 @@ async function describeSaved(dir: string): Promise<string> {
         at += 8 + bytes.readUInt32BE(at + 4);
     }
     if (at !== bytes.length) throw wrong("it is cut off");
-    const told = [4, 6, 5, 3].map((kind) => `${counts.get(kind) ?? 0} ${KINDS[kind]}`);
-    return told.join(", ");
+    const counted = [4, 6, 5, 3].map((kind) => `${counts.get(kind) ?? 0} ${KINDS[kind]}`);
+    return counted.join(", ");
 }

@@ -1,7 +1,7 @@
 /**
- * A backup's file: one line of JSON, the header, then gzip (several members, which every gunzip takes
- * as one) of the database's files, one after another in the header's order. So
- * `tail -n +2 FILE | gunzip` is the database, and `head -n 1 FILE` says what it is.
+ * Reads and writes a backup's file: a header, which is one line of JSON, then the database's files in
+ * the header's order as gzip (several members, which every gunzip reads as one).
+ * `tail -n +2 FILE | gunzip` gives the database, and `head -n 1 FILE` says what it is.
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -20,16 +20,16 @@ const file = z.object({
 
 const header = z.object({
     format: z.literal(FORMAT),
-    /** Of this format; a later one is refused. */
+    /** Version of this format; later ones are refused. */
     formatVersion: z.literal(1),
-    /** The program's that wrote it. */
+    /** Version of the program that wrote the backup. */
     version: z.string(),
-    /** Mosquitto's series, whose data only the same series reads. */
+    /** Mosquitto's series. Only the same series can read the data. */
     series: z.enum(["2.1", "2.0"]),
     mosquitto: z.string(),
     stack: z.string(),
     app: z.string(),
-    /** When the copy was taken: ISO 8601, UTC. Everything acknowledged before is in it. */
+    /** Time of the copy in ISO 8601, UTC. The copy has everything acknowledged before. */
     time: z.iso.datetime(),
     files: z.array(file).min(1),
 });
@@ -37,10 +37,10 @@ const header = z.object({
 export type Header = z.output<typeof header>;
 export type BackupFile = z.output<typeof file>;
 
-/** A header is some hundred bytes; a file that has no such line is something else. */
+/** Longest first line to accept. A header has some hundred bytes. */
 const LONGEST_HEADER = 16 * 1024;
 
-/** What is wrong with a file, and what to do; nothing has been changed. */
+/** Reports what is wrong with a file and what to do. Nothing was changed. */
 class BadBackup extends Error {
     constructor(name: string, problem: string) {
         super(`${name} ${problem}.`);
@@ -52,26 +52,34 @@ export function headerLine(value: Header): string {
     return `${JSON.stringify(value)}\n`;
 }
 
-/** @returns the header, and where the content begins. @throws BadBackup */
+/**
+ * Reads the header.
+ * @returns it, and the offset of the content
+ * @throws BadBackup
+ */
 async function readHeader(name: string): Promise<{ value: Header; length: number }> {
     const handle = await open(name);
     try {
         const { buffer, bytesRead } = await handle.read(Buffer.alloc(LONGEST_HEADER));
         const end = buffer.subarray(0, bytesRead).indexOf("\n");
-        if (end < 0) throw new BadBackup(name, "is no backup: it does not begin with a header");
+        if (end < 0) throw new BadBackup(name, "is not a backup: it does not begin with a header");
         let json: unknown;
         try {
             json = JSON.parse(buffer.toString("utf8", 0, end));
         } catch {
-            throw new BadBackup(name, "is no backup: its first line is not JSON");
+            throw new BadBackup(name, "is not a backup: its first line is not JSON");
         }
         const given = (json ?? {}) as { format?: unknown; formatVersion?: unknown };
-        if (given.format !== FORMAT) throw new BadBackup(name, `is no backup (no "${FORMAT}")`);
+        if (given.format !== FORMAT)
+            throw new BadBackup(
+                name,
+                `is not a backup: its header does not name the format "${FORMAT}"`,
+            );
         if (given.formatVersion !== 1) {
             throw new BadBackup(
                 name,
-                `is of version ${JSON.stringify(given.formatVersion)} of the format, and this ` +
-                    "program knows 1: restore it with the program that wrote it",
+                `has format version ${JSON.stringify(given.formatVersion)}, but this program reads only 1: ` +
+                    "restore it with the program that wrote it",
             );
         }
         const parsed = header.safeParse(json);
@@ -85,15 +93,15 @@ async function readHeader(name: string): Promise<{ value: Header; length: number
 }
 
 /**
- * Unpacks a backup into a folder, and proves every byte of it by the header's sums.
+ * Unpacks a backup into a folder and verifies every byte against the header's checksums.
  * @throws BadBackup
  */
 export async function unpack(name: string, dir: string): Promise<Header> {
     const { value, length } = await readHeader(name);
-    const into = new Into(value.files, dir);
+    const unpacker = new Unpacker(value.files, dir);
     const gunzip = createReadStream(name, { start: length }).pipe(createGunzip());
     try {
-        for await (const chunk of gunzip as AsyncIterable<Buffer>) await into.write(chunk);
+        for await (const chunk of gunzip as AsyncIterable<Buffer>) await unpacker.write(chunk);
     } catch (error) {
         if ((error as { code?: string }).code === "Z_BUF_ERROR") {
             throw new BadBackup(name, "is cut off");
@@ -103,15 +111,15 @@ export async function unpack(name: string, dir: string): Promise<Header> {
         }
         throw error;
     } finally {
-        await into.close();
+        await unpacker.close();
     }
-    const problem = into.problem();
+    const problem = unpacker.problem();
     if (problem !== undefined) throw new BadBackup(name, problem);
     return value;
 }
 
-/** The unpacked content, parted into files. */
-class Into {
+/** Splits the unpacked content into files and checks them. */
+class Unpacker {
     readonly #files: readonly BackupFile[];
     readonly #dir: string;
     readonly #sums: Hash[] = [];
@@ -161,6 +169,6 @@ class Into {
         if (this.#more) return "holds more than its header says";
         const sums = this.#sums.map((sum) => sum.digest("hex"));
         const bad = this.#files.find(({ sha256 }, at) => sums[at] !== sha256);
-        return bad && `is damaged: the checksum of ${bad.name} is another`;
+        return bad && `is damaged: the checksum of ${bad.name} does not match`;
     }
 }

@@ -1,4 +1,4 @@
-/** A backup's data into a running machine, whose broker then starts with it. */
+/** Restores a backup's data into a running machine, whose broker then starts with it. */
 import { open } from "node:fs/promises";
 import path from "node:path";
 import { cancelled } from "../providers/fly/api/cancel.ts";
@@ -16,27 +16,34 @@ export interface Destination extends MachineOnFly {
 
 const LEASED_WITHIN_S = 120;
 
-/** What a machine says of data that is not in force after the boot. */
+/** Why restored data is not in force after the boot, by what the machine reports. */
 const REASONS: Record<Exclude<Info["restore"], "inForce">, string> = {
-    none: "there is no trace of it in the machine",
-    pending: "the machine has not been started with it",
+    none: "the machine has no trace of it",
+    pending: "the machine did not boot with it",
     refused: "the broker cannot read it",
-    undone: "the broker does not run on it, and the machine has gone back by itself",
+    undone: "the broker does not run with it, so the machine put the old data back by itself",
 };
 
-/** Why what was restored is not in force. @param said by a machine, whose image may be of a later version */
-export function notInForce(said: string): string | undefined {
-    if (said === "inForce") return undefined;
-    return (REASONS as Partial<Record<string, string>>)[said] ?? `the machine says "${said}"`;
+/**
+ * Explains why restored data is not in force.
+ * @param reported state reported by the machine, whose image may be of a later version
+ * @returns undefined if the data is in force
+ */
+export function notInForce(reported: string): string | undefined {
+    if (reported === "inForce") return undefined;
+    return (
+        (REASONS as Partial<Record<string, string>>)[reported] ??
+        `the machine reports "${reported}"`
+    );
 }
 
 /**
- * Sends the data, has the machine prove it, and boots the machine anew, which puts it in force. Where the
- * broker does not run on it, the old data comes back.
- *
- * @param dir holds the header's files
- * @param accepted called before the boot: until then, to cancel changes nothing
- * @throws when it was refused or did not work; the old data is in force then, or the error says
+ * Sends the data, has the machine verify it, and reboots the machine, which puts the data in force. If
+ * the broker does not run with it, the old data is put back.
+ * @param dir folder with the header's files
+ * @param accepted called before the boot; until then cancelling changes nothing
+ * @throws Error when the data was refused or did not work; unless the error says otherwise, the old
+ * data is in force
  */
 export async function restoreBackup(
     destination: Destination,
@@ -68,9 +75,9 @@ export async function restoreBackup(
 function refuseOtherSeries(destination: Destination, header: Header, info: Info): void {
     if (info.series === header.series) return;
     throw new Error(
-        `The backup is of Mosquitto ${header.series}, and ${destination.app} runs ${info.series}, ` +
-            "which does not read the other's data. Restore it into a stack whose `baseImage` is " +
-            `of ${header.series}.`,
+        `The backup is of Mosquitto ${header.series}, but ${destination.app} runs ${info.series}, ` +
+            "which cannot read its data. Restore it into a stack whose `baseImage` has Mosquitto " +
+            `${header.series}.`,
     );
 }
 
@@ -116,7 +123,10 @@ async function sendFile(
     }
 }
 
-/** @throws always */
+/**
+ * Puts the old data back.
+ * @throws always
+ */
 async function goBack(destination: Destination, problem: string): Promise<never> {
     const owner = { project: destination.project, stack: destination.stack };
     try {

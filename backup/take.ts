@@ -1,4 +1,4 @@
-/** The broker's data into a file. */
+/** Saves the broker's data to a file. */
 import { mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -13,26 +13,26 @@ import { Transfer } from "./transfer.ts";
 export interface Source extends MachineOnFly {
     readonly project: string;
     readonly stack: string;
-    /** The program's. */
+    /** Version of this program. */
     readonly version: string;
 }
 
-export interface Taken {
+export interface BackupResult {
     readonly header: Header;
-    /** How long the broker stood still. */
+    /** How long the broker was paused. */
     readonly copyMs: number;
-    /** What is in it, for a person. */
+    /** The backup's content in words. */
     readonly content: string;
 }
 
-/** How long someone else's lease is waited for. */
+/** Seconds to wait for another holder's lease. */
 const LEASED_WITHIN_S = 120;
 
 /**
- * Takes a copy of what the broker has acknowledged until now, writes it to `file` and reads it back.
- * The file is there whole or not at all, and only its owner reads it.
+ * Copies what the broker has acknowledged so far to `file` and reads it back. The file is either
+ * complete or absent, and only its owner can read it.
  */
-export async function takeBackup(source: Source, file: string): Promise<Taken> {
+export async function takeBackup(source: Source, file: string): Promise<BackupResult> {
     const partial = `${file}.partial`;
     const { app, machineId: id, project, stack } = source;
     const lease = { app, id, owner: { project, stack } };
@@ -46,7 +46,8 @@ export async function takeBackup(source: Source, file: string): Promise<Taken> {
                 try {
                     return await fetchCopy(source, data, partial);
                 } finally {
-                    // What was said must not be hidden behind this; the next call removes it too.
+                    // A failure here must not hide the first error; the next backup removes the copy
+                    // too.
                     await data.end().catch(() => undefined);
                 }
             },
@@ -87,12 +88,15 @@ async function fetchCopy(source: Source, data: BrokerData, partial: string) {
     return { header, copyMs };
 }
 
-/** @throws when the file is not a whole backup, or what it holds is no database */
+/**
+ * Verifies a backup and describes its content.
+ * @throws Error when the file is incomplete or holds no database
+ */
 async function describeBackup(file: string): Promise<string> {
     return await withUnpacked(file, (_dir, _header, content) => Promise.resolve(content));
 }
 
-/** Has a backup proven and unpacked in a folder that is removed afterwards. */
+/** Verifies a backup, unpacks it into a folder and removes the folder after the work. */
 export async function withUnpacked<T>(
     file: string,
     work: (dir: string, header: Header, content: string) => Promise<T>,

@@ -1,4 +1,4 @@
-/** Says how far a transfer is, where it takes long. */
+/** Prints the progress of a long transfer. */
 import { say } from "../lib/process.ts";
 
 const SAY_EVERY_MS = 5000;
@@ -9,7 +9,10 @@ export class Transfer {
     #done = 0;
     #nextAt = performance.now() + SAY_EVERY_MS;
 
-    /** @param what as `fetched` */
+    /**
+     * Starts at zero.
+     * @param what participle for the progress line, such as `fetched`
+     */
     constructor(what: string, files: readonly { bytes: number }[]) {
         this.#what = what;
         this.#total = files.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { LOCAL_FLY, ROOT } from "../lib/paths.ts";
 import { say } from "../lib/process.ts";
-import { askMachine, notAsked } from "../verification/machineData.ts";
+import { askMachine, unknownData } from "../verification/machineData.ts";
 import { inspect } from "../verification/deployment.ts";
 import { localFly, refusedPorts } from "./fly.ts";
 import { meansDev, publicTrust } from "./stack.ts";
@@ -64,7 +64,7 @@ async function machineRuns(): Promise<void> {
         ({ kind }) => kind === "here" || (kind === "elsewhere" && !retains),
     );
     if (wrong.length > 0) throw new Error(wrong.map(({ text }) => text).join("\n"));
-    const { full, warnings } = await askMachine(client, app, machineId).catch(notAsked);
+    const { full, warnings } = await askMachine(client, app, machineId).catch(unknownData);
     if (full !== undefined) throw new Error(full);
     for (const { text } of others) say(`WARNING           ${text}`);
     for (const line of warnings) say(`WARNING           ${line}`);

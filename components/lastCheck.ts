@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { FlyClient } from "../providers/fly/api/client.ts";
-import { askMachine, notAsked } from "../verification/machineData.ts";
+import { askMachine, unknownData } from "../verification/machineData.ts";
 import { inspect, type Deployment, type Inspection } from "../verification/deployment.ts";
 import type { Endpoint } from "../verification/target.ts";
-import { answersWithOurCertificate } from "../verification/trust.ts";
+import { checkServerCertificate } from "../verification/trust.ts";
 
 export interface LastCheckArgs {
     endpoint: string;
@@ -38,7 +38,7 @@ export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
             const { problem, others } = await inspect(client, machine).catch(notKnown);
             const data = problem
                 ? undefined
-                : await askMachine(client, app, machineId).catch(notAsked);
+                : await askMachine(client, app, machineId).catch(unknownData);
             const down = problem ?? data?.full ?? (await addressProblem(target));
             if (down !== undefined)
                 throw new pulumi.RunError(`The broker is down, or not as declared: ${down}.`);
@@ -70,7 +70,7 @@ async function addressProblem(
 ): Promise<string | undefined> {
     try {
         const endpoint = { ...target, deadlineSeconds: ANSWERS_WITHIN_S };
-        await answersWithOurCertificate(endpoint, ANSWER_MS);
+        await checkServerCertificate(endpoint, ANSWER_MS);
         return undefined;
     } catch (error) {
         const { address, port } = target;

@@ -2,7 +2,7 @@ import { connect } from "node:tls";
 import { describe, nameOf } from "./handshake.ts";
 import type { Certificates, Target } from "./target.ts";
 
-/** In PEM, as Node takes them. */
+/** A certificate and its key in PEM, named as Node's TLS options are. */
 export interface KeyPair {
     cert: string;
     key: string;
@@ -12,14 +12,14 @@ export function pairOf({ certificatePem, privateKeyPem }: Certificates["own"]): 
     return { cert: certificatePem, key: privateKeyPem };
 }
 
-/** What a TLS server made of a client's certificate, or of there being none. */
+/** How a TLS server answered a client's certificate, or the absence of one. */
 export type Presented =
     { kind: "refused"; detail: string } | { kind: "taken" } | { kind: "failed"; detail: string };
 
 /**
- * Opens a TLS connection with a certificate or without one and says nothing more. With TLS 1.3 the
- * client is done before the server has looked at its certificate, so the answer is waited for. Only
- * TLS's own alert counts as `refused`; nothing sent, nothing is in its way.
+ * Opens a TLS connection with or without a certificate and sends nothing. In TLS 1.3 the client
+ * finishes before the server has checked its certificate, so this waits for the answer. Only TLS's own
+ * alert counts as `refused`; as the client sends nothing, no other error can mask it.
  */
 export function present(
     target: Target,

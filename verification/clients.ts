@@ -1,6 +1,9 @@
-/** Steps of clients that log in, or must not. Each returns what was done, and throws what it saw instead. */
+/**
+ * Checks of who may log in and what a client may do. Each returns what was done, or throws what it saw
+ * instead.
+ */
 import type { MqttClient } from "mqtt";
-import { triesTheRest } from "./grants.ts";
+import { tryForbiddenTopics } from "./grants.ts";
 import { logIn } from "./login.ts";
 import type { Credentials } from "./login.ts";
 import { roundTrip } from "./roundTrip.ts";
@@ -8,26 +11,26 @@ import type { Target } from "./target.ts";
 import { Unexpected } from "./unexpected.ts";
 import { webSocketTrip } from "./webSockets.ts";
 
-export async function sendsToItself(
+export async function checkRoundTrip(
     target: Target,
     as: Credentials,
     timeout: number,
 ): Promise<string> {
-    const client = await letIn(target, as, timeout);
+    const client = await mustLogIn(target, as, timeout);
     const trip = await roundTrip(client, timeout);
     await client.endAsync(trip.kind === "lost");
     if (trip.kind === "lost") throw new Unexpected("the published message back", trip.detail);
     return `${target.verifier.username} subscribed, published at QoS 1 and got the message back`;
 }
 
-export async function isHeldToGrants(
+export async function checkGrants(
     target: Target,
     as: Credentials,
     timeout: number,
 ): Promise<string> {
     const { username } = target.verifier;
-    const client = await letIn(target, as, timeout);
-    const proof = await triesTheRest(client, timeout);
+    const client = await mustLogIn(target, as, timeout);
+    const proof = await tryForbiddenTopics(client, timeout);
     await client.endAsync(proof.kind === "broken");
     if (proof.kind === "broken") {
         throw new Unexpected(`nothing that ${username} is not granted`, proof.detail);
@@ -35,19 +38,23 @@ export async function isHeldToGrants(
     return `${username} could not read, write or see $SYS where it is not granted`;
 }
 
-export async function isLetIn(target: Target, as: Credentials, timeout: number): Promise<string> {
-    await (await letIn(target, as, timeout)).endAsync();
+export async function checkLogin(
+    target: Target,
+    as: Credentials,
+    timeout: number,
+): Promise<string> {
+    await (await mustLogIn(target, as, timeout)).endAsync();
     return `${as.username} logged in`;
 }
 
-async function letIn(target: Target, as: Credentials, timeout: number): Promise<MqttClient> {
+async function mustLogIn(target: Target, as: Credentials, timeout: number): Promise<MqttClient> {
     const login = await logIn(target, as, timeout);
     if (login.kind === "accepted") return login.client;
     const name = as.username ?? target.verifier.username;
     throw new Unexpected(`${name} to be let in`, `${login.kind}: ${login.detail}`);
 }
 
-export async function isRefused(
+export async function checkLoginRefused(
     target: Target,
     as: Credentials,
     how: string,
@@ -61,7 +68,7 @@ export async function isRefused(
     throw new Unexpected(`CONNACK "not authorized" ${how}`, seen);
 }
 
-export async function sendsOverWebSockets(target: Target, timeout: number): Promise<string> {
+export async function checkWebSockets(target: Target, timeout: number): Promise<string> {
     const { username, password } = target.verifier;
     const trip = await webSocketTrip(target, username, password, timeout);
     const { port } = target.webSockets!;

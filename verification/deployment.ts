@@ -1,7 +1,7 @@
 /**
- * Whether the declared machine runs, is healthy and takes clients, as Fly tells it: the last step of each `up`
- * and of `npm run verify`. A machine that is on its way, or that its restart policy is bringing back, has time
- * to arrive; everything else is a problem at once.
+ * Asks Fly whether the declared machine runs, is healthy and takes clients: the last step of each `up`
+ * and the first of `npm run verify`. A machine that is starting, or that its restart policy is bringing
+ * back, gets time to arrive; anything else is a problem at once.
  */
 import type { FlyClient } from "../providers/fly/api/client.ts";
 import { configDifferences } from "../providers/fly/machine/configDiff.ts";
@@ -12,36 +12,36 @@ import { findOthers, type Other } from "../providers/fly/others.ts";
 import type { MachineConfig, WireMachine, WireVolume } from "../providers/fly/api/types.ts";
 import { deadlineIn, poll } from "../providers/fly/api/wait.ts";
 
-/** The machine that the stack's state has. */
+/** The machine that the stack's state names. */
 export interface Deployment {
     app: string;
     machineId: string;
     volumeId: string;
-    /** The volume before, if this `up` has another. */
+    /** The previous volume, if this `up` replaced it. */
     formerVolumeId?: string | undefined;
-    /** Its version; left out where any is right. */
+    /** Version of the machine; omitted if any version is right. */
     instanceId?: string | undefined;
-    /** As declared: another version that has it is right too. */
+    /** The declared config: another version of the machine that has it is right too. */
     config?: MachineConfig | undefined;
 }
 
-/** How long a machine that is on its way is waited for; a read may lag behind for as long as `gone`. */
+/** Seconds to wait for a machine that is starting (`settles`), and for a read that may be stale (`gone`). */
 const PATIENCE_S = { settles: 30, gone: 10 };
 
 interface Problem {
     text: string;
-    /** Whether it may end by itself. */
+    /** How long to wait for the problem to pass by itself, as a key of the patience. */
     passing: "settles" | "gone" | false;
 }
 
 export interface Inspection {
-    /** Of the declared machine: state, cause and the command that mends it. */
+    /** What is wrong with the declared machine: its state, the cause and the command that mends it. */
     problem?: string;
-    /** Machines that serve the same ports, and volumes of the same name; none where there is a problem. */
+    /** Machines that serve the same ports, and volumes with the same name; empty if there is a problem. */
     others: Other[];
 }
 
-/** Looks at the app as a whole, with two requests where all is well. */
+/** Inspects the app as a whole, with two requests if all is well. */
 export async function inspect(
     client: FlyClient,
     deployment: Deployment,
@@ -64,7 +64,7 @@ export async function inspect(
     return { others: findOthers(app, machines, volumes, own) };
 }
 
-/** Of an app that is gone: nothing. */
+/** Lists an app's machines or volumes; an app that is gone has none. */
 async function list<T>(client: FlyClient, app: string, what: string): Promise<T[]> {
     try {
         return await client.get<T[]>(["apps", app, what]);
@@ -74,7 +74,7 @@ async function list<T>(client: FlyClient, app: string, what: string): Promise<T[
     }
 }
 
-/** From these it comes to run by itself. */
+/** States from which a machine comes to run by itself. */
 const ON_ITS_WAY = new Set(["created", "starting", "restarting", "updating", "replacing"]);
 
 const GONE = new Set(["destroying", "destroyed", "replaced"]);
@@ -94,14 +94,14 @@ function problemOf(
     const cause = events ? ` (its last events: ${events})` : "";
     const log = `\`fly logs -a ${app} -i ${machineId}\` has its log`;
     if (machine.host_status === "unreachable") {
-        const text = `${name} is on a host that Fly does not reach: wait, or see docs/host-gone.md`;
+        const text = `${name} is on a host that Fly cannot reach: wait, or see docs/host-gone.md`;
         return { text, passing: false };
     }
     if (instanceId && machine.instance_id && machine.instance_id !== instanceId) {
         const changed = changedPaths(config, machine);
         const what = changed.length > 0 ? ` (${changed.join(", ")})` : "";
-        const text = `${name} was changed by someone since the stack's last \`up\`${what}: ${REFRESH} takes it back`;
-        // ULIDs: an earlier one is a read that lags behind.
+        const text = `${name} was changed by someone since the stack's last \`up\`${what}: ${REFRESH} reverts it`;
+        // Versions are ULIDs, so an earlier one means a stale read.
         if (machine.instance_id < instanceId) return { text, passing: "gone" };
         if (changed.length > 0 || !config) return { text, passing: false };
     }
@@ -116,12 +116,12 @@ function problemOf(
         };
     }
     if (machine.cordoned) {
-        const text = `${name} is cordoned, so Fly leads no client to it: ${REFRESH} takes it back`;
+        const text = `${name} is cordoned, so Fly routes no client to it: ${REFRESH} uncordons it`;
         return { text, passing: false };
     }
     const missing = healthProblem(machine, checksOf(machine.config ?? {}).length);
     if (missing === undefined) return undefined;
-    // The image's health check says so (broker-answer).
+    // The image's health check (broker-answer) reports it.
     const full = missing.includes("the volume is full");
     return {
         text: `${name} runs, but waits for ${missing}; ${log}`,
@@ -129,13 +129,16 @@ function problemOf(
     };
 }
 
-/** In which paths a machine is not as declared. Metadata do nothing to what runs. */
+/** Paths in which a machine differs from its declaration. Metadata do not affect what runs. */
 function changedPaths(declared: MachineConfig | undefined, { config }: WireMachine): string[] {
     if (!declared || !config) return [];
     return configDifferences(declared, config).filter((path) => !path.startsWith("metadata"));
 }
 
-/** Stopped by its own end: the restart policy may be about to start it. */
+/**
+ * Whether the machine stopped because its process ended, so that the restart policy may be about to
+ * start it.
+ */
 function crashed({ state, config, events }: WireMachine): boolean {
     const exit = (events ?? [])
         .filter(({ type }) => type === "exit")

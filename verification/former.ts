@@ -1,13 +1,13 @@
 /**
- * Steps of those who must stay out: removed users and devices, and former passwords. A machine that has
- * fallen back to earlier files lets them in.
+ * Checks that removed users and devices and former passwords are refused. A machine that has fallen
+ * back to earlier files lets them in.
  */
 import { pairOf, present } from "./clientCertificate.ts";
 import { logIn } from "./login.ts";
 import type { Certificates, Login, Target } from "./target.ts";
 import { Unexpected } from "./unexpected.ts";
 
-/** How many connections are tried at once. */
+/** How many connections to try at once. */
 const AT_ONCE = 10;
 
 export async function inBatches<T>(
@@ -19,41 +19,41 @@ export async function inBatches<T>(
     }
 }
 
-/** A login that succeeds ends at once; with `clientIds: user` it disconnects that user's client. */
-export async function passwordsStayOut(
+/** Closes a login that succeeds at once; with `clientIds: user` it has disconnected that user's client. */
+export async function checkFormerPasswords(
     target: Target,
     former: readonly Login[],
     timeout: number,
 ): Promise<string> {
-    const seen = new Seen();
+    const outcomes = new Outcomes();
     await inBatches(former, async ({ user: username, password }) => {
         const login = await logIn(target, { username, password }, timeout);
         if (login.kind === "accepted") {
             login.client.end(true);
-            seen.in(username);
-        } else if (login.kind === "failed") seen.failed(username, login.detail);
+            outcomes.in(username);
+        } else if (login.kind === "failed") outcomes.failed(username, login.detail);
     });
-    seen.check('CONNACK "not authorized" to each password that no longer holds');
-    return `refused ${former.length} that no longer hold`;
+    outcomes.check('CONNACK "not authorized" to each former password');
+    return `refused ${former.length} former passwords`;
 }
 
-export async function devicesStayOut(
+export async function checkFormerDevices(
     target: Target,
     former: Certificates["former"],
     timeout: number,
 ): Promise<string> {
-    const seen = new Seen();
+    const outcomes = new Outcomes();
     await inBatches(former, async (device) => {
         const shown = await present(target, target.port, pairOf(device), timeout);
-        if (shown.kind === "taken") seen.in(device.name);
-        else if (shown.kind === "failed") seen.failed(device.name, shown.detail);
+        if (shown.kind === "taken") outcomes.in(device.name);
+        else if (shown.kind === "failed") outcomes.failed(device.name, shown.detail);
     });
-    seen.check("a TLS alert over each revoked certificate");
-    return `refused ${former.length} of removed devices`;
+    outcomes.check("a TLS alert over each revoked certificate");
+    return `refused the certificates of ${former.length} removed devices`;
 }
 
-/** Who got in, and whose refusal was none. */
-class Seen {
+/** Collects who got in, and whose login failed for another reason than a refusal. */
+class Outcomes {
     readonly #gotIn = new Set<string>();
     readonly #failed: string[] = [];
 
@@ -69,8 +69,8 @@ class Seen {
         if (this.#gotIn.size > 0) {
             throw new Unexpected(
                 expected,
-                `${[...this.#gotIn].toSorted().join(", ")} got in. The machine has earlier files than the last ` +
-                    "`pulumi up` gave it; `pulumi up --refresh` gives them again",
+                `${[...this.#gotIn].toSorted().join(", ")} got in. The machine has older files than the last ` +
+                    "`pulumi up` sent; `pulumi up --refresh` sends them again",
             );
         }
         if (this.#failed.length > 0) throw new Unexpected(expected, this.#failed.join("; "));

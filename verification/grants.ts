@@ -2,18 +2,21 @@ import { randomUUID } from "node:crypto";
 import type { MqttClient } from "mqtt";
 import { TOPICS } from "./verifier.ts";
 
-/** What came of trying what is not granted. */
+/** Result of trying topics that are not granted. */
 export type GrantsProof = { kind: "kept" } | { kind: "broken"; detail: string };
 
-/** The broker keeps its version there for whoever is granted it, as of the start. */
+/** Topic where the broker keeps its version, retained since its start, for users who may read it. */
 const SYS = "$SYS/broker/version";
 
 /**
- * Subscribes to what may not be read, and publishes to it and to what may not be written. MQTT 3.1.1
- * has brokers acknowledge both, so what counts is what is delivered: nothing, by the time that a
- * message that was published last has come back, since the broker keeps their order.
+ * Subscribes to topics that must not be read, and publishes to those and to topics that must not be
+ * written. MQTT 3.1.1 has brokers acknowledge both, so the check is that nothing was delivered by the
+ * time the message published last comes back; the broker keeps their order.
  */
-export async function triesTheRest(client: MqttClient, timeoutMs: number): Promise<GrantsProof> {
+export async function tryForbiddenTopics(
+    client: MqttClient,
+    timeoutMs: number,
+): Promise<GrantsProof> {
     const id = randomUUID();
     const last = `${TOPICS.own}/${id}`;
     const readOnly = `${TOPICS.readOnly}/${id}`;
@@ -31,7 +34,7 @@ export async function triesTheRest(client: MqttClient, timeoutMs: number): Promi
         });
     });
     const sent = (async () => {
-        // First what may not be read: a broker may refuse it, which is as good.
+        // Forbidden topics first. The broker may also refuse the subscription, which is as good.
         for (const topic of forbidden) {
             await client.subscribeAsync(topic, { qos: 1 }).catch(() => undefined);
         }

@@ -4,9 +4,9 @@ import type { TLSSocket } from "node:tls";
 import type { Endpoint } from "./target.ts";
 
 /**
- * How a TLS handshake ended. `distrusted` is the client's own refusal of the certificate that it
- * was shown; `unroutable` says that this machine cannot get there at all; `failed` is everything else
- * that says nothing about the certificate.
+ * How a TLS handshake ended. `distrusted`: the client refused the server's certificate. `unroutable`:
+ * this machine has no route to the address. `failed`: any other error, which says nothing about the
+ * certificate.
  */
 export type Handshake =
     | { kind: "trusted"; protocol: string; validUntil: Date }
@@ -30,8 +30,7 @@ const CERTIFICATE_CODE = /^(CERT|CRL|INVALID|PATH|HOSTNAME|ERROR_IN_CERT|UNABLE_
 
 /**
  * Opens a TLS connection, checks the certificate as clients do, and closes it.
- *
- * @param ca the authorities to trust; undefined: the public ones, as the system has them
+ * @param ca the authorities to trust; undefined means the system's public ones
  */
 export function handshake(
     target: Endpoint,
@@ -70,20 +69,23 @@ export function handshake(
     });
 }
 
-/** Whom a client of the broker trusts: our CA, or the public ones for TLS that Fly ends. */
+/** The CA that a client of the broker trusts: ours, or the system's where Fly ends TLS. */
 export function trustOf(tls: Endpoint["tls"], { caPem }: Endpoint) {
     return tls === "edge" ? {} : { ca: caPem };
 }
 
-/** What TLS must be told so that it checks the name; SNI must not be an IP address. */
+/** The TLS option that makes it check the server's name; SNI must not be an IP address. */
 export function nameOf(target: Endpoint) {
     return isIP(target.hostname) === 0 ? { servername: target.hostname } : {};
 }
 
-/** EADDRNOTAVAIL is what a container without IPv6 gives. */
+/** Error codes for a missing route. Containers without IPv6 give EADDRNOTAVAIL. */
 const NO_ROUTE = new Set(["ENETUNREACH", "EHOSTUNREACH", "EAFNOSUPPORT", "EADDRNOTAVAIL"]);
 
-/** Whether it is this machine's lack of IPv6, which no waiting mends; mapped addresses are IPv4. */
+/**
+ * Whether the error means that this machine lacks IPv6, which waiting does not mend. Mapped addresses
+ * are IPv4.
+ */
 export function lacksIPv6(address: string, code: string | undefined): boolean {
     return isIPv6(address) && !/^::ffff:/i.test(address) && NO_ROUTE.has(code ?? "");
 }
@@ -124,7 +126,7 @@ const KNOWN = new Map([
     ["ERR_SSL_WRONG_VERSION_NUMBER", "an answer that is not TLS"],
 ]);
 
-/** A connection's error in a few words, without the address (the step's line has it). */
+/** Describes a connection's error in a few words, without the address, which the step's line has. */
 export function describe(error: NodeJS.ErrnoException): string {
     const known = KNOWN.get(error.code ?? "");
     if (known !== undefined) return `${known} (${error.code})`;

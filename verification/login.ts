@@ -4,7 +4,7 @@ import type { IClientOptions, MqttClient } from "mqtt";
 import { describe, nameOf, trustOf } from "./handshake.ts";
 import type { Target } from "./target.ts";
 
-/** MQTT's own answer to a CONNECT, or that there was none. */
+/** The broker's answer to a CONNECT, or the lack of one. */
 export type Login =
     | { kind: "accepted"; client: MqttClient }
     | { kind: "refused"; detail: string }
@@ -18,16 +18,16 @@ export interface Credentials {
     key?: string;
 }
 
-/** Why a CONNECT is refused over who one is: MQTT 3.1.1 section 3.2.2.3. */
+/** Reason codes of a CONNECT refused for its credentials: MQTT 3.1.1 section 3.2.2.3. */
 const NOT_AUTHORISED = new Map([
     [4, "bad user name or password"],
     [5, "not authorized"],
 ]);
 
 /**
- * Logs in as MQTT clients do, over TLS or over WebSockets in TLS, with a session that ends with the connection. Only the
- * broker's refusal of the credentials counts as `refused`; a connection that breaks, an answer that
- * does not come and any other refusal are `failed`.
+ * Logs in over TLS or WebSockets as MQTT clients do, with a session that ends with the connection. Only
+ * the broker's refusal of the credentials counts as `refused`; a broken connection, a missing answer
+ * and any other refusal are `failed`.
  */
 export function logIn(
     target: Target,
@@ -52,7 +52,8 @@ export function logIn(
             resolve(login);
         };
         client.once("connect", () => give({ kind: "accepted", client }));
-        // Stays for the client's life: an error after the login shows in what waits for it.
+        // The listener stays for the client's life: an error after the login shows up in the operation
+        // that waits.
         client.on("error", (error: Error & { code?: number | string }) => {
             if (typeof error.code === "number") {
                 const detail = NOT_AUTHORISED.get(error.code);
@@ -76,7 +77,7 @@ function byMqtt(target: Target): IClientOptions {
     return { protocol: "mqtts", port, ...nameOf(target), ...trustOf(tls, target) };
 }
 
-/** The address is dialled, and the name is what is asked for in TLS and in HTTP. */
+/** Dials the address, and sends the name in SNI and in HTTP's Host header. */
 function byWebSockets(target: Target): IClientOptions {
     const { port, tls } = target.webSockets!;
     const wsOptions = {

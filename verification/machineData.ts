@@ -1,20 +1,23 @@
 /**
- * What no client sees of the broker, so the machine is asked, through the Machines API: files of its data that the
- * last start has put aside since they could not be read, more data than `memoryLimitMb` holds (broker-data in the
- * image), a volume that is full or nearly so (broker-space), and which files are in force (broker-files).
+ * Asks the machine, through the Machines API, what no client can see: data files that the last start
+ * set aside as unreadable, more data than `memoryLimitMb` holds (the image's broker-data), a volume
+ * that is full or nearly so (broker-space), and which files are in force (broker-files).
  */
 import type { FlyClient } from "../providers/fly/api/client.ts";
 import { parseState, type InForce } from "../providers/fly/secrets/liveCommand.ts";
 
 const DATA = "/mosquitto/data";
 
-/** A file's name before, and when it was put aside; its log and index go with it and are not named. */
-const PUT_ASIDE =
+/**
+ * Name of a data file that was set aside, with its original name and the time. Its log and index are
+ * set aside too, but not reported.
+ */
+const SET_ASIDE =
     /^(mosquitto\.(?:sqlite3|db))\.unreadable-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
 /**
- * The data's folder, a name a line; the memory's limit, with what it was set to above, if it was raised; the volume;
- * the files in force, of which an older image does not tell.
+ * Prints the names in the data folder, the memory limit (with the configured one, if it was raised),
+ * the volume's space, and the files in force, which older images do not report.
  */
 export const DATA_COMMAND = [
     "sh",
@@ -22,68 +25,72 @@ export const DATA_COMMAND = [
     `ls ${DATA} && grep memory_limit /etc/mosquitto/mosquitto.conf && df -Pk ${DATA} && { broker-files state 2>/dev/null || true; }`,
 ];
 
-/** Kilobytes: of the volume, taken, free. */
+/** Size and free space of the volume, in kilobytes. */
 const VOLUME = new RegExp(`^\\S+ +(\\d+) +\\d+ +(\\d+) +\\d+% ${DATA}$`, "m");
 
 const RAISED = /^# memory_limit (\d+)\nmemory_limit (\d+)$/m;
 
-interface Listed {
+interface ExecResult {
     exit_code?: number;
     stdout?: string;
     stderr?: string;
 }
 
 export interface MachineData {
-    /** Why the broker is down, or will be within a second: its volume is full. */
+    /** Set when the broker is down, or will be within a second, because its volume is full. */
     full: string | undefined;
-    /** A warning for each file that was put aside, for a raised limit, and for a volume that is nearly full. */
+    /** Warnings about files set aside, a raised limit and a nearly full volume. */
     warnings: string[];
-    /** The broker's files; undefined where the image cannot tell. */
+    /** The broker's files; undefined if the image does not report them. */
     inForce: InForce | undefined;
 }
 
 /**
- * Changes nothing in the machine.
- * @throws when the machine cannot be asked
+ * Asks the machine, changing nothing in it.
+ * @throws Error when the machine cannot be asked
  */
 export async function askMachine(
     client: FlyClient,
     app: string,
     machineId: string,
 ): Promise<MachineData> {
-    const listed = await client.post<Listed>(["apps", app, "machines", machineId, "exec"], {
+    const listed = await client.post<ExecResult>(["apps", app, "machines", machineId, "exec"], {
         body: { command: DATA_COMMAND, timeout: 10 },
         safe: true,
     });
     if ((listed.exit_code ?? 0) !== 0)
-        throw new Error(listed.stderr?.trim() || "its data cannot be listed");
+        throw new Error(listed.stderr?.trim() || "the data folder cannot be listed");
     return readListing(listed.stdout ?? "");
 }
 
-/** Where the machine cannot be asked, which alone is no reason to fail. */
-export function notAsked(error: Error): MachineData {
-    const warning = `data - whether any was put aside is not known: ${error.message}`;
+/** The result when the machine cannot be asked, which alone is no reason to fail. */
+export function unknownData(error: Error): MachineData {
+    const warning = `data - cannot tell whether any was set aside: ${error.message}`;
     return { full: undefined, warnings: [warning], inForce: undefined };
 }
 
-/** @param listing what DATA_COMMAND has printed */
+/**
+ * Parses the command's output.
+ * @param listing output of DATA_COMMAND
+ */
 export function readListing(listing: string): MachineData {
-    const { full, nearlyFull } = roomIn(listing);
+    const { full, nearlyFull } = freeSpaceIn(listing);
     return {
         full,
-        warnings: [...putAside(listing), ...overLimit(listing), ...nearlyFull],
+        warnings: [...filesSetAside(listing), ...raisedLimit(listing), ...nearlyFull],
         inForce: parseState(listing.trim().split("\n").at(-1) ?? ""),
     };
 }
 
-function roomIn(listing: string): { full: string | undefined; nearlyFull: string[] } {
+function freeSpaceIn(listing: string): { full: string | undefined; nearlyFull: string[] } {
     const [size, free] =
         VOLUME.exec(listing)
             ?.slice(1)
             .map((kilobytes) => Number(kilobytes) / 1024) ?? [];
     const enough = { full: undefined, nearlyFull: [] };
     if (size === undefined || free === undefined) return enough;
-    // Of the image's broker-space, which adds to it what Mosquitto 2.0 needs for a second copy of its file.
+    // The threshold of the image's broker-space, which adds what Mosquitto 2.0 needs for a second copy
+    // of its file.
     const stopsAt = Math.min(size / 10, 128);
     if (free >= stopsAt * 2) return enough;
     const has = `the volume has ${Math.floor(free)} of ${Math.floor(size)} MB left`;
@@ -96,7 +103,7 @@ function roomIn(listing: string): { full: string | undefined; nearlyFull: string
           };
 }
 
-function overLimit(listing: string): string[] {
+function raisedLimit(listing: string): string[] {
     const [set, raised] =
         RAISED.exec(listing)
             ?.slice(1)
@@ -108,15 +115,15 @@ function overLimit(listing: string): string[] {
     ];
 }
 
-function putAside(listing: string): string[] {
+function filesSetAside(listing: string): string[] {
     return listing.split("\n").flatMap((name) => {
-        const found = PUT_ASIDE.exec(name.trim());
+        const found = SET_ASIDE.exec(name.trim());
         if (!found) return [];
         const [, file, year, month, day, hour, minute, second] = found;
         return [
-            `data - ${file} could not be read when the broker started at ` +
-                `${year}-${month}-${day}T${hour}:${minute}:${second}Z, and it began without; the file is ` +
-                `${DATA}/${name.trim()} in the machine, and this warning stays until it is removed`,
+            `data - ${file} was unreadable when the broker started at ` +
+                `${year}-${month}-${day}T${hour}:${minute}:${second}Z, so the broker started without it; the file is ` +
+                `${DATA}/${name.trim()} in the machine, and this warning repeats until you remove it`,
         ];
     });
 }

@@ -1,11 +1,12 @@
 /**
- * Proves a deployed broker by using it: `node verification/main.ts`, told by the environment and standard
- * input what to prove (see `target.ts`). TLS to its address with its name and our CA, or a public one where Fly's edge
- * ends TLS; a message published and received, over WebSockets too where there are any; refused without a
- * password, with a wrong one and without TLS; and refused by a client that knows only other CAs.
+ * Verifies a deployed broker by using it: `node verification/main.ts`, with its target in the
+ * environment and on standard input (see `target.ts`). It checks TLS to the broker's address with its
+ * name and our CA, or a public CA where Fly's edge ends TLS; publishes and receives a message, also
+ * over WebSockets if enabled; and checks that logins without a password, with a wrong one and without
+ * TLS are refused, and that a client trusting only other CAs refuses the server.
  *
- * A line a step with its duration, failed ones to stderr with what was expected and seen. Exit code
- * 0 when every step held, else 1. Passwords are never printed.
+ * Prints one line a step with its duration; failed steps go to stderr with what was expected and seen.
+ * Exits with 0 if every step passed, else 1. Never prints passwords.
  */
 import { readFileSync } from "node:fs";
 import { visible, visibleLine } from "../lib/visible.ts";

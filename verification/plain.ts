@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { describe } from "./handshake.ts";
 import type { Target } from "./target.ts";
 
-/** What MQTT without TLS met. `refused`: the port hung up, or answered with a TLS alert. */
+/** Answer to MQTT without TLS. `refused`: the port hung up or sent a TLS alert. */
 export type PlainAnswer =
     { kind: "refused" } | { kind: "spoken"; detail: string } | { kind: "failed"; detail: string };
 
@@ -37,7 +37,7 @@ export function speakPlain(target: Target, timeoutMs: number): Promise<PlainAnsw
                     : "an answer that is neither MQTT nor TLS";
             end({ kind: "spoken", detail: what });
         });
-        // Hanging up on what is not TLS is the refusal, however the system reports it.
+        // Hanging up is the refusal, however the system reports it.
         socket.once("error", (error) =>
             end(connected ? { kind: "refused" } : { kind: "failed", detail: describe(error) }),
         );

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { MqttClient } from "mqtt";
 import { TOPICS } from "./verifier.ts";
 
-/** What came of sending a message to oneself. */
+/** Result of sending a message to oneself. */
 export type RoundTrip = { kind: "returned" } | { kind: "lost"; detail: string };
 
 /**

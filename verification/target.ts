@@ -1,4 +1,4 @@
-/** The broker to be verified, as a client in the world reaches it. */
+/** The broker to verify, as a client on the internet reaches it. */
 export interface Target {
     /** Host name or IP address that is dialled. */
     address: string;
@@ -7,32 +7,32 @@ export interface Target {
     hostname: string;
     /** The CA's certificate, or several (a bundle), in PEM. */
     caPem: string;
-    /** Who ends TLS: the broker, with a certificate by that CA, or Fly's edge, with a public one. */
+    /** Who ends TLS: the broker, with a certificate signed by that CA, or Fly's edge, with a public one. */
     tls: "broker" | "edge";
     /** MQTT over WebSockets: its port, and who ends TLS there. */
     webSockets?: { port: number; tls: "broker" | "edge" };
-    /** Does the round trip and tries what it is not granted. */
+    /** The user that makes the round trip and tries topics it is not granted. */
     verifier: { username: string; password: string };
     logins: Logins;
     /** How long the first step waits for the address to start answering, in seconds. */
     deadlineSeconds: number;
 }
 
-/** As much of it as a TLS handshake needs. */
+/** The part of a target that a TLS handshake needs. */
 export type Endpoint = Pick<
     Target,
     "address" | "port" | "hostname" | "caPem" | "tls" | "deadlineSeconds"
 >;
 
-/** Who logs in, and who must not. */
+/** Credentials that must work, and those that must not. */
 export interface Logins {
-    /** Each logs in: of many users those whose passwords are newest. */
+    /** Users that must log in; if there are many, those with the newest passwords. */
     users: Login[];
     /** How many users there are. */
     userCount: number;
-    /** Passwords of removed users, and earlier ones of present users. None logs in. */
+    /** Passwords of removed users and former passwords of present ones. None may log in. */
     former: Login[];
-    /** Where clients log in with certificates. */
+    /** Set if clients log in with certificates. */
     certificates?: Certificates;
 }
 
@@ -41,14 +41,14 @@ export interface Login {
     password: string;
 }
 
-/** The port, a certificate for the verification, a foreign one, and those of removed devices. */
+/** The port, and certificates: the verification's own, a foreign one, and those of removed devices. */
 export interface Certificates {
-    /** The same as that of the others where there is no password to log in with. */
+    /** Equals the target's port if clients cannot log in with a password. */
     port: number;
     own: Pem;
-    /** In the same name, by another CA. */
+    /** Has the same name, but is signed by another CA. */
     foreign: Pem;
-    /** Of removed devices. None logs in. */
+    /** Certificates of removed devices. None may log in. */
     former: (Pem & { name: string })[];
 }
 
@@ -58,16 +58,15 @@ export interface Pem {
     privateKeyPem: string;
 }
 
-/** Seconds that the first step waits unless MQTT_DEADLINE_SECONDS says otherwise. */
+/** Seconds the first step waits, unless MQTT_DEADLINE_SECONDS says otherwise. */
 const DEADLINE_SECONDS = 60;
 
 /**
- * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and
- * MQTT_USERNAME and MQTT_PASSWORD of the verification's user; if wanted MQTT_DEADLINE_SECONDS, MQTT_TLS
- * (broker, edge), MQTT_WEBSOCKETS (off, broker, edge) with MQTT_WEBSOCKETS_PORT.
- *
- * @param input `Logins` as JSON; empty: nobody but the verification's user
- * @throws Error naming every variable that is missing or wrong; never with a password in it
+ * Reads the target from the environment: MQTT_ADDRESS, MQTT_PORT, MQTT_HOSTNAME, MQTT_CA_PEM, and the
+ * verification user's MQTT_USERNAME and MQTT_PASSWORD. Optional are MQTT_DEADLINE_SECONDS, MQTT_TLS
+ * (broker, edge) and MQTT_WEBSOCKETS (off, broker, edge) with MQTT_WEBSOCKETS_PORT.
+ * @param input `Logins` as JSON; if empty, only the verification's user logs in
+ * @throws Error that names every missing or wrong variable, and contains no password
  */
 export function targetFrom(env: NodeJS.ProcessEnv, input: string): Target {
     const mistakes: string[] = [];
@@ -121,7 +120,7 @@ function loginsFrom(input: string, mistakes: string[]): Logins {
     try {
         parsed = JSON.parse(input) as Partial<Logins>;
     } catch {
-        // The parser's own message would quote the text, and with it a password.
+        // Drop the parser's message: it quotes the text, which has passwords.
     }
     const isLogin = (one: unknown) => {
         const { user, password } = (one ?? {}) as Partial<Login>;

@@ -1,4 +1,7 @@
-/** Steps about TLS and who trusts whom. Each returns what was done, and throws what it saw instead. */
+/**
+ * Checks of TLS and of which certificates are trusted. Each returns what was done, or throws what it
+ * saw instead.
+ */
 import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { certificatesIn } from "../lib/pem.ts";
@@ -12,7 +15,7 @@ import { Unexpected } from "./unexpected.ts";
 const RETRY_MS = 250;
 const PROGRESS_MS = 5000;
 
-export async function answersWithOurCertificate(
+export async function checkServerCertificate(
     target: Endpoint,
     timeout: number,
     onWait?: (line: string) => void,
@@ -41,7 +44,7 @@ export async function answersWithOurCertificate(
         throw new Unexpected(`TLS with ${expected}`, seen.detail);
     }
     const authorities = target.tls === "edge" ? [] : certificatesIn(target.caPem);
-    if (authorities.length > 1) await answersForEach(target, authorities, timeout);
+    if (authorities.length > 1) await checkEachAuthority(target, authorities, timeout);
     const until = seen.validUntil.toISOString().slice(0, 10);
     const ours = authorities.length > 1 ? `each of our ${authorities.length} CAs` : "our CA";
     const by = target.tls === "edge" ? "a public CA" : ours;
@@ -51,8 +54,8 @@ export async function answersWithOurCertificate(
     );
 }
 
-/** While one CA takes over from another, a client that has only one of them gets in. */
-async function answersForEach(target: Endpoint, authorities: string[], timeout: number) {
+/** Checks that a client with only one of several CAs gets in, as during a CA rotation. */
+async function checkEachAuthority(target: Endpoint, authorities: string[], timeout: number) {
     for (const pem of authorities) {
         const seen = await handshake(target, [pem], timeout);
         if (seen.kind === "trusted") continue;
@@ -61,8 +64,8 @@ async function answersForEach(target: Endpoint, authorities: string[], timeout: 
     }
 }
 
-/** Where Fly ends TLS our CA has signed nothing that a client sees. */
-export async function isNotOurs(target: Target, timeout: number): Promise<string> {
+/** Checks that our CA is not in use where Fly ends TLS. */
+export async function checkOurCaUnused(target: Target, timeout: number): Promise<string> {
     const seen = await handshake(target, [target.caPem], timeout);
     if (seen.kind === "distrusted" && seen.reason === "unknown CA") {
         return "a client that trusts our CA alone refuses Fly's certificate";
@@ -73,8 +76,8 @@ export async function isNotOurs(target: Target, timeout: number): Promise<string
     );
 }
 
-/** Any CA but ours does; the world's public ones are what clients bring along. */
-export async function isDistrusted(target: Target, timeout: number): Promise<string> {
+/** Checks that a client without our CA refuses the server, using the public CAs that clients come with. */
+export async function checkOtherCaDistrusted(target: Target, timeout: number): Promise<string> {
     const seen = await handshake(target, [...rootCertificates], timeout);
     if (seen.kind === "distrusted" && seen.reason === "unknown CA") {
         return "a client that does not trust our CA refuses the server";
@@ -85,7 +88,7 @@ export async function isDistrusted(target: Target, timeout: number): Promise<str
     );
 }
 
-export async function isNotTaken(
+export async function checkCertificateRefused(
     target: Target,
     pair: KeyPair | undefined,
     what: string,
@@ -97,8 +100,8 @@ export async function isNotTaken(
     throw new Unexpected(`a TLS alert over ${what}`, saw);
 }
 
-export async function refusesPlain(target: Target, timeout: number): Promise<string> {
+export async function checkPlainRefused(target: Target, timeout: number): Promise<string> {
     const answer = await speakPlain(target, timeout);
     if (answer.kind === "refused") return "refused MQTT without TLS";
-    throw new Unexpected("MQTT without TLS to be hung up on", answer.detail);
+    throw new Unexpected("the port to refuse MQTT without TLS", answer.detail);
 }

@@ -1,4 +1,4 @@
-/** Says that a step met something else than it must. */
+/** Reports that a step saw something other than expected. */
 export class Unexpected extends Error {
     constructor(expected: string, seen: string) {
         super(`expected ${expected}, saw: ${seen}`);

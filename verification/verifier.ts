@@ -1,9 +1,9 @@
-/** The user that the verification logs in as, and what it is granted: just what it proves. */
+/** The user that the verification logs in as, with just the grants that its checks need. */
 import type { Access } from "../broker/acl.ts";
 
 export const VERIFIER = "appkata-verification";
 
-/** Topics that nobody else uses; each verification takes a topic of its own below them. */
+/** Topics that only the verification uses; each run uses a topic of its own below them. */
 export const TOPICS = {
     own: "appkata-mqtt/verification",
     readOnly: "appkata-mqtt/verification-read-only",

@@ -1,19 +1,19 @@
 import { randomBytes } from "node:crypto";
 import { pairOf } from "./clientCertificate.ts";
 import {
-    isHeldToGrants,
-    isLetIn,
-    isRefused,
-    sendsOverWebSockets,
-    sendsToItself,
+    checkGrants,
+    checkLogin,
+    checkLoginRefused,
+    checkWebSockets,
+    checkRoundTrip,
 } from "./clients.ts";
-import { devicesStayOut, inBatches, passwordsStayOut } from "./former.ts";
+import { checkFormerDevices, inBatches, checkFormerPasswords } from "./former.ts";
 import {
-    answersWithOurCertificate,
-    isDistrusted,
-    isNotOurs,
-    isNotTaken,
-    refusesPlain,
+    checkServerCertificate,
+    checkOtherCaDistrusted,
+    checkOurCaUnused,
+    checkCertificateRefused,
+    checkPlainRefused,
 } from "./trust.ts";
 import type { Target } from "./target.ts";
 
@@ -34,34 +34,34 @@ export type StepName =
     | "no TLS"
     | "other CA";
 
-/** One thing that was tried on the broker. */
+/** One check of the broker. */
 export interface Step {
     name: StepName;
     ok: boolean;
     /** Duration in milliseconds. */
     ms: number;
-    /** What was done, or, of a failed step, what was expected and what was seen. */
+    /** What was done; for a failed step, what was expected and what was seen. */
     text: string;
 }
 
 export interface VerifyOptions {
-    /** Takes each step as it ends. */
+    /** Called with each step when it ends. */
     onStep?: (step: Step) => void;
-    /** Takes a line every five seconds while the first step waits for an answer. */
+    /** Called every five seconds with a line while the first step waits for an answer. */
     onWait?: (line: string) => void;
-    /** How long one step may take, in milliseconds. */
+    /** Time limit of one step, in milliseconds. */
     stepTimeoutMs?: number;
 }
 
 /**
- * Uses a broker as its clients will, and tries what must not work. Leaves nothing behind: sessions
- * end with their connections, nothing is retained. No password is sent but over TLS to the server
- * that our CA vouches for, and none is in a result.
+ * Uses a broker as its clients will, and tries what must fail. Leaves nothing behind: sessions end with
+ * their connections and nothing is retained. Passwords are sent only over TLS to a server that our CA
+ * vouches for, and never appear in a result.
  *
- * The first step waits for the address to begin to answer, unless this machine has no route to it; if
- * it fails the rest is not tried. The others are tried once each, and a failed one does not hide the next.
+ * The first step waits for the address to answer, unless this machine has no route to it; if it fails,
+ * the rest is skipped. The other steps run once each, whether or not an earlier one failed.
  *
- * @returns the steps in their order; all is well when each is `ok`
+ * @returns the steps in order; the broker passes if each is `ok`
  */
 export async function verify(target: Target, options: VerifyOptions = {}): Promise<Step[]> {
     const steps: Step[] = [];
@@ -81,40 +81,45 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
     const { certificates } = logins;
     const user = verifier.username;
 
-    if (!(await attempt("tls", () => answersWithOurCertificate(target, timeout, options.onWait)))) {
+    if (!(await attempt("tls", () => checkServerCertificate(target, timeout, options.onWait)))) {
         return steps;
     }
     const byPassword = certificates?.port !== target.port;
     if (byPassword) {
         const messagesCome = await attempt("round trip", () =>
-            sendsToItself(target, verifier, timeout),
+            checkRoundTrip(target, verifier, timeout),
         );
         const { users, userCount } = logins;
         const sample =
-            users.length < userCount ? ` (${users.length} of ${userCount} users are tried)` : "";
+            users.length < userCount ? ` (${users.length} of ${userCount} users were tried)` : "";
         await inBatches(users, ({ user: username, password }) =>
             attempt("login", async () => {
-                return `${await isLetIn(target, { username, password }, timeout)}${sample}`;
+                return `${await checkLogin(target, { username, password }, timeout)}${sample}`;
             }),
         );
-        // Where no message comes at all, that none comes says nothing.
+        // Without a working round trip, receiving nothing proves nothing.
         if (messagesCome) {
-            await attempt("grants", () => isHeldToGrants(target, verifier, timeout));
+            await attempt("grants", () => checkGrants(target, verifier, timeout));
         }
         await attempt("no password", async () => {
-            const nobody = await isRefused(target, {}, "without user and password", timeout);
+            const nobody = await checkLoginRefused(
+                target,
+                {},
+                "without user and password",
+                timeout,
+            );
             const as = { username: user };
-            await isRefused(target, as, `as ${user} without a password`, timeout);
+            await checkLoginRefused(target, as, `as ${user} without a password`, timeout);
             return `${nobody}, and as ${user} without a password`;
         });
         await attempt("wrong password", () => {
             const wrong = randomBytes(16).toString("hex");
             const as = { username: user, password: wrong };
-            return isRefused(target, as, `as ${user} with a wrong password`, timeout);
+            return checkLoginRefused(target, as, `as ${user} with a wrong password`, timeout);
         });
         if (logins.former.length > 0) {
             await attempt("former passwords", () =>
-                passwordsStayOut(target, logins.former, timeout),
+                checkFormerPasswords(target, logins.former, timeout),
             );
         }
     }
@@ -122,27 +127,37 @@ export async function verify(target: Target, options: VerifyOptions = {}): Promi
         const own = pairOf(certificates.own);
         const at = { ...target, port: certificates.port };
         const [none, foreign] = [undefined, pairOf(certificates.foreign)];
-        const messagesCome = await attempt("certificate", () => sendsToItself(at, own, timeout));
-        if (messagesCome) await attempt("grants", () => isHeldToGrants(at, own, timeout));
-        await attempt("no certificate", () => isNotTaken(at, none, "no certificate", timeout));
+        const messagesCome = await attempt("certificate", () => checkRoundTrip(at, own, timeout));
+        if (messagesCome) await attempt("grants", () => checkGrants(at, own, timeout));
+        await attempt("no certificate", () =>
+            checkCertificateRefused(at, none, "no certificate", timeout),
+        );
         await attempt("foreign certificate", () =>
-            isNotTaken(at, foreign, "a certificate by another CA", timeout),
+            checkCertificateRefused(at, foreign, "a certificate by another CA", timeout),
         );
         if (certificates.former.length > 0) {
             await attempt("former certificates", () =>
-                devicesStayOut(at, certificates.former, timeout),
+                checkFormerDevices(at, certificates.former, timeout),
             );
         }
     }
-    await attempt("no TLS", () => refusesPlain(target, timeout));
+    await attempt("no TLS", () => checkPlainRefused(target, timeout));
     await attempt("other CA", () =>
-        target.tls === "edge" ? isNotOurs(target, timeout) : isDistrusted(target, timeout),
+        target.tls === "edge"
+            ? checkOurCaUnused(target, timeout)
+            : checkOtherCaDistrusted(target, timeout),
     );
     if (target.webSockets) {
         const over = `over WebSockets on port ${target.webSockets.port}`;
-        await attempt("WebSocket", () => sendsOverWebSockets(target, timeout));
+        await attempt("WebSocket", () => checkWebSockets(target, timeout));
         await attempt("WebSocket without password", () =>
-            isRefused(target, {}, `${over} without user and password`, timeout, "webSockets"),
+            checkLoginRefused(
+                target,
+                {},
+                `${over} without user and password`,
+                timeout,
+                "webSockets",
+            ),
         );
     }
     return steps;

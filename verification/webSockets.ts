@@ -2,10 +2,10 @@ import { logIn } from "./login.ts";
 import { roundTrip } from "./roundTrip.ts";
 import type { Target } from "./target.ts";
 
-/** How MQTT over WebSockets went; `detail` says what failed. */
+/** Result of MQTT over WebSockets; `detail` says what failed. */
 export type WebSocketTrip = { kind: "returned" } | { kind: "failed"; detail: string };
 
-/** Logs in over WebSockets, with the certificate checked, and sends a message to itself. */
+/** Logs in over WebSockets, checking the certificate, and sends a message to itself. */
 export async function webSocketTrip(
     target: Target,
     username: string,

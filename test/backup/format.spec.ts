@@ -66,13 +66,13 @@ describe("a backup's file", () => {
     });
 
     const wrong: [string, () => void, RegExp][] = [
-        ["empty", () => write("", Buffer.alloc(0)), /is no backup/],
+        ["empty", () => write("", Buffer.alloc(0)), /is not a backup/],
         ["text", () => write("hello\n", Buffer.alloc(0)), /first line is not JSON/],
-        ["other JSON", () => write("{}\n", Buffer.alloc(0)), /is no backup/],
+        ["other JSON", () => write("{}\n", Buffer.alloc(0)), /is not a backup/],
         [
             "of a later format",
             () => write({ ...headerOf(CONTENT), formatVersion: 2 }, body(CONTENT)),
-            /is of version 2 of the format/,
+            /has format version 2,/,
         ],
         [
             "of a series that nobody knows",
@@ -110,7 +110,7 @@ describe("a backup's file", () => {
                     headerOf(CONTENT),
                     body({ ...CONTENT, "mosquitto.sqlite3-wal": Buffer.from("wax") }),
                 ),
-            /checksum of mosquitto\.sqlite3-wal is another/,
+            /checksum of mosquitto\.sqlite3-wal does not match/,
         ],
         ["not gzip", () => write(headerOf(CONTENT), Buffer.from("not gzip at all")), /is damaged/],
     ];
@@ -150,7 +150,7 @@ describe("a backup's database", () => {
         const name = makeSqlite();
         const bytes = readFileSync(name);
         writeFileSync(name, bytes.fill(0x5a, 4096, bytes.length));
-        await assert.rejects(describeDatabase("2.1", dir), /is no database of Mosquitto 2\.1/);
+        await assert.rejects(describeDatabase("2.1", dir), /is not a Mosquitto 2\.1 database/);
         rmSync(name);
         const other = new DatabaseSync(name);
         other.exec("CREATE TABLE mine (a TEXT)");
@@ -178,6 +178,6 @@ describe("a backup's database", () => {
             await assert.rejects(describeDatabase("2.0", dir), /it is cut off/);
         }
         writeFileSync(name, "something else");
-        await assert.rejects(describeDatabase("2.0", dir), /first bytes/);
+        await assert.rejects(describeDatabase("2.0", dir), /wrong magic bytes/);
     });
 });

@@ -91,7 +91,7 @@ describe("a backup or restore that fails", function () {
         assert.notEqual(run.code, 0, run.output);
         assert.match(run.output, /The restore failed, and the old data is in force again: /);
         // Which of them sees it first is of no matter: the start that tries the data, or the machine.
-        assert.match(run.output, /the broker cannot read it|does not run on it/);
+        assert.match(run.output, /the broker cannot read it|does not run with it/);
         await holds("second");
         // Nothing of the broker's own was put aside.
         await nothingBeside();

@@ -216,7 +216,7 @@ describe("a deployed broker", function () {
         const kill = await capture(["docker", "kill", "-s", "KILL", machines[0]!.container!]);
         assert.equal(kill.code, 0, kill.stderr);
         await answering();
-        const told = /mosquitto\.sqlite3 could not be read when the broker started at 2\d{3}-\S+Z,/;
+        const told = /mosquitto\.sqlite3 was unreadable when the broker started at 2\d{3}-\S+Z,/;
         const { verification } = await project.outputs();
         for (const time of ["first", "second"]) {
             const up = await project.up();

@@ -101,7 +101,7 @@ describe("an up that ends green", function () {
         await json("GET", `${path}/wait?state=started`);
         const up = await project.up();
         assert.notEqual(up.code, 0, up.output);
-        const told = `machine ${machineId} .* \\(guest\\): \`pulumi up --refresh\` takes it back`;
+        const told = `machine ${machineId} .* \\(guest\\): \`pulumi up --refresh\` reverts it`;
         assert.match(up.output, new RegExp(told));
         await isMended();
     });

@@ -29,9 +29,9 @@ export function badBackups(file: string): [string, Buffer, RegExp][] {
         [
             "series",
             Buffer.concat([lineOf({ ...header, series: "2.0" }), content]),
-            /is no database of Mosquitto 2\.0|ENOENT/,
+            /is not a Mosquitto 2\.0 database|ENOENT/,
         ],
-        ["other", Buffer.from("not a backup\n"), /is no backup/],
+        ["other", Buffer.from("not a backup\n"), /is not a backup/],
     ];
 }
 

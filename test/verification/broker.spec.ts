@@ -53,7 +53,7 @@ describe("verification of a broker", () => {
         const users = [{ user: "grace", password: USERS.grace }];
         const steps = await on.stepsOf({}, { logins: { users, userCount: 1000, former: [] } });
         const { text } = steps.find(({ name }) => name === "login")!;
-        assert.equal(text, "grace logged in (1 of 1000 users are tried)");
+        assert.equal(text, "grace logged in (1 of 1000 users were tried)");
     });
 
     it("leaves no session, no subscription and no message behind", async () => {

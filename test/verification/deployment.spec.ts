@@ -117,7 +117,7 @@ describe("whether the declared machine runs", () => {
             is({ state: "stopped", events: exited(false) }),
             /is "stopped" .*exit code 1.* does not come to run; `fly logs -a my-app -i m1`/,
         ],
-        ["cordoned", is({ cordoned: true }), /is cordoned, so Fly leads no client to it/],
+        ["cordoned", is({ cordoned: true }), /is cordoned, so Fly routes no client to it/],
         [
             "changed by hand",
             is({
@@ -127,7 +127,7 @@ describe("whether the declared machine runs", () => {
                     guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 },
                 },
             }),
-            /was changed by someone since the stack's last `up` \(guest.*\): `pulumi up --refresh` takes/,
+            /was changed by someone since the stack's last `up` \(guest.*\): `pulumi up --refresh` reverts/,
         ],
         [
             "unhealthy",
@@ -138,7 +138,7 @@ describe("whether the declared machine runs", () => {
         [
             "on a host that is gone",
             is({ host_status: "unreachable", config: null }),
-            /is on a host that Fly does not reach/,
+            /is on a host that Fly cannot reach/,
         ],
     ] as const) {
         it(`says of one that is ${what} its state, the cause and the command`, async () => {

@@ -15,8 +15,11 @@ describe("warnings of the broker's data", () => {
             "",
         ].join("\n");
         const [first, second, ...others] = warningsOf(listing);
-        assert.match(first!, /^data - mosquitto\.db could not .* at 2025-12-31T23:59:59Z,/);
-        assert.match(second!, /^data - mosquitto\.sqlite3 could not .* at 2026-11-25T00:43:01Z,/);
+        assert.match(first!, /^data - mosquitto\.db was unreadable .* at 2025-12-31T23:59:59Z,/);
+        assert.match(
+            second!,
+            /^data - mosquitto\.sqlite3 was unreadable .* at 2026-11-25T00:43:01Z,/,
+        );
         assert.match(
             second!,
             /is \/mosquitto\/data\/mosquitto\.sqlite3\.unreadable-20261125T004301Z /,
