@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-    { ignores: ["node_modules/**", ".local/**", ".toolchain/**"] },
+    { ignores: ["node_modules/**", ".local/**", ".toolchain/**", "examples/**"] },
     {
         files: ["**/*.ts"],
         extends: [...tseslint.configs.recommendedTypeChecked],

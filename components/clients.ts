@@ -6,6 +6,8 @@ import { shellQuote } from "../config/commands.ts";
 import type { Settings, User } from "../config/settings.ts";
 import type { FlyApp } from "./flyApp.ts";
 
+const CA_FILE = "rootCA.pem";
+
 /**
  * Keeps the CA where the clients' commands name it, also in a preview: whoever runs the program can
  * connect.
@@ -13,7 +15,7 @@ import type { FlyApp } from "./flyApp.ts";
  * @param folder relative to the program, so that the outputs are the same on every machine
  */
 function keepCaFile(caPem: pulumi.Input<string>, folder: string): pulumi.Output<string> {
-    const file = `${folder}/rootCA.pem`;
+    const file = `${folder}/${CA_FILE}`;
     return pulumi.output(caPem).apply((pem) => {
         // Private, since keys of clients are put beside it.
         mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -29,8 +31,8 @@ export interface ClientArgs {
     app: FlyApp;
     passwords: pulumi.Input<Record<string, string>>;
     caPem: pulumi.Input<string>;
-    /** Folder for the CA's certificate. */
-    folder: string;
+    /** Folder in which the CA's certificate is kept; undefined: none is. */
+    folder: string | undefined;
 }
 
 /**
@@ -41,7 +43,7 @@ export function clientCommands({ settings, app, passwords, caPem, folder }: Clie
     const { port, clientCertificates } = settings;
     const host = settings.connectBy === "address" ? app.address : app.hostname;
     const certificatePort = clientCertificates.mode === "optional" ? clientCertificates.port : port;
-    const kept = keepCaFile(caPem, folder);
+    const kept = folder === undefined ? CA_FILE : keepCaFile(caPem, folder);
     // A public one, which the system knows.
     const caFile = settings.broker.tls === "edge" ? undefined : kept;
     const access = settings.users.toSorted(

@@ -17,7 +17,7 @@ export interface EdgeCertificatesArgs {
  * Public certificates for host names of one's own, where Fly's edge ends TLS. Fly gets each once DNS
  * leads to the app, which nobody can set before the first `up`: it is told, and not waited for.
  */
-class EdgeCertificates extends pulumi.ComponentResource {
+export class EdgeCertificates extends pulumi.ComponentResource {
     /** By host name. */
     readonly hostnames: pulumi.Output<Record<string, EdgeHostname>>;
 

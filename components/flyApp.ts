@@ -4,6 +4,13 @@ import type { Settings } from "../config/settings.ts";
 import { App, IpAddress, Name } from "../providers/index.ts";
 import { MAX_PREFIX } from "../providers/kept/name.ts";
 
+export interface FlyAppArgs {
+    settings: Settings;
+    deployed: Deployed;
+    /** What a name that is made for the app begins with. */
+    prefix: string;
+}
+
 /** Fly's app with its name and its addresses: all that must exist before a certificate names it. */
 export class FlyApp extends pulumi.ComponentResource {
     readonly appName: pulumi.Output<string>;
@@ -18,7 +25,7 @@ export class FlyApp extends pulumi.ComponentResource {
 
     constructor(
         name: string,
-        { settings, deployed }: { settings: Settings; deployed: Deployed },
+        { settings, deployed, prefix }: FlyAppArgs,
         opts?: pulumi.ComponentResourceOptions,
     ) {
         super("appkata-mqtt:index:FlyApp", name, {}, opts);
@@ -31,7 +38,7 @@ export class FlyApp extends pulumi.ComponentResource {
             settings.appName === undefined
                 ? new Name(
                       `${name}:app`,
-                      { prefix: namePrefix(), ...(current && { current }) },
+                      { prefix: namePrefix(prefix), ...(current && { current }) },
                       parent,
                   )
                 : undefined;
@@ -81,14 +88,16 @@ export class FlyApp extends pulumi.ComponentResource {
 }
 
 /** The setting that keeps data, and clients' access, from being deleted. */
-export function protection({ volume }: Settings): { protectedBy?: string } {
-    return volume.protect ? { protectedBy: "appkata-mqtt:protectVolume" } : {};
+export function protection({ volume, place }: Settings): { protectedBy?: string } {
+    if (!volume.protect) return {};
+    const inFile = place.endsWith(".yaml");
+    return { protectedBy: inFile ? "appkata-mqtt:protectVolume" : `protectVolume of ${place}` };
 }
 
-/** Of project and stack, whose names may have what an app's may not. */
-function namePrefix(): string {
-    const name = `${pulumi.getProject()}-${pulumi.getStack()}`.toLowerCase();
+/** Names of projects, stacks and components may have what an app's may not. */
+function namePrefix(name: string): string {
     return name
+        .toLowerCase()
         .replaceAll(/[^a-z0-9]+/g, "-")
         .slice(0, MAX_PREFIX)
         .replace(/-$/, "");

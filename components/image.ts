@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { packageFile } from "../lib/packageFile.ts";
 
 export interface ImageArgs {
     appName: pulumi.Input<string>;
@@ -27,8 +28,8 @@ export class Image extends pulumi.ComponentResource {
             {
                 imageName: pulumi.interpolate`${args.registry}/${args.appName}:${tagOf(args)}`,
                 build: {
-                    context: "broker",
-                    dockerfile: "broker/Dockerfile",
+                    context: packageFile("broker"),
+                    dockerfile: packageFile("broker/Dockerfile"),
                     platform: "linux/amd64",
                     args: { BASE_IMAGE: args.baseImage },
                 },

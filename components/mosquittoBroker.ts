@@ -1,71 +1,135 @@
 import * as pulumi from "@pulumi/pulumi";
 import { fileSecrets } from "../config/fileSize.ts";
+import type { MosquittoBrokerArgs } from "../config/args.ts";
 import { checkSettings, type Checked } from "../config/index.ts";
 import type { BrokerOutputs } from "../config/outputs.ts";
 import type { WrittenSettings } from "../config/stackSettings.ts";
 import { Broker } from "./broker.ts";
+import { checkedWithOthers } from "./brokers.ts";
 import { Certificates } from "./certificates.ts";
 import { clientCertificates } from "./clientCertificates.ts";
-import { clientCommands } from "./clients.ts";
 import { Credentials } from "./credentials.ts";
 import { edgeCertificates } from "./edgeCertificates.ts";
 import { FlyApp } from "./flyApp.ts";
 import { Image } from "./image.ts";
+import { outputsOf, type Outputs } from "./outputs.ts";
 import { revocation } from "./revocation.ts";
 import { Verification } from "./verification.ts";
 
-/** Each of them known by itself. */
-type Outputs = { [Key in keyof BrokerOutputs]: pulumi.Output<BrokerOutputs[Key]> };
-
 /** What `initialize` is given, by the component's options. */
 interface Options extends pulumi.ComponentResourceOptions {
-    written: WrittenSettings;
+    settings: MosquittoBrokerArgs | WrittenSettings;
 }
 
 /**
  * A Mosquitto broker on Fly: an app with its addresses, a volume, and one machine. It is up once a real
- * client has subscribed and published over TLS.
+ * client has subscribed and published over TLS. A program may have several, each with a name of its own.
+ *
+ * @example
+ * const broker = new MosquittoBroker("london", { region: "lhr", users: [{ name: "ada", everything: true }] });
+ * export const { url, caCertificatePem, users } = broker;
  */
 export class MosquittoBroker extends pulumi.ComponentResource<Outputs> {
-    /** All outputs, for a program that has one broker: `export default await broker.outputs`. */
+    /** All outputs, without those that do not apply: `export default await broker.outputs`. */
     readonly outputs: Promise<Outputs>;
+    /** Fly's app. */
+    readonly appName: pulumi.Output<string>;
+    /** `APP.fly.dev` */
+    readonly hostname: pulumi.Output<string>;
+    /** IP address at which clients reach the broker. */
+    readonly address: pulumi.Output<string>;
+    /** `mqtts://HOSTNAME:PORT` */
+    readonly url: pulumi.Output<string>;
+    /** `wss://HOSTNAME:PORT/mqtt`; undefined unless clients may use WebSockets. */
+    readonly webSocketUrl: pulumi.Output<string | undefined>;
+    /** The CAs that clients trust, the oldest first. */
+    readonly caCertificatePem: pulumi.Output<string>;
+    readonly machineId: pulumi.Output<string>;
+    readonly volumeId: pulumi.Output<string>;
+    /** `sha256:…` */
+    readonly imageDigest: pulumi.Output<string>;
+    /** Secret: user name → password, of those who log in with one. */
+    readonly users: pulumi.Output<BrokerOutputs["users"]>;
+    /** Secret: user name → certificate and key; undefined unless clients log in with certificates. */
+    readonly clientCertificates: pulumi.Output<BrokerOutputs["clientCertificates"]>;
+    /** DNS records and status of `hostnames` at Fly's edge; undefined unless it ends TLS. */
+    readonly edgeHostnames: pulumi.Output<BrokerOutputs["edgeHostnames"]>;
+    /** When certificates end. */
+    readonly expiry: pulumi.Output<BrokerOutputs["expiry"]>;
+    /** Secret, since it carries a password; for `mosquitto_sub`. */
+    readonly subscribeCommand: pulumi.Output<string>;
+    /** Secret, since it carries a password; for `mosquitto_pub`. */
+    readonly publishCommand: pulumi.Output<string>;
+    /** What the client did, a line a step: known once the broker is proved. */
+    readonly verification: pulumi.Output<string>;
 
+    /**
+     * @param name without a colon; resources have it before their own
+     * @param settings in the program; or `stackSettings()`, which are in the stack's file
+     */
     constructor(
         name: string,
-        settings: WrittenSettings,
+        settings: MosquittoBrokerArgs | WrittenSettings,
         opts: pulumi.ComponentResourceOptions = {},
     ) {
         // No inputs: the state would have the passwords once more.
-        const options: Options = { ...opts, written: settings };
+        const options: Options = { ...opts, settings };
         super("appkata-mqtt:index:MosquittoBroker", name, {}, options);
         this.outputs = this.getData();
+        const output = <Key extends keyof BrokerOutputs>(key: Key) =>
+            pulumi.output(this.outputs.then((all) => all[key])) as unknown as pulumi.Output<
+                BrokerOutputs[Key]
+            >;
+        this.appName = output("appName");
+        this.hostname = output("hostname");
+        this.address = output("address");
+        this.url = output("url");
+        this.webSocketUrl = output("webSocketUrl");
+        this.caCertificatePem = output("caCertificatePem");
+        this.machineId = output("machineId");
+        this.volumeId = output("volumeId");
+        this.imageDigest = output("imageDigest");
+        this.users = output("users");
+        this.clientCertificates = output("clientCertificates");
+        this.edgeHostnames = output("edgeHostnames");
+        this.expiry = output("expiry");
+        this.subscribeCommand = output("subscribeCommand");
+        this.publishCommand = output("publishCommand");
+        this.verification = output("verification");
     }
 
-    /** Declares nothing before the settings are checked, which takes some requests. */
+    /** Declares nothing before the settings of all brokers are checked, which takes some requests. */
     protected override async initialize(
         _args: pulumi.Inputs,
-        options: Options,
+        { settings }: Options,
         name: string,
     ): Promise<Outputs> {
-        const { written } = options;
-        const checked = await checkSettings(name, written);
-        return declareBroker(name, { ...checked, folder: written.folder }, this);
+        const checked = await checkedWithOthers(name, checkSettings(name, settings));
+        const outputs = declareBroker(name, checked, this);
+        // A broker that owns the stack finds them in the stack's outputs.
+        const kept = checked.written.ownsStack
+            ? {}
+            : { kept: pulumi.secret(pulumi.jsonStringify(outputs)) };
+        this.registerOutputs(kept);
+        return outputs;
     }
 }
 
 function declareBroker(
     name: string,
-    { settings, token, deployed, imageMissing, folder }: Checked & { folder: string },
+    { written, settings, token, deployed, imageMissing }: Checked,
     parent: pulumi.Resource,
 ): Outputs {
     const opts = { parent };
-    const app = new FlyApp(`${name}:fly`, { settings, deployed }, opts);
+    // Names of what is made once: app and CA.
+    const title = [pulumi.getProject(), pulumi.getStack(), ...(written.ownsStack ? [] : [name])];
+    const app = new FlyApp(`${name}:fly`, { settings, deployed, prefix: title.join("-") }, opts);
 
     const certificates = new Certificates(
         `${name}:certificates`,
         {
             hostname: app.hostname,
-            commonName: `${pulumi.getProject()} ${pulumi.getStack()} CA`,
+            commonName: `${title.join(" ")} CA`,
             addresses: app.addresses,
             hostnames: settings.hostnames,
             ...settings.certificate,
@@ -144,35 +208,8 @@ function declareBroker(
         opts,
     );
 
-    const { passwords } = credentials;
-    const { port, webSocketsPort } = settings;
-    const { tls, webSockets, clientIds } = settings.broker;
-    const { appName, hostname, address } = app;
-    // Omit outputs that do not apply; Pulumi warns about undefined ones.
-    return {
-        appName,
-        hostname,
-        address,
-        port: pulumi.output(port),
-        tls: pulumi.output(tls),
-        webSockets: pulumi.output(webSockets),
-        url: pulumi.interpolate`mqtts://${hostname}:${port}`,
-        ...(webSockets !== "off" && {
-            webSocketUrl: pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`,
-        }),
-        caCertificatePem: caPem,
-        expiry: certificates.expiry,
-        ...(edge && { edgeHostnames: edge.hostnames }),
-        machineId: broker.machineId,
-        volumeId: broker.volumeId,
-        imageDigest: image.digest,
-        users: passwords,
-        clientIds: pulumi.output(clientIds),
-        verifier: credentials.verifier,
-        verificationLogins: verification.logins,
-        ...(clients && { clientCertificates: clients.certificates }),
-        ...(revoked && { revocations: pulumi.secret(revoked.records) }),
-        ...clientCommands({ settings, app, passwords, caPem, folder }),
-        verification: verification.report,
-    };
+    return outputsOf({
+        ...{ settings, app, certificates, edge, clients, revoked, credentials, image, broker },
+        ...{ verification, folder: written.folder },
+    });
 }

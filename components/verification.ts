@@ -1,6 +1,8 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { shellQuote } from "../config/commands.ts";
 import type { Settings } from "../config/settings.ts";
+import { packageFile } from "../lib/packageFile.ts";
 import type { Logins } from "../verification/target.ts";
 import type { Broker } from "./broker.ts";
 import type { ClientCertificates } from "./clientCertificates.ts";
@@ -44,7 +46,7 @@ export class Verification extends pulumi.ComponentResource {
         const run = new command.local.Command(
             `${name}:client`,
             {
-                create: "node verification/main.ts",
+                create: `node ${shellQuote(packageFile("verification/main.ts"))}`,
                 environment: {
                     MQTT_ADDRESS: address,
                     MQTT_PORT: String(port),

@@ -12,7 +12,7 @@ import type { KnownPasswords } from "../providers/kept/passwords.ts";
 import { unpack, type PackedIn } from "../providers/packed.ts";
 import { devicesIn, passwordsIn, type State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
-import { stateOf } from "./ownState.ts";
+import { stateOf, type Owner } from "./ownState.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
@@ -76,13 +76,12 @@ const VOLUME = "pulumi-nodejs:dynamic/fly:Volume";
 /** URN of a certificate: in which component, and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
 
-/** @param broker the component's name */
-export async function readDeployed(broker: string): Promise<Deployed> {
+export async function readDeployed(owner: Owner): Promise<Deployed> {
     const names = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()];
     const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
         stackName: names.join("/"),
     })) as { outputs: State };
-    return deployedFrom(stateOf(broker, outputs), new Date());
+    return deployedFrom(stateOf(owner, outputs), new Date());
 }
 
 /** Undefined while one of the two is not there. */

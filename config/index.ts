@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { chooseToken } from "../providers/fly/api/token.ts";
+import { asArguments, settingsOf, type MosquittoBrokerArgs } from "./args.ts";
 import type { Deployed } from "./deployed.ts";
 import { expiryWarnings } from "./expiry.ts";
 import { preflight } from "./preflight.ts";
@@ -8,6 +9,7 @@ import { parseSettings, SettingsError, type Settings } from "./settings.ts";
 import type { WrittenSettings } from "./stackSettings.ts";
 
 export interface Checked {
+    written: WrittenSettings;
     settings: Settings;
     token: string | undefined;
     /** What the stack has from before. */
@@ -23,26 +25,32 @@ export interface Checked {
  * @param broker the component's name
  * @throws pulumi.RunError listing every mistake; nothing has been declared by then
  */
-export async function checkSettings(broker: string, written: WrittenSettings): Promise<Checked> {
+export async function checkSettings(
+    broker: string,
+    args: MosquittoBrokerArgs | WrittenSettings,
+): Promise<Checked> {
     const token = chooseToken(pulumi.runtime.allConfig()["fly:token"]);
-    const { raw, problems, place } = written;
     try {
+        const written = "raw" in args ? args : await settingsOf(broker, args);
+        const { raw, problems, place, ownsStack } = written;
         const settings = parseSettings(raw, place, problems);
-        const found = await preflight({ broker, settings, token, place });
+        const found = await preflight({ settings, token, owner: { broker, ownsStack } });
         const { deployed, warnings, imageMissing } = found;
         const expiry = expiryWarnings(deployed, settings, new Date());
         const queues = queueWarnings(deployed, settings);
         for (const line of [...settings.warnings, ...warnings, ...queues, ...expiry])
-            await pulumi.log.warn(line);
-        return { settings, token, deployed, imageMissing };
+            await pulumi.log.warn(ownsStack ? line : `${broker}: ${line}`);
+        return { written, settings, token, deployed, imageMissing };
     } catch (error) {
-        if (error instanceof SettingsError) throw usersMistake(error.message);
+        if (error instanceof SettingsError) {
+            throw usersMistake("raw" in args ? error.message : asArguments(error.message));
+        }
         throw error;
     }
 }
 
 /** Shown without a stack trace. It has none, since the SDK formats it even so, and slowly: 14 s. */
-function usersMistake(message: string): Error {
+export function usersMistake(message: string): Error {
     const error = new pulumi.RunError(message);
     delete error.stack;
     return error;

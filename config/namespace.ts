@@ -1,6 +1,6 @@
 /** Which keys of a stack's config are settings, also where the project has another name. */
 
-const NAMESPACE = "appkata-mqtt";
+export const NAMESPACE = "appkata-mqtt";
 
 /** A key that every stack has: by it a namespace is known that held the settings under another name. */
 const ALWAYS = "users";
@@ -47,7 +47,8 @@ export function settingsIn(
     return { raw, problems };
 }
 
-function keysIn(
+/** The keys of one namespace, without it. */
+export function keysIn(
     config: Readonly<Record<string, string>>,
     namespace: string,
 ): Record<string, string> {

@@ -10,29 +10,28 @@ import { dockerProblem } from "./docker.ts";
 import { fileSizeProblem } from "./fileSize.ts";
 import { askRegistry, type RegistryAnswer } from "./registry.ts";
 import { replacementProblems } from "./replacement.ts";
+import type { Owner } from "./ownState.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
 interface Asked {
-    /** The component's name. */
-    broker: string;
     settings: Settings;
     token: string | undefined;
-    /** Where the settings are written, for errors. */
-    place: string;
+    /** Whose state is read. */
+    owner: Owner;
 }
 
 /**
  * @returns what the stack has, and what to warn of
  * @throws SettingsError with all problems
  */
-export async function preflight({ broker: name, settings, token, place }: Asked): Promise<{
+export async function preflight({ settings, token, owner }: Asked): Promise<{
     deployed: Deployed;
     warnings: string[];
     imageMissing: boolean;
 }> {
     const { endpoint, appName, region, organization, registry, users, authorities } = settings;
     const devices = users.filter(({ certificate }) => certificate).map(({ name }) => name);
-    const deployed = readDeployed(name);
+    const deployed = readDeployed(owner);
     const fly = deployed.then(({ broker }) =>
         flyPreflight({ endpoint, token, appName, region, organization, deployed: broker }),
     );
@@ -48,7 +47,7 @@ export async function preflight({ broker: name, settings, token, place }: Asked)
         dockerProblem(process.env),
     ]);
     const found = problems.flat().filter((problem) => problem !== undefined);
-    if (found.length > 0) throw new SettingsError(place, found);
+    if (found.length > 0) throw new SettingsError(settings.place, found);
     return {
         deployed: await deployed,
         warnings: (await fly).warnings,

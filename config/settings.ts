@@ -60,6 +60,8 @@ export interface Settings {
     registry: string;
     /** What is no mistake, but does not do what it seems to. */
     warnings: string[];
+    /** Where they are written: `Pulumi.dev.yaml`, `MosquittoBroker "eu"`. */
+    place: string;
 }
 
 export type ClientsShutOut = "refuse" | "allow";
@@ -212,6 +214,7 @@ export function parseSettings(
         endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
         logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
         registry: parsed.data.registry,
+        place,
         warnings: [
             ...(access?.warnings ?? []),
             ...withoutEffect(parsed.data, new Set(Object.keys(raw))),

@@ -26,5 +26,6 @@ export function protectionProblem(
 }
 
 function unprotectCommand(setting: string): string {
-    return `\`pulumi config set ${setting} false\``;
+    // An argument of a component in the program, or a key of the stack's file.
+    return setting.includes(" ") ? "set it to false" : `\`pulumi config set ${setting} false\``;
 }

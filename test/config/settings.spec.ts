@@ -25,6 +25,7 @@ describe("settings", () => {
             users: [{ ...TESTER, password: undefined }],
             everyone: { read: [], write: [], readWrite: [] },
             warnings: [],
+            place: "test",
             volume: {
                 name: "mosquitto_data",
                 sizeGb: 1,

@@ -31,7 +31,7 @@ const certificates = new Certificates("mosquitto:certificates", {
     hostnames: [],
     validDays: 365,
     renewDays: 30,
-    deployed: await readDeployed("mosquitto"),
+    deployed: await readDeployed({ broker: "mosquitto", ownsStack: true }),
     ...new pulumi.Config().getObject<object>("certificates"),
 } as never, { parent });
 export const { caPem, serverChainPem, serverKeyPem, expiry } = certificates;

@@ -1,0 +1,42 @@
+/** What the brokers of one program have to do with each other, and with its stack. */
+import * as pulumi from "@pulumi/pulumi";
+import { usersMistake, type Checked } from "../config/index.ts";
+
+interface OfStack {
+    readonly names: Set<string>;
+    readonly checks: Promise<Checked>[];
+}
+
+/** By the stack's resource, since one process may run several programs (Pulumi's Automation API). */
+const stacks = new WeakMap<pulumi.Resource, OfStack>();
+
+/**
+ * Waits until the settings of all brokers are checked, so that a mistake in one costs nothing of the others.
+ *
+ * @throws pulumi.RunError for a name that another has, since their resources would be mixed up
+ */
+export async function checkedWithOthers(name: string, check: Promise<Checked>): Promise<Checked> {
+    const stack = pulumi.runtime.getStackResource()!;
+    const { names, checks } = stacks.get(stack) ?? { names: new Set(), checks: [] };
+    stacks.set(stack, { names, checks });
+    const wrong = nameProblem(name, names);
+    names.add(name);
+    checks.push(wrong === undefined ? check : Promise.reject(usersMistake(wrong)));
+    const checked = await checks.at(-1)!;
+    const all = await Promise.all(checks);
+    const apps = all.filter(({ settings: { appName } }) => appName === checked.settings.appName);
+    if (checked.settings.appName !== undefined && apps.length > 1) {
+        throw usersMistake(
+            `Two brokers have the appName "${checked.settings.appName}"; nothing was changed. ` +
+                "Each needs an app of its own: give another, or leave it out to have one made.",
+        );
+    }
+    return checked;
+}
+
+function nameProblem(name: string, names: ReadonlySet<string>): string | undefined {
+    if (name.includes(":")) return `MosquittoBroker "${name}": a broker's name has no colon.`;
+    return names.has(name)
+        ? `MosquittoBroker "${name}": is there twice; each broker in a program needs a name of its own.`
+        : undefined;
+}

@@ -1,0 +1,68 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { BrokerOutputs } from "../config/outputs.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Broker } from "./broker.ts";
+import type { Certificates } from "./certificates.ts";
+import type { ClientCertificates } from "./clientCertificates.ts";
+import { clientCommands } from "./clients.ts";
+import type { Credentials } from "./credentials.ts";
+import type { EdgeCertificates } from "./edgeCertificates.ts";
+import type { FlyApp } from "./flyApp.ts";
+import type { Image } from "./image.ts";
+import type { Revocation } from "./revocation.ts";
+import type { Verification } from "./verification.ts";
+
+/** Each of them known by itself. */
+export type Outputs = { [Key in keyof BrokerOutputs]: pulumi.Output<BrokerOutputs[Key]> };
+
+/** All that a broker has. */
+interface Parts {
+    settings: Settings;
+    app: FlyApp;
+    certificates: Certificates;
+    edge: EdgeCertificates | undefined;
+    clients: ClientCertificates | undefined;
+    revoked: Revocation | undefined;
+    credentials: Credentials;
+    image: Image;
+    broker: Broker;
+    verification: Verification;
+    /** Folder in which the CA's certificate is kept. */
+    folder: string | undefined;
+}
+
+/** Omits outputs that do not apply; Pulumi warns about undefined ones. */
+export function outputsOf(parts: Parts): Outputs {
+    const { settings, app, edge, clients, revoked, credentials, broker } = parts;
+    const { passwords } = credentials;
+    const { caPem, expiry } = parts.certificates;
+    const { port, webSocketsPort } = settings;
+    const { tls, webSockets, clientIds } = settings.broker;
+    const { appName, hostname, address } = app;
+    return {
+        appName,
+        hostname,
+        address,
+        port: pulumi.output(port),
+        tls: pulumi.output(tls),
+        webSockets: pulumi.output(webSockets),
+        url: pulumi.interpolate`mqtts://${hostname}:${port}`,
+        ...(webSockets !== "off" && {
+            webSocketUrl: pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`,
+        }),
+        caCertificatePem: caPem,
+        expiry,
+        ...(edge && { edgeHostnames: edge.hostnames }),
+        machineId: broker.machineId,
+        volumeId: broker.volumeId,
+        imageDigest: parts.image.digest,
+        users: passwords,
+        clientIds: pulumi.output(clientIds),
+        verifier: credentials.verifier,
+        verificationLogins: parts.verification.logins,
+        ...(clients && { clientCertificates: clients.certificates }),
+        ...(revoked && { revocations: pulumi.secret(revoked.records) }),
+        ...clientCommands({ settings, app, passwords, caPem, folder: parts.folder }),
+        verification: parts.verification.report,
+    };
+}

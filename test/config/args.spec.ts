@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { asArguments, type MosquittoBrokerArgs } from "../../config/args.ts";
+import { schema } from "../../config/schema.ts";
+import { stateOf } from "../../config/ownState.ts";
+
+type Setting = keyof typeof schema.shape | "passwords";
+/** Not a setting, since a stack's file has no place for it. */
+type Argument = Exclude<keyof MosquittoBrokerArgs, "certificateFolder">;
+
+describe("a broker's arguments", () => {
+    it("are the settings of a stack's file", () => {
+        const all: [Setting] extends [Argument] ? true : false = true;
+        const noMore: [Argument] extends [Setting] ? true : false = true;
+        assert.ok(all && noMore);
+    });
+
+    it("are what an error names that would name a command for the file", () => {
+        assert.equal(
+            asArguments("if it is meant: `pulumi config set appkata-mqtt:protectVolume false`"),
+            "if it is meant: `protectVolume: false`",
+        );
+    });
+});
+
+describe("a broker's state", () => {
+    const urn = (rest: string) => `urn:pulumi:dev::shop::${rest}`;
+    const BROKER = "appkata-mqtt:index:MosquittoBroker";
+    const certificate = (name: string) =>
+        urn(`shop:index:Region$${BROKER}$appkata-mqtt:index:Certificates$tls:a/b:C::${name}`);
+    const resource = { type: "tls:a/b:C", outputs: {} };
+    const state = {
+        [urn("pulumi:pulumi:Stack::shop-dev")]: { type: "pulumi:pulumi:Stack", outputs: {} },
+        [urn(`${BROKER}::eu`)]: { type: BROKER, outputs: { kept: '{"port":1}' } },
+        [urn(`${BROKER}::eu-2`)]: { type: BROKER, outputs: { kept: '{"port":2}' } },
+        [urn("appkata-mqtt:index:Certificates$tls:a/b:C::ca")]: resource,
+        [certificate("eu:certificates:ca")]: resource,
+        [certificate("eu-2:certificates:ca")]: resource,
+    };
+    const own = "appkata-mqtt:index:Certificates$tls:a/b:C::ca";
+
+    it("has its resources and what it has kept of its outputs, and nobody else's", () => {
+        assert.deepEqual(stateOf({ broker: "eu", ownsStack: false }, state), {
+            [urn(`${BROKER}::eu`)]: { type: "pulumi:pulumi:Stack", outputs: { port: 1 } },
+            [own]: resource,
+        });
+    });
+
+    it("has the stack's outputs where it owns the stack, and what a program had before", () => {
+        const all = stateOf({ broker: "eu", ownsStack: true }, state);
+        assert.ok(urn("pulumi:pulumi:Stack::shop-dev") in all);
+        assert.ok(urn(own) in all && own in all);
+        assert.equal(Object.keys(all).filter((one) => one.endsWith("::ca")).length, 2);
+    });
+});
