@@ -44,7 +44,7 @@ export default {
     ],
     options: {
         doNotFollow: { path: "node_modules" },
-        exclude: "^(test|\\.toolchain|\\.local|node_modules/\\.)",
+        exclude: "^(examples|test|\\.toolchain|\\.local|node_modules/\\.)",
         tsPreCompilationDeps: true,
         detectProcessBuiltinModuleCalls: false,
         enhancedResolveOptions: {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { asArguments, type MosquittoBrokerArgs } from "../../config/args.ts";
-import { schema } from "../../config/schema.ts";
+import type { schema } from "../../config/schema.ts";
 import { stateOf } from "../../config/ownState.ts";
 
 type Setting = keyof typeof schema.shape | "passwords";
