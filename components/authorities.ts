@@ -1,14 +1,14 @@
-/** The CAs of a stack, a key and a certificate a generation, and what lets one stand in for another. */
+/** Declares a stack's CAs, one key and certificate per generation, and cross-signed certificates between them. */
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Deployed } from "../config/deployed.ts";
 import type { ClientsShutOut } from "../config/settings.ts";
 import { CA_RENEW_DAYS, CA_VALID_DAYS } from "../config/expiry.ts";
 
-/** A generation of the CA. A certificate that it renews has the same key and the same name. */
+/** One generation of the CA. Renewing its certificate keeps the key and the name. */
 export interface Authority {
     generation: number;
-    /** The subject's common name, kept once made: renames of stack and project do not change it. */
+    /** Common name of the subject. Renaming the stack or the project does not change it. */
     commonName: string;
     key: tls.PrivateKey;
     certificate: tls.SelfSignedCert;
@@ -27,36 +27,36 @@ const CA_USE = {
 };
 
 export interface AuthorityArgs {
-    /** What the names of its resources begin with. */
+    /** Prefix of the resources' names. */
     prefix: string;
-    /** Common name of the first generation; the others have their number behind it. */
+    /** Common name of the first generation; the others append their number. */
     commonName: string;
     /** State left by the last `up`. */
     deployed: Deployed;
     clientsShutOut: ClientsShutOut;
 }
 
-/** The name of a CA's resources. The first has no number, as before there were others. */
+/** Name of a CA's resources. The first generation has no number, as in the versions before there were others. */
 export function authorityName(generation: number): string {
     return generation === 1 ? "ca" : `ca-${generation}`;
 }
 
 /**
- * A CA that may only sign. The key of one that clients know is made once: made anew, by whatever
- * cause, it would shut out all of them.
+ * Declares a CA that may only sign. Refuses to replace the key of a CA that clients know, whatever the
+ * cause, unless `clientsShutOut` is `allow`: a new key would lock out all of them.
  */
 export function makeAuthority(generation: number, args: AuthorityArgs, parent: Parent): Authority {
     const { deployed, clientsShutOut } = args;
     const name = `${args.prefix}:${authorityName(generation)}`;
     const known = deployed.authorities.has(generation) || deployed.published.has(generation);
-    const refuses = known && clientsShutOut === "refuse";
+    const isKeyProtected = known && clientsShutOut === "refuse";
     const key = new tls.PrivateKey(name, ECDSA_P256, {
         ...parent,
-        ...(refuses && { hooks: { beforeCreate: [keyIsMadeOnce(name, generation)] } }),
+        ...(isKeyProtected && { hooks: { beforeCreate: [keyIsMadeOnce(name, generation)] } }),
     });
     const commonName =
         deployed.commonNames.get(generation) ??
-        // Each generation has its own name, or clients would take one for the other.
+        // A name per generation, or clients would confuse them.
         `${args.commonName}${generation === 1 ? "" : ` ${generation}`}`;
     const certificate = new tls.SelfSignedCert(
         name,
@@ -66,17 +66,17 @@ export function makeAuthority(generation: number, args: AuthorityArgs, parent: P
     return { generation, commonName, key, certificate };
 }
 
-/** Runs where the engine would make the key, in a preview too. */
+/** Fails where the engine would create the key, in a preview too. */
 function keyIsMadeOnce(name: string, generation: number): pulumi.ResourceHook {
     return new pulumi.ResourceHook(
         `${name} is made once`,
         ({ urn }) => {
             throw new Error(
-                `CA ${generation} would be a new one, and every client that trusts the present one ` +
-                    "would be shut out; nothing was changed.\n" +
-                    `  Without --replace it stays, or without its taint: \`pulumi state untaint '${urn}'\`. A key that the ` +
-                    "state has lost comes back with `pulumi stack import` of an earlier export.\n" +
-                    `  For a new CA without shutting anyone out, trust generations ${generation} and ${generation + 1} ` +
+                `The key of CA ${generation} would be replaced, which would lock out every client that trusts it; ` +
+                    "nothing was changed.\n" +
+                    `  To keep it, run without --replace, or remove its taint: \`pulumi state untaint '${urn}'\`. To restore ` +
+                    "a key that the state has lost, `pulumi stack import` an earlier export.\n" +
+                    `  To change the CA without locking anyone out, trust generations ${generation} and ${generation + 1} ` +
                     "for a while (`appkata-mqtt:caTrusted`, docs/certificates.md). If all clients get the new " +
                     "one at once: `pulumi config set appkata-mqtt:clientsShutOut allow`.",
             );
@@ -86,9 +86,9 @@ function keyIsMadeOnce(name: string, generation: number): pulumi.ResourceHook {
 }
 
 /**
- * A second certificate for the issuer's key and name, signed by the other CA. Served after what the
- * issuer signed, it leads a client that trusts only the other CA there; one that trusts the issuer
- * has no need of it.
+ * Cross-signs the issuer: a second certificate for its key and name, signed by the other CA. Served with
+ * the server certificate, it lets a client connect that trusts only the other CA; a client that trusts the
+ * issuer ignores it.
  */
 export function crossSign(
     { prefix, issuer, by }: { prefix: string; issuer: Authority; by: Authority },

@@ -19,28 +19,28 @@ export interface BrokerArgs {
     clientCaPem: pulumi.Input<string>;
     /** The CAs' revocation lists; undefined where nobody logs in with a certificate. */
     revocationPem: pulumi.Input<string> | undefined;
-    /** When certificates end, for who watches the broker. */
+    /** Expiry times of certificates, for the broker's metrics. */
     expiryFile: pulumi.Input<string>;
-    /** In how many of the app's secrets these files come. */
+    /** Number of app secrets that carry these files. */
     fileSecrets: number;
-    /** Deleted after the machine: where that is protected, nothing of them is. */
+    /** Resources to delete only after the machine, so that a protected machine protects them too. */
     after: pulumi.Resource[];
 }
 
-/** The app's secret that carries the machine's files; in more than one, each with its number. */
+/** App secret that carries the machine's files; numbered where there are several. */
 const SECRET = "MOSQUITTO_FILES";
 
-/** Volume, app secrets and the one machine that runs Mosquitto. */
+/** Volume, app secrets and the machine that runs Mosquitto. */
 export class Broker extends pulumi.ComponentResource {
     readonly machineId: pulumi.Output<string>;
-    /** New for every start with a changed configuration. */
+    /** Changes with every change of the machine's configuration. */
     readonly instanceId: pulumi.Output<string>;
     readonly volumeId: pulumi.Output<string>;
-    /** Of the app's secrets; grows with every change. */
+    /** Version of the app's secrets; grows with every change. */
     readonly secretsVersion: pulumi.Output<number>;
-    /** Of the bundle of files; grows with every change. */
+    /** Number of the bundle of files; grows with every change. */
     readonly filesNumber: pulumi.Output<number | undefined>;
-    /** As declared. */
+    /** The machine's configuration as declared. */
     readonly config: Machine["config"];
 
     constructor(name: string, args: BrokerArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -134,7 +134,7 @@ export class Broker extends pulumi.ComponentResource {
                             method: "GET",
                             path: "/health",
                             interval: "5s",
-                            // Longer than the monitor waits for its message.
+                            // Longer than the monitor waits for its own message.
                             timeout: "5s",
                             grace_period: "1s",
                         },
@@ -143,7 +143,7 @@ export class Broker extends pulumi.ComponentResource {
                         metrics: { port: MONITOR_PORT, path: "/metrics" },
                     }),
                     restart: { policy: "always" },
-                    // Mosquitto saves on SIGTERM; a large store needs its time.
+                    // Mosquitto saves its store on SIGTERM, which takes a while for a large one.
                     stop_config: { signal: "SIGTERM", timeout: "30s" },
                 },
             },
@@ -166,7 +166,7 @@ function secretNames(count: number): string[] {
         : Array.from({ length: count }, (_, at) => `${SECRET}_${twoDigits(at + 1)}`);
 }
 
-/** So that they sort as they count. */
+/** Pads a number, so that names sort by it. */
 function twoDigits(number: number): string {
     return String(number).padStart(2, "0");
 }

@@ -12,14 +12,14 @@ export interface CertificatesArgs {
     commonName: string;
     /** IP addresses that the server certificate carries. */
     addresses: pulumi.Input<string>[];
-    /** Further names and IP addresses that it carries. */
+    /** Further names and IP addresses in the server certificate. */
     hostnames: string[];
     /** Days that the server certificate is valid; `up` renews it in the last `renewDays` of them. */
     validDays: number;
     renewDays: number;
     /**
-     * Generations of the CA: those that clients trust, one, or two while one takes over from the
-     * other; and which of them signs. A new one is made, one that is left out is gone.
+     * CA generations that clients trust (one, or two during a change of CA), and the one that signs. A new
+     * generation is created; one that is left out is deleted.
      */
     authorities: { trusted: number[]; issuer: number };
     /** State left by the last `up`. */
@@ -28,23 +28,22 @@ export interface CertificatesArgs {
 }
 
 /**
- * A CA of the broker's own, which may only sign, and the server certificate that it signed. Clients
- * trust the CA, so a renewed server certificate asks nothing of them. While two CAs are trusted, a
- * client that has only one of them connects, whichever it is.
+ * The broker's own CA and the server certificate that it signs. Clients trust the CA, so they need nothing
+ * when the server certificate is renewed. While two CAs are trusted, a client that has either one connects.
  */
 export class Certificates extends pulumi.ComponentResource {
-    /** The CA that signs. */
+    /** CA that signs. */
     readonly issuer: Authority;
-    /** All that clients trust, the oldest first. */
+    /** CAs that clients trust, oldest first. */
     readonly trusted: Authority[];
-    /** The trusted CAs, the oldest first. */
+    /** Certificates of the trusted CAs in PEM, oldest first. */
     readonly caPem: pulumi.Output<string>;
-    /** The server certificate, then what leads from it to each trusted CA. */
+    /** Server certificate in PEM, followed by its chain to each trusted CA. */
     readonly serverChainPem: pulumi.Output<string>;
     readonly serverKeyPem: pulumi.Output<string>;
-    /** When the server certificate ends, and of each CA the certificate that clients may still have. */
+    /** Expiry of the server certificate, and of the oldest certificate of each CA that clients may still have. */
     readonly expiry: pulumi.Output<Expiry>;
-    /** The same for the machine: lines `server SECONDS` and `ca-GENERATION SECONDS`. */
+    /** Expiry times for the machine, in seconds since 1970: lines `server SECONDS` and `ca-GENERATION SECONDS`. */
     readonly expiryFile: pulumi.Output<string>;
 
     constructor(name: string, args: CertificatesArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -90,8 +89,8 @@ export class Certificates extends pulumi.ComponentResource {
         this.issuer = issuer;
         this.trusted = trusted;
         this.caPem = joined(trusted.map(({ certificate }) => certificate.certPem));
-        // The issuer's own certificate beside the cross-signed one would be a dead end: OpenSSL takes
-        // one of them and does not come back for the other.
+        // Never both the issuer's own certificate and the cross-signed one: OpenSSL tries one of them and
+        // does not go back to the other.
         const rest = crossed.length > 0 ? crossed : [issuer.certificate];
         this.serverChainPem = joined([server, ...rest].map(({ certPem }) => certPem));
         this.serverKeyPem = serverKey.privateKeyPem;

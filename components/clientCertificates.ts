@@ -14,19 +14,19 @@ export interface ClientCertificatesArgs {
     renewDays: number;
 }
 
-/** No user's name has a colon. */
+/** Name that no user can have: user names have no colon. */
 const FOREIGN = "verification:foreign";
 
 /**
- * Certificates that clients log in with: the common name is the user. For the verification there is
- * one of its own, and one in the same name that no CA of the broker's has signed.
+ * Certificates that clients log in with; the common name is the user. The verification has one of its own,
+ * and one with the same name that no CA of the broker signed, to prove that it is refused.
  */
 export class ClientCertificates extends pulumi.ComponentResource {
     /** Secret: user name → certificate and key. */
     readonly certificates: pulumi.Output<Record<string, Pem>>;
-    /** The certificates alone, in PEM. */
+    /** User name → certificate in PEM. */
     readonly pems: pulumi.Output<Record<string, string>>;
-    /** Secret: what the verification tries. */
+    /** Secret: the verification's own certificate, and one that the broker must refuse. */
     readonly verification: pulumi.Output<{ own: Pem; foreign: Pem }>;
 
     constructor(
@@ -75,7 +75,7 @@ export class ClientCertificates extends pulumi.ComponentResource {
 
         const own = Object.fromEntries(args.names.map((user) => [user, issued(user)]));
         this.certificates = pulumi.secret(pulumi.output(own));
-        // Each by itself, or they would be as secret as the keys.
+        // Picked one by one: from `own` they would be as secret as the keys.
         const pems = Object.entries(own).map(([user, { certificatePem }]) => [
             user,
             certificatePem,
@@ -94,7 +94,7 @@ export class ClientCertificates extends pulumi.ComponentResource {
     }
 }
 
-/** Those that a stack has: none unless clients log in with certificates. */
+/** Declares the client certificates; undefined unless clients log in with certificates. */
 export function clientCertificates(
     name: string,
     { settings, issuer }: { settings: Settings; issuer: Authority },

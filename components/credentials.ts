@@ -7,34 +7,34 @@ import type { Logins } from "../verification/target.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../verification/verifier.ts";
 
 /**
- * PBKDF2 rounds of a password's hash, Mosquitto's own default. The single-threaded broker computes it at
- * every CONNECT, so it bounds how fast clients come back after a restart: with TLS a connection takes
- * 0.7 ms of a CPU, and 3.3 ms at 10,000 rounds. They add nothing to a generated password.
+ * PBKDF2 rounds for a generated password, Mosquitto's own default. The single-threaded broker computes them
+ * at every CONNECT, so they limit how fast clients reconnect after a restart: with TLS a connection takes
+ * 0.7 ms of a CPU, and 3.3 ms at 10,000 rounds. More rounds add nothing to a generated password.
  */
 export const ITERATIONS = 1000;
 
-/** PBKDF2 rounds of given passwords. People choose them, so a guess at a stolen hash costs ten times as much. */
+/** PBKDF2 rounds for a given password. People choose weaker ones, so each guess at a stolen hash costs ten times as much. */
 const GIVEN_ITERATIONS = 10_000;
 
 export interface CredentialsArgs {
     users: User[];
-    /** What each user may do besides. */
+    /** Grants of every user, besides its own. */
     everyone: Grants;
-    /** Who has a certificate that is revoked. */
+    /** Users with a revoked certificate. */
     revoked: pulumi.Input<string[]>;
-    /** Passwords that the stack has. */
+    /** Passwords already in the stack. */
     earlier: KnownPasswords;
 }
 
 /** Users with their passwords, given or generated, and Mosquitto's password and ACL files. */
 export class Credentials extends pulumi.ComponentResource {
-    /** Secret: user name → password, of those who log in with one. Without the verification's user. */
+    /** Secret: user name → password, of users that log in with one, without the verification's user. */
     readonly passwords: pulumi.Output<Record<string, string>>;
-    /** Secret: the user that the verification logs in as. */
+    /** Secret: the verification's user. */
     readonly verifier: pulumi.Output<{ username: string; password: string }>;
-    /** Secret: for the verification, who logs in and who must not; without devices. */
+    /** Secret: logins that the verification expects to succeed and to fail, without devices. */
     readonly logins: pulumi.Output<Pick<Logins, "users" | "userCount" | "former">>;
-    /** Secret: the file's text, a line a user. */
+    /** Secret: text of Mosquitto's password file, one line per user. */
     readonly passwordFile: pulumi.Output<string>;
     /** The text of Mosquitto's ACL file. */
     readonly aclFile: pulumi.Output<string>;
@@ -88,10 +88,10 @@ export class Credentials extends pulumi.ComponentResource {
     }
 }
 
-/** How many users the verification logs in as. */
+/** Most users that the verification logs in as. */
 const MAX_LOGINS = 20;
 
-/** The users whose passwords are newest: a change is proved by those whom it concerns. */
+/** Picks the users with the newest passwords, so that a changed password is always proved. */
 function newest(all: readonly KeptPassword[]): KeptPassword[] {
     return all
         .toSorted((a, b) => (a.since < b.since ? 1 : a.since > b.since ? -1 : 0))

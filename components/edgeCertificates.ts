@@ -8,14 +8,14 @@ import type { FlyApp } from "./flyApp.ts";
 
 export interface EdgeCertificatesArgs {
     endpoint: string;
-    /** Its addresses are what DNS has to say. */
+    /** App whose addresses the DNS records point to. */
     app: FlyApp;
     hostnames: string[];
 }
 
 /**
- * Public certificates for host names of one's own, where Fly's edge ends TLS. Fly gets each once DNS
- * leads to the app, which nobody can set before the first `up`: it is told, and not waited for.
+ * Public certificates for custom host names, where Fly's edge ends TLS. Fly issues each once DNS points to
+ * the app. Nobody can set DNS before the first `up`, so a missing certificate is a warning and not waited for.
  */
 export class EdgeCertificates extends pulumi.ComponentResource {
     /** By host name. */
@@ -36,7 +36,7 @@ export class EdgeCertificates extends pulumi.ComponentResource {
                 .all([status, dnsRequirements, pulumi.all(app.allAddresses)])
                 .apply(async ([status, dns, addresses]): Promise<[string, EdgeHostname]> => {
                     const records = recordsOf(hostname, addresses, dns);
-                    if (status !== "active") await pulumi.log.warn(waiting(hostname, status));
+                    if (status !== "active") await pulumi.log.warn(notIssued(hostname, status));
                     return [hostname, { status, records }];
                 });
         });
@@ -45,7 +45,7 @@ export class EdgeCertificates extends pulumi.ComponentResource {
     }
 }
 
-/** Those that a stack has: none unless Fly's edge ends TLS for names of one's own. */
+/** Declares the edge certificates; undefined unless Fly's edge ends TLS for custom host names. */
 export function edgeCertificates(
     name: string,
     { settings, app }: { settings: Settings; app: FlyApp },
@@ -57,17 +57,17 @@ export function edgeCertificates(
     return new EdgeCertificates(name, { endpoint, app, hostnames }, opts);
 }
 
-function waiting(hostname: string, status: string): string {
+function notIssued(hostname: string, status: string): string {
     return (
-        `Fly has no certificate for ${hostname} yet (${status}), so no client connects by that name: ` +
-        "set what the output edgeHostnames says in its DNS; `pulumi up --refresh` looks again"
+        `Fly has no certificate for ${hostname} yet (${status}), so no client can connect by that name: ` +
+        "set the DNS records in the output edgeHostnames; `pulumi up --refresh` checks again"
     );
 }
 
 /**
- * The addresses for clients and for Fly's check; the others let Fly have it before those lead there. Fly
- * lists addresses too, but a certificate is looked at when it is made and when it is refreshed, and one
- * that an `up` releases is there until its very end.
+ * Lists the DNS records to set. A and AAAA serve clients and Fly's check; CNAME and TXT let Fly issue the
+ * certificate before those point to the app. Takes the addresses from the app, not from Fly's answer: that
+ * is read only at create and refresh, and still lists an address that this `up` releases.
  */
 function recordsOf(
     hostname: string,

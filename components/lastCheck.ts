@@ -9,23 +9,23 @@ export interface LastCheckArgs {
     endpoint: string;
     token: string | undefined;
     machine: pulumi.Output<Deployment>;
-    /** Of the bundle of files that the machine was given last. */
+    /** Number of the bundle of files that the machine was given last. */
     filesNumber: pulumi.Output<number | undefined>;
     /** Where clients reach the broker. */
     target: pulumi.Output<Omit<Endpoint, "deadlineSeconds">>;
-    /** The verification's report: the check comes after it, at each `up`. */
+    /** The verification's report, which the check waits for. */
     report: pulumi.Input<string>;
 }
 
-/** For one answer, and for an address that answers late. */
+/** Time for one answer, and for all tries at an address. */
 const ANSWER_MS = 5_000;
 const ANSWERS_WITHIN_S = 15;
 
 /**
- * Gives the report as it is, once the machine runs, is healthy, answers and is the only broker, also where this `up` has changed
- * nothing of it; otherwise the `up` fails. Warns of what the broker's last start found of its data. A preview
- * asks nothing of the machine: it may be about to be replaced. The warnings are no part of the report: an
- * output that only an `up` can know differs at each preview.
+ * Checks at each `up`, even one that changed nothing, that the machine runs, is healthy, answers and is the
+ * only broker; otherwise the `up` fails. Returns the report unchanged. Warns about what the broker's last
+ * start found in its data. A preview checks nothing, since it may be about to replace the machine. Warnings
+ * are not part of the report: an output that only an `up` knows would differ at each preview.
  */
 export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
     const { endpoint, token } = args;
@@ -50,8 +50,8 @@ export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
             const inForce = data?.inForce?.number;
             if (inForce !== undefined && filesNumber !== undefined && inForce !== filesNumber) {
                 throw new pulumi.RunError(
-                    `The broker goes by other files than it was given: those of number ${inForce}, not of ` +
-                        `${filesNumber}. \`pulumi up --refresh\` gives them again.`,
+                    `The broker runs with files number ${inForce} instead of number ${filesNumber}, which it was ` +
+                        "given. `pulumi up --refresh` sends them again.",
                 );
             }
             for (const { text } of others) await pulumi.log.warn(text);
@@ -61,10 +61,10 @@ export function checkedReport(args: LastCheckArgs): pulumi.Output<string> {
 }
 
 function notKnown(error: Error): Inspection {
-    return { problem: `whether its machine runs is not known: ${error.message}`, others: [] };
+    return { problem: `its machine cannot be checked: ${error.message}`, others: [] };
 }
 
-/** Dialled only where the machine runs: Fly's proxy starts one that is stopped for whoever comes. */
+/** Connects to the broker's address. Only for a running machine: Fly's proxy would start a stopped one. */
 async function addressProblem(
     target: Omit<Endpoint, "deadlineSeconds">,
 ): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import type { SecretsArgs } from "../providers/index.ts";
 
-/** How the running broker takes changed files, and tells which it has: by the image's own command. */
+/** Commands in the image by which the running broker checks and applies changed files, and reports which it has. */
 export function liveFiles(
     machine: string,
     owner: { project: string; stack: string },
@@ -15,8 +15,8 @@ export function liveFiles(
 }
 
 /**
- * The shell ends with 127 where an older image has no such command, whatever Fly makes of a command
- * that is not there.
+ * Runs `broker-files` by a shell, which exits with 127 where an older image has no such command. How Fly
+ * reports a missing command is not documented.
  */
 function brokerFiles(what: "check" | "apply" | "state"): string[] {
     return ["/bin/sh", "-c", `exec /usr/local/bin/broker-files ${what}`];

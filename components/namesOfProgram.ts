@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * Lets a broker take over the stack of a program of version 0.1, which had its components at the top and
- * their resources without prefixes: `mosquitto:certificates:ca` was `ca`, in `certificates`. For the option
- * `transformations` of a MosquittoBroker.
+ * Aliases each resource to its name in version 0.1, so that a broker takes over such a stack. There the
+ * components were at the top, and resources had no prefix: `mosquitto:certificates:ca` was `ca`, in
+ * `certificates`. Pass it in the option `transformations` of a MosquittoBroker.
  */
 export function namesOfProgram({
     name,

@@ -11,32 +11,33 @@ import type { Certificates } from "./certificates.ts";
 import { deviceNames, type ClientCertificates } from "./clientCertificates.ts";
 
 export interface RevocationArgs {
-    /** Those by whose certificates clients log in, and the one that signs. */
+    /** CAs whose certificates clients log in with. */
     authorities: Authority[];
+    /** CA that signs. */
     issuer: Authority;
-    /** Users that log in with a certificate. All other certificates of the CAs' are revoked. */
+    /** Users that log in with a certificate. Certificates of everyone else are revoked. */
     names: string[];
-    /** Those that the issuer has signed for them, in PEM by name. */
+    /** Their certificates from the issuer, in PEM by name. */
     certificates: pulumi.Input<Record<string, string>>;
-    /** Secret: the same with their keys. */
+    /** Secret: these certificates with their keys. */
     devices: pulumi.Input<Record<string, Pem>>;
-    /** Those that the stack has from before it had lists, of whichever CA. */
+    /** Certificates, of any CA, that the stack had before it had revocation lists. */
     earlier: Record<string, string> | undefined;
-    /** Secret: devices that the stack has, and former ones. */
+    /** Secret: present and former devices of the stack. */
     known: KnownDevices;
-    /** The lists of the last `up`, by the CA's generation. */
+    /** Revocation lists of the last `up`, by the CA's generation. */
     before: ReadonlyMap<number, RevocationRecord>;
 }
 
-/** What keeps those out who have a certificate and are no longer to log in with it. */
+/** Revocation lists, by which the broker refuses certificates of removed users. */
 export class Revocation extends pulumi.ComponentResource {
-    /** The list of each CA, one after the other. */
+    /** Revocation lists of all CAs, concatenated. */
     readonly listsPem: pulumi.Output<string>;
-    /** Whose certificates are on one of them. */
+    /** Users with a revoked certificate. */
     readonly names: pulumi.Output<string[]>;
-    /** Secret: devices that were removed, for the verification. */
+    /** Secret: removed devices, for the verification. */
     readonly former: pulumi.Output<Device[]>;
-    /** Records from which a list that the state has lost is made again, packed, by the CA's generation. */
+    /** Packed records by the CA's generation, from which a list that the state has lost is rebuilt. */
     readonly records: pulumi.Output<Record<string, string>>;
 
     constructor(name: string, args: RevocationArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -49,7 +50,7 @@ export class Revocation extends pulumi.ComponentResource {
                 {
                     caCertPem: authority.certificate.certPem,
                     caKeyPem: authority.key.privateKeyPem,
-                    // Users that change places change no list.
+                    // Sorted, so that the order of users changes no list.
                     names: args.names.toSorted(),
                     certificates: authority === args.issuer ? args.certificates : {},
                     ...(args.earlier && { earlier: args.earlier }),
@@ -92,13 +93,13 @@ export interface RevocationOf {
     clients: ClientCertificates | undefined;
 }
 
-/** That of a stack: none until clients log in with certificates. */
+/** Declares the revocation lists; undefined until clients log in with certificates. */
 export function revocation(
     name: string,
     { settings, deployed, certificates, clients }: RevocationOf,
     opts: pulumi.ComponentResourceOptions,
 ): Revocation | undefined {
-    // Once there is one it stays: it knows whose certificates are out there.
+    // Kept from then on, since issued certificates stay valid.
     const before = deployed.revocations.size > 0 || deployed.clients.size > 0;
     if (settings.clientCertificates.mode === "off" && !before) return undefined;
     return new Revocation(
@@ -118,8 +119,8 @@ export function revocation(
 }
 
 /**
- * The list with a line above it for each certificate on it: by them the machine finds whom to cut off,
- * and all else that reads PEM passes them over.
+ * Renders a revocation list with a line above it per revoked certificate. The machine reads these lines to
+ * disconnect clients; PEM readers skip them.
  */
 export function listFile(
     revoked: readonly { serial: string; name: string }[],

@@ -8,16 +8,16 @@ import {
 import type { Settings } from "../config/settings.ts";
 
 /**
- * Connections that Fly's proxy brings to a service for each that the broker takes. The broker is the one to
- * refuse: it says so at once, while the proxy lets a client wait, and learns late that a connection has
- * ended. Above it the proxy keeps a flood away from the machine. Unset, Fly's proxy knows no hard limit, and
- * takes a machine for loaded from 20 connections on; flyctl once wrote 25 as hard limit.
+ * Ratio of the proxy's connection limit to the broker's. The broker should be the one that refuses: it does so
+ * at once, while Fly's proxy lets a client wait and notices late that a connection has ended. Above its limit
+ * the proxy keeps a flood away from the machine. By default the proxy has no hard limit and considers a machine
+ * loaded from 20 connections on; flyctl once wrote a hard limit of 25.
  */
 const PROXY_HEADROOM = 1.25;
 
 /**
- * What Fly's proxy brings from outside to the machine's listeners: one external port each. Another limit
- * of connections restarts the machine, as it does in the broker's configuration.
+ * Renders the services of Fly's proxy: one external port per listener of the machine. A changed connection
+ * limit restarts the machine, which the broker's configuration demands anyway.
  */
 export function servicesOf({ port, webSocketsPort, broker, clientCertificates }: Settings) {
     const service = (internal_port: number, entry: Record<string, unknown> & { port: number }) => ({
@@ -42,7 +42,7 @@ export function servicesOf({ port, webSocketsPort, broker, clientCertificates }:
         services.push(service(CERTIFICATE_PORT, { port: clientCertificates.port }));
     }
     if (broker.webSockets === "edge") {
-        // Not HTTP/2, which has WebSockets only by an extension that not every client knows.
+        // No HTTP/2: its WebSockets need an extension that some clients lack.
         const tls_options = { alpn: ["http/1.1"] };
         const entry = { port: webSocketsPort, handlers: ["tls", "http"], tls_options };
         services.push(service(EDGE_WEBSOCKETS_PORT, entry));

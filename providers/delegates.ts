@@ -1,15 +1,15 @@
 /**
- * What the state holds of a provider's code, and the base of every resource that has one.
+ * Renders the provider code that the state holds, and defines the base class of all dynamic resources.
  *
  * Pulumi's dynamic provider host runs the text in a resource's `__provider`. `pulumi.dynamic.Resource`
  * gets that text by serialising an object, which loads the TypeScript compiler and costs a preview
- * half a second. Ours is constant: it imports the real provider (see `host.ts`) and hands over. It
- * captures nothing, so no token and no version of the code gets into the state.
+ * half a second. This text is constant: it imports the real provider (see `host.ts`) and delegates to it.
+ * It captures nothing, so neither a token nor a version of the code gets into the state.
  */
 import * as pulumi from "@pulumi/pulumi";
 import type * as host from "./host.ts";
 
-/** A provider by its name in `host.ts`. */
+/** Name of a provider in `host.ts`. */
 export type ProviderName = keyof typeof host;
 
 export const METHODS = [
@@ -22,7 +22,7 @@ export const METHODS = [
     "delete",
 ] as const;
 
-/** A CommonJS module with `handler()`, as the host loads it. */
+/** Renders a CommonJS module with `handler()`, as the host loads it. */
 export function delegateText(provider: ProviderName): string {
     return [
         `const use = async () => (await import("appkata-mqtt/providers")).${provider};`,
@@ -32,7 +32,7 @@ export function delegateText(provider: ProviderName): string {
     ].join("\n");
 }
 
-/** A resource of Pulumi's dynamic provider `pulumi-nodejs`; its type is `…:dynamic/MODULE:PROVIDER`. */
+/** Base of a resource of Pulumi's dynamic provider `pulumi-nodejs`; its type is `…:dynamic/MODULE:PROVIDER`. */
 export abstract class DynamicResource extends pulumi.CustomResource {
     constructor(
         module: "fly" | "kept",

@@ -1,7 +1,6 @@
 /**
- * The providers themselves, one for each resource type; `host.ts` has them for the engine. Nothing
- * here is ever serialised, so a resource made by an older version of this code is read, updated and
- * deleted by the present one.
+ * Exports the providers, one per resource type; `host.ts` wraps them for the engine. Nothing here is ever
+ * serialised, so the current code reads, updates and deletes resources that an older version made.
  */
 import { withoutTraces } from "./provider.ts";
 import { app } from "./fly/app/app.ts";
@@ -25,6 +24,6 @@ export const Volume = withoutTraces(volume);
 export const Name = withoutTraces(name);
 export const Passwords = withoutTraces(passwords);
 export const FormerDevices = withoutTraces(formerDevices);
-/** One resource a user, until version 0.2. */
+/** Until version 0.2 each user had a resource of this type. */
 export const Password = withoutTraces(retired);
 export const RevocationList = withoutTraces(revocationList);

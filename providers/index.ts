@@ -1,6 +1,6 @@
 /**
- * The resources that the Pulumi program declares: Fly's, over the Machines REST API, and what is
- * made once and kept in the state.
+ * Resources that the Pulumi program declares: Fly's, over the Machines REST API, and values that are
+ * generated once and kept in the state.
  */
 export { App, Certificate, IpAddress, Machine, Secrets, Volume } from "./fly/resources.ts";
 export type {

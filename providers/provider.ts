@@ -1,25 +1,25 @@
-/** What the providers of this room share: their contract with Pulumi's dynamic host. */
+/** Shared by all providers: types and helpers for their contract with Pulumi's dynamic provider host. */
 import type { dynamic } from "@pulumi/pulumi";
 import { visible } from "../lib/visible.ts";
 
-/** What stands for a value that a preview does not know yet, whatever its type (pulumi#6310). */
+/** Placeholder for a value of any type that a preview does not know yet (pulumi#6310). */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 export function isUnknown(value: unknown): boolean {
     return value === UNKNOWN;
 }
 
-/** Properties as the host hands them over: with the serialised delegate beside them. */
+/** Properties as the host passes them, with the delegate's text. */
 export type WithProvider<T> = T & { readonly __provider?: string };
 
-/** All methods present: the delegates in `index.ts` call each of them. */
+/** A dynamic provider with every method: the text in `delegates.ts` calls each of them. */
 export type Provider<Inputs, Outputs> = Required<dynamic.ResourceProvider<Inputs, Outputs>>;
 
 export type CheckFailure = dynamic.CheckFailure;
 export type DiffResult = dynamic.DiffResult;
 
 /**
- * A copy without `undefined`, at any depth: the host cannot put one into the state
+ * Copies a value without `undefined` at any depth: the host cannot write `undefined` into the state
  * ("Unexpected struct type.", pulumi#2205).
  */
 export function toState<T>(value: T): T {
@@ -37,8 +37,8 @@ export function toState<T>(value: T): T {
 }
 
 /**
- * A resource that exists but is not as wanted. The engine keeps it in the state under `id`, shows
- * `reasons`, and makes the next `up` update it. `properties` must carry `__provider`, or the next
+ * A resource that exists but does not match its inputs. The engine keeps it in the state under `id`, shows
+ * `reasons`, and makes the next `up` update it. `properties` must include `__provider`, or the next
  * read or delete could not find its code.
  */
 export class PartialFailure extends Error {
@@ -60,7 +60,7 @@ export function messageOf(cause: unknown): string {
     return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Equal as JSON is: key order and absent-or-undefined do not matter. */
+/** Compares two values as JSON, without regard to key order or to absent versus undefined. */
 export function sameValue(a: unknown, b: unknown): boolean {
     return canonical(a) === canonical(b);
 }
@@ -73,20 +73,20 @@ export function canonical(value: unknown): string {
     );
 }
 
-/** What a change of a property does. */
+/** What a changed property does: nothing, an update in place, or a replacement. */
 export type Effect = "none" | "update" | "replace";
 
 export interface PropertyRule {
     readonly effect: Effect;
-    /** Left out by the program: whatever is there is right. */
+    /** Where the program leaves the property out, any value is right. */
     readonly optional?: boolean;
 }
 
 export type PropertyRules<Inputs> = { readonly [K in keyof Required<Inputs>]: PropertyRule };
 
 /**
- * Compares property by property. A value the preview does not know counts as a change, since
- * something made it new; but not where a change replaces, for it mostly turns out to be the same.
+ * Compares inputs property by property. A value that a preview does not know counts as an update, since
+ * something changed it, but never as a replacement: mostly it turns out to be the same.
  */
 export function diffProperties<Inputs extends object>(
     olds: Inputs,
@@ -117,7 +117,7 @@ export function diffProperties<Inputs extends object>(
     return { changed, replaces };
 }
 
-/** The inputs among the outputs: the properties that have a rule. */
+/** Picks the inputs from a resource's properties: those that have a rule. */
 export function inputsOf<Inputs extends object>(
     props: WithProvider<Inputs>,
     rules: PropertyRules<Inputs>,
@@ -128,8 +128,8 @@ export function inputsOf<Inputs extends object>(
 }
 
 /**
- * The inputs for the state: `earlier`, read by a create alone, would be the whole of the state once more.
- * An engine checks a create, and a replacement, with no old inputs.
+ * Removes `earlier` from the inputs of an existing resource. Only a create reads it (the engine then passes
+ * no old inputs), and it would duplicate the whole state.
  */
 export function withoutEarlier<Inputs extends { earlier?: unknown }>(
     olds: Partial<Inputs> | undefined,
@@ -141,23 +141,23 @@ export function withoutEarlier<Inputs extends { earlier?: unknown }>(
     return kept;
 }
 
-/** The failures of all rules that speak, in their order. */
+/** Collects the failures of all rules that have a reason, in order. */
 export function failuresOf(
     rules: readonly (readonly [property: string, reason: string | undefined])[],
 ): CheckFailure[] {
     return rules.flatMap(([property, reason]) => (reason ? [{ property, reason }] : []));
 }
 
-/** Errors of the code itself, as opposed to what it has to say about Fly or its inputs. */
-const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
+/** Errors in the code itself, which keep their stack trace. */
+const BUGS = [TypeError, ReferenceError, RangeError, SyntaxError];
 
 /**
- * The same provider, whose errors have no stack trace: the host prints it beside some of them, and it
- * tells the person nothing.
+ * Wraps a provider so that its errors have no stack trace. The host prints the trace of some of them, which
+ * tells a user nothing.
  */
 export function withoutTraces<P extends object>(provider: P): P {
     const bare = (error: unknown): never => {
-        if (error instanceof Error && !MISTAKES.some((mistake) => error instanceof mistake)) {
+        if (error instanceof Error && !BUGS.some((bug) => error instanceof bug)) {
             error.stack = "";
         }
         if (error instanceof Error) error.message = visible(error.message);

@@ -1,26 +1,31 @@
 /**
  * Keeps a replacement from deleting its own successor.
  *
- * `pulumi up --replace`, `pulumi state taint` and a new logical name make the engine create with the
- * same inputs first and delete the old state afterwards. Fly's objects are found by name, so the
- * "new" object is the old one, and the delete would destroy what the stack uses from then on. The
- * engine diffs each object that the program still has, or creates it, before it deletes anything
- * that the program has not. So what this run has diffed without a replacement, created or updated
- * is in use, and its deletion has nothing to do. A run that was killed between the two leaves the
- * delete to the next one, which diffs the successor first.
+ * `pulumi up --replace`, `pulumi state taint` and a new logical name make the engine create with the same
+ * inputs first and delete the old state afterwards. Fly's objects are found by name, so the "new" object
+ * is the old one, and the delete would destroy what the stack now uses.
  *
- * A refresh diffs too, and objects that the program no longer has: those must go. The engine checks the
- * inputs of what the program declares before it diffs them, and a refresh comes before the program.
+ * The engine diffs or creates every object that the program declares before it deletes any other. So an
+ * object that this run created, or diffed without a replacement, is in use, and its delete does
+ * nothing. A run killed between create and delete leaves the delete to the next run, which diffs the
+ * successor first.
+ *
+ * A refresh also diffs objects that the program no longer declares, and those must be deleted. A refresh
+ * runs before the program, and the engine checks declared inputs before it diffs them; so diffs count only
+ * from the first check on.
  */
 import { PartialFailure, type Provider } from "./provider.ts";
 
-/** One run of the engine, which all its providers share. */
+/** State of one engine run, shared by all providers. */
 export interface Run {
     /** Whether the program has begun to declare resources. */
     declaring: boolean;
 }
 
-/** @param kind for the line that tells of an object that is kept */
+/**
+ * Wraps a provider so that it does not delete an object that the stack still uses.
+ * @param kind noun for the message about an object that is kept
+ */
 export function succeeding<Inputs extends object, Outputs extends object>(
     kind: string,
     provider: Provider<Inputs, Outputs>,
@@ -28,7 +33,7 @@ export function succeeding<Inputs extends object, Outputs extends object>(
 ): Provider<Inputs, Outputs> {
     const inUse = new Set<string>();
     const replaced = new Set<string>();
-    // A shared address is the same for every app.
+    // The app is part of the key, since a shared address has the same ID in every app.
     const keyOf = (id: string, { app }: { readonly app?: string }) => JSON.stringify([app, id]);
     return {
         ...provider,
@@ -63,11 +68,11 @@ export function succeeding<Inputs extends object, Outputs extends object>(
         async delete(id, props) {
             if (inUse.has(keyOf(id, props))) {
                 console.log(
-                    `${kind} ${id}: is the same as its successor in the stack, so it is kept`,
+                    `${kind} ${id}: kept, since its successor in the stack is the same object`,
                 );
                 return;
             }
-            // What may replace a protected object is said where its inputs are checked.
+            // `check` has already decided whether a protected object may be replaced.
             const isReplaced = replaced.has(keyOf(id, props));
             await provider.delete(id, isReplaced ? { ...props, protectedBy: undefined } : props);
         },

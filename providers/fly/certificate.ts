@@ -1,6 +1,6 @@
 /**
- * A custom host name's public certificate, which Fly gets and renews over ACME. For ports whose TLS
- * Fly's proxy ends (handler `tls`); it is issued once the DNS records are there.
+ * Manages a public certificate for a custom host name, which Fly issues and renews over ACME once the DNS
+ * records exist. It serves ports where Fly's proxy ends TLS (handler `tls`).
  */
 import {
     diffProperties,
@@ -19,32 +19,32 @@ import type { WireCertificate } from "./api/types.ts";
 import { deadlineIn, poll } from "./api/wait.ts";
 
 export interface CertificateInputs {
-    /** A change is recorded. */
+    /** Base of the Machines API. A change is recorded in the state. */
     endpoint: string;
     /** A change replaces the certificate. */
     app: string;
-    /** In lower case; `*.example.com` for a wildcard. A change replaces the certificate. */
+    /** Lowercase; `*.example.com` for a wildcard. A change replaces the certificate. */
     hostname: string;
 }
 
-/** What has to be in the host name's DNS before Fly can issue the certificate. */
+/** DNS records that Fly needs before it can issue the certificate. */
 export interface DnsRequirements {
     /** The app's IPv4 addresses. */
     a: string[];
     /** The app's IPv6 addresses. */
     aaaa: string[];
-    /** Instead of the addresses. */
+    /** Target of a CNAME record that replaces the addresses. */
     cname: string;
-    /** A CNAME record; for a wildcard, or to have the certificate before the addresses point here. */
+    /** CNAME record for a wildcard, or to get the certificate before the addresses point to the app. */
     acmeChallenge: { name: string; target: string };
-    /** A TXT record, with one of the values, where something else answers at the addresses. */
+    /** TXT record, with either value, for where another server answers at the addresses. */
     ownership: { name: string; appValue: string; orgValue: string };
 }
 
 export interface CertificateOutputs extends CertificateInputs {
-    /** `pending_validation`, `pending_ownership` or `active`, as last seen: nothing waits for it. */
+    /** `pending_validation`, `pending_ownership` or `active`, as of the last refresh: nothing waits for it. */
     status: string;
-    /** Whether DNS leads to the app. */
+    /** Whether DNS points to the app. */
     configured: boolean;
     dnsRequirements: DnsRequirements;
 }
@@ -55,7 +55,7 @@ export const CERTIFICATE_RULES: PropertyRules<CertificateInputs> = {
     hostname: { effect: "replace" },
 };
 
-/** How long a certificate is looked for whose request got no answer. */
+/** Seconds to look for a certificate whose request got no answer. */
 const AGAIN_WITHIN_S = 60;
 
 export const certificate: Provider<CertificateInputs, CertificateOutputs> = {
@@ -74,7 +74,7 @@ export const certificate: Provider<CertificateInputs, CertificateOutputs> = {
         return Promise.resolve({
             changes: changed.length > 0,
             replaces,
-            // A new one of the same app and host name would be the old one.
+            // A new one with the same app and host name would be the old one.
             deleteBeforeReplace: replaces.length === 0,
         });
     },
@@ -133,7 +133,7 @@ function pathOf({ app, hostname }: CertificateInputs): string[] {
     return ["apps", app, "certificates", hostname];
 }
 
-/** A host name is in our own app: a certificate that is there already is the one that is wanted. */
+/** Requests the certificate unless the app already has one for the host name. */
 async function ensureCertificate(
     client: FlyClient,
     inputs: CertificateInputs,
@@ -156,7 +156,7 @@ async function ensureCertificate(
             if (!(error instanceof FlyError) || error.status !== 422) {
                 throw error;
             }
-            // "Hostname already exists on app": another run was quicker.
+            // "Hostname already exists on app": another run requested it first.
             const meanwhile = await findCertificate(client, inputs);
             if (!meanwhile) {
                 throw refused(inputs, error);
@@ -172,13 +172,13 @@ async function ensureCertificate(
 
 function refused({ app, hostname }: CertificateInputs, error: FlyError): Error {
     return new Error(
-        `Fly gets no certificate for "${hostname}" in app "${app}": ${error.message}\n` +
-            "  Check the host name: it must be one of your own domain, and not in use by another app.",
+        `Fly issues no certificate for "${hostname}" in app "${app}": ${error.message}\n` +
+            "  Check the host name: it must belong to your domain, and no other app may use it.",
         { cause: error },
     );
 }
 
-/** `undefined` also where the host name has only a certificate that someone uploaded. */
+/** @returns undefined also where the host name has only an uploaded certificate */
 async function findCertificate(
     client: FlyClient,
     inputs: CertificateInputs,

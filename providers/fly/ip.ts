@@ -1,4 +1,4 @@
-/** An address of an app. Fly allocates none by itself to an app made over the API. */
+/** Manages an IP address of an app. Fly assigns none by itself to an app that is made over the API. */
 import {
     diffProperties,
     failuresOf,
@@ -17,21 +17,21 @@ import type { WireIp } from "./api/types.ts";
 import { deadlineIn, poll } from "./api/wait.ts";
 
 /**
- * v4: dedicated, $2 a month. v6: dedicated, free. shared_v4: free, but only for HTTP and for TLS
- * that Fly's proxy can route by name.
+ * `v4` is dedicated and costs $2 a month; `v6` is dedicated and free; `shared_v4` is free, but only for HTTP
+ * and for TLS that Fly's proxy routes by name.
  */
 export type IpType = "v4" | "v6" | "shared_v4";
 
 export interface IpAddressInputs {
-    /** A change is recorded. */
+    /** Base of the Machines API. A change is recorded in the state. */
     endpoint: string;
     /** A change replaces the address. */
     app: string;
-    /** A change replaces the address. An app gets one of each type from us. */
+    /** At most one address of each type per app. A change replaces the address. */
     type: IpType;
-    /** Left out: reachable in all regions. A change replaces the address. */
+    /** A change replaces the address. @default reachable in all regions */
     region?: string;
-    /** An address that the app has, taken instead of any other. A later change does nothing. */
+    /** Address of the app to import. Read at create; a change does nothing. */
     importId?: string;
 }
 
@@ -50,7 +50,7 @@ export const IP_RULES: PropertyRules<IpAddressInputs> = {
 
 const TYPES: readonly string[] = ["v4", "v6", "shared_v4"];
 
-/** How long an assignment is looked for whose answer was lost. */
+/** Seconds to look for an assignment whose answer was lost. */
 const AGAIN_WITHIN_S = 180;
 
 export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
@@ -59,7 +59,7 @@ export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
     check(_olds, news) {
         const known = isUnknown(news.type) || TYPES.includes(news.type);
         const failures = failuresOf([
-            ["type", known ? undefined : `"${news.type}": it is one of ${TYPES.join(", ")}`],
+            ["type", known ? undefined : `"${news.type}": must be one of ${TYPES.join(", ")}`],
             ["app", news.app ? undefined : "an address needs an app"],
         ]);
         return Promise.resolve({ inputs: news, failures });
@@ -70,7 +70,7 @@ export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
         return Promise.resolve({
             changes: changed.length > 0,
             replaces,
-            // A new one of the same type and app would find the old one and take it for its own.
+            // A new one of the same type and app would adopt the old one.
             deleteBeforeReplace: !replaces.includes("app") && !replaces.includes("type"),
         });
     },
@@ -123,7 +123,7 @@ async function ensureAddress(client: FlyClient, inputs: IpAddressInputs): Promis
     let lost: unknown;
     let askAt = 0;
     const address = await poll(deadlineIn(AGAIN_WITHIN_S), async () => {
-        // Addresses made at the same time share the first look, but not one after a lost answer.
+        // Concurrent creates share the first list, but not one after a lost answer.
         const { ips } = lost
             ? await client.get<{ ips: WireIp[] | null }>(path)
             : await client.getShared<{ ips: WireIp[] | null }>(path);
@@ -160,7 +160,7 @@ function importable({ app, type, importId }: IpAddressInputs, wanted: readonly W
     if (!found) {
         const others = wanted.map(({ ip }) => ip).join(", ") || "none";
         throw new Error(
-            `Address ${importId}, which is to be imported, is not among app "${app}"'s of type ${type}: ${others}.\n` +
+            `Cannot import address ${importId}: app "${app}" does not have it among its addresses of type ${type}: ${others}.\n` +
                 IMPORTED_BEFORE,
         );
     }
@@ -175,7 +175,7 @@ function isWanted(ip: WireIp, inputs: IpAddressInputs): boolean {
     );
 }
 
-/** Fly does not tell an address' type. `fdaa:` is its private network. */
+/** Derives an address's type, which Fly's answer lacks. `fdaa:` is its private network. */
 function typeOf(ip: WireIp): IpType | "private_v6" {
     if (ip.ip.includes(":")) {
         return ip.ip.toLowerCase().startsWith("fdaa:") ? "private_v6" : "v6";

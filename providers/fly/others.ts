@@ -1,30 +1,30 @@
 /**
- * Machines and volumes beside the declared ones: a second broker takes part of the clients, and of two volumes
- * of one name only one has the data.
+ * Finds machines and volumes beside the declared ones: a second broker receives part of the clients, and of
+ * two volumes with one name only one has the data.
  */
 import type { MachineConfig, WireMachine, WireVolume } from "./api/types.ts";
 import { configOf, describeMachine, describeVolume, isReachable } from "./describe.ts";
 import { isOutgoing } from "./volume/find.ts";
 
-/** The machine and the volume that the stack's state has. */
+/** Machine and volume in the stack's state. */
 export interface Own {
     readonly machineId: string;
     readonly volumeId: string;
-    /** The volume before, which the present `up` may still delete. */
+    /** Volume of the previous `up`, which this one may still delete. */
     readonly formerVolumeId?: string | undefined;
 }
 
 export interface Other {
-    /** State, what is known of what it holds, and the commands that mend it. */
+    /** Description, with the commands that resolve it. */
     readonly text: string;
     /**
-     * `unreachable`: nothing can be done about it now. `elsewhere`: the volume before, or a free one in another
-     * region, which the present `up` may be about to delete, or `retainVolume` keeps.
+     * `here` conflicts with the broker. `elsewhere` is the previous volume, or an unattached one in another region,
+     * which this `up` may be about to delete or `retainVolume` keeps. `unreachable` cannot be removed now.
      */
     readonly kind: "here" | "elsewhere" | "unreachable";
 }
 
-/** @param volumes of the app, as the machines are */
+/** Lists other brokers on the same ports, and other volumes with the same name. */
 export function findOthers(
     app: string,
     machines: readonly WireMachine[],
@@ -41,8 +41,8 @@ export function findOthers(
         ...brokers.map((other) => ({
             kind: isReachable(other) ? ("here" as const) : ("unreachable" as const),
             text:
-                `${describeMachine(other, volumes)} serves the same ports as ${own.machineId}, and takes part ` +
-                `of the clients: end it with \`fly machine destroy ${other.id} -a ${app} --force\`, or go on ` +
+                `${describeMachine(other, volumes)} serves the same ports as ${own.machineId}, and receives part ` +
+                `of the clients: remove it with \`fly machine destroy ${other.id} -a ${app} --force\`, or continue ` +
                 `with it (docs/host-gone.md)`,
         })),
         ...namesakes.map((other) => ({
@@ -53,13 +53,13 @@ export function findOthers(
                   ? ("elsewhere" as const)
                   : ("here" as const),
             text:
-                `${describeVolume(other)} is there beside ${own.volumeId}, which the broker uses: ` +
-                `\`fly volumes destroy ${other.id} -a ${app}\` removes it, or go on with it (\`import.volume\`)`,
+                `${describeVolume(other)} has the same name as ${own.volumeId}, which the broker uses: ` +
+                `\`fly volumes destroy ${other.id} -a ${app}\` removes it, or continue with it (\`import.volume\`)`,
         })),
     ];
 }
 
-/** Those that serve one of the config's external ports; where there is no config, any. */
+/** Lists machines that serve one of the config's external ports; without a config, any port. */
 export function otherBrokers(
     machines: readonly WireMachine[],
     ownId: string | undefined,

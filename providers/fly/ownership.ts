@@ -1,7 +1,7 @@
-/** Who a machine belongs to, as its metadata says; apps and volumes have none. */
+/** Marks and reads a machine's owner in its metadata. Apps and volumes have no metadata. */
 import type { MachineConfig, WireMachine } from "./api/types.ts";
 
-/** The Pulumi project and stack that own what they make. */
+/** Pulumi project and stack that own a machine. */
 export interface Owner {
     readonly project: string;
     readonly stack: string;
@@ -25,7 +25,7 @@ export function isOwnedBy(
     return Object.entries(ownerMetadata(owner)).every(([key, value]) => metadata[key] === value);
 }
 
-/** For an error: "project p, stack dev" or what else the metadata tell. */
+/** Describes the owner in an error: "Pulumi project p, stack dev", or what else the metadata tells. */
 export function describeOwner(config: Pick<MachineConfig, "metadata"> | null | undefined): string {
     const metadata = config?.metadata ?? {};
     if (metadata.managed_by === MANAGED_BY) {
@@ -40,7 +40,7 @@ export function describeOwner(config: Pick<MachineConfig, "metadata"> | null | u
     return "someone else (it carries no owner)";
 }
 
-/** Those that carry another owner or none; without a host's answer a machine shows none. */
+/** Filters machines of another owner or of none. A machine on an unreachable host shows no owner. */
 export function othersMachines(
     machines: readonly WireMachine[],
     owner: Owner | undefined,
@@ -50,28 +50,28 @@ export function othersMachines(
     );
 }
 
-/** For an error. */
+/** Lists machines and their owners in an error. */
 export function listMachines(machines: readonly WireMachine[]): string {
     return machines
         .map(({ id, name, config }) => `machine ${id} "${name ?? ""}" of ${describeOwner(config)}`)
         .join(", ");
 }
 
-/** For an error: a replacement is made with the same inputs, and would import its predecessor. */
-export const IMPORTED_BEFORE = "  If an earlier run has imported it, take the import out.";
+/** Advice for an error: a replacement has the same inputs, and would import its predecessor. */
+export const IMPORTED_BEFORE = "  If an earlier run has imported it, remove the import setting.";
 
-/** Told before anything is deleted to make place for what would then not be there to import. */
+/** Refuses a replacement whose import is the very object that the replacement would delete. */
 export function importProblem(
     olds: { readonly importId?: string },
     news: { readonly importId?: string },
     replaced: boolean,
 ): string | undefined {
     return replaced && news.importId !== undefined && olds.importId === news.importId
-        ? `${news.importId} has been imported by an earlier run and would now be replaced: take the import out`
+        ? `${news.importId} has been imported by an earlier run and would now be replaced: remove the import setting`
         : undefined;
 }
 
-/** What takes over one that is there already, for an error; the next `up` then does it. */
+/** The command after which the next `up` imports an existing object, for an error. */
 export function importCommand(
     owner: Owner | undefined,
     kind: "app" | "volume" | "machine",

@@ -1,6 +1,6 @@
 /**
- * Asked before anything is declared: region, token, organisation, app name and what else the app holds, in two
- * requests; where it holds more than it should, in four.
+ * Checks region, token, organisation, app name and the app's contents before anything is declared. Takes two
+ * requests; four where the app has more machines or volumes than the stack's.
  */
 import { FlyClient } from "./api/client.ts";
 import { FlyError } from "./api/errors.ts";
@@ -11,25 +11,25 @@ import { findOthers, type Own } from "./others.ts";
 import type { WireApp, WireMachine, WireVolume } from "./api/types.ts";
 
 export interface PreflightArgs {
-    /** Such as https://api.machines.dev, without /v1. */
+    /** Base of the Machines API without `/v1`, such as `https://api.machines.dev`. */
     readonly endpoint: string;
-    /** As the program has it; normalised here. */
+    /** Normalised here. */
     readonly token: string | undefined;
-    /** Left out when the name is yet to be made. */
+    /** Omitted where the name is generated. */
     readonly appName?: string | undefined;
     readonly region: string;
     readonly organization: string;
-    /** What the stack has from before. */
+    /** App, machine and volume of the last `up`. */
     readonly deployed?: (Own & { readonly app: string }) | undefined;
 }
 
 export interface Findings {
-    /** The setting, its value, what to do. */
+    /** One line per problem: the setting, its value, the fix. */
     readonly problems: string[];
     readonly warnings: string[];
 }
 
-/** Once more, then say so: a person is waiting. */
+/** Few, since a person is waiting. */
 const RETRIES = 1;
 const DEADLINE_MS = 10_000;
 
@@ -44,10 +44,10 @@ export async function preflight(args: PreflightArgs): Promise<Findings> {
         return only(`endpoint "${args.endpoint}": not a URL, such as https://api.machines.dev`);
     }
     const client = new FlyClient({ endpoint: args.endpoint, token, retries: RETRIES });
-    const unreached = (error: unknown) => ({ problem: endpointProblem(args, error), warnings: [] });
+    const failed = (error: unknown) => ({ problem: endpointProblem(args, error), warnings: [] });
     const [region, account] = await Promise.all([
         regionProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
-        lookAtAccount(client, args).catch(unreached),
+        checkAccount(client, args).catch(failed),
     ]);
     const problems = [region, account.problem].filter((problem) => problem !== undefined);
     return {
@@ -76,7 +76,7 @@ interface Region {
     readonly longitude: number;
 }
 
-/** PascalCase on the live wire, lowercase in the OpenAPI document. */
+/** Reads the regions. Their keys are PascalCase on the live wire, lowercase in the OpenAPI document. */
 function regionsOf(answer: unknown): { regions: Region[]; nearest: string } {
     const lower = lowerKeys(answer);
     const list = Array.isArray(lower.regions) ? (lower.regions as unknown[]) : [];
@@ -112,13 +112,13 @@ async function regionProblem(client: FlyClient, args: PreflightArgs): Promise<st
     const list = nearRegions(args.region, regions, nearest)
         .map(({ code, name }) => (name ? `${code} (${name})` : code))
         .join(", ");
-    const fault = found ? "Fly is giving up this region" : "Fly has no such region";
-    return `region "${args.region}": ${fault}; near are ${list}`;
+    const fault = found ? "Fly is retiring this region" : "Fly has no such region";
+    return `region "${args.region}": ${fault}; nearby regions are ${list}`;
 }
 
 const NEAR = 5;
 
-/** By spelling when the region is unknown, by distance when it is known; usable ones only. */
+/** Suggests usable regions, by distance from a known region and by spelling for an unknown one. */
 function nearRegions(wanted: string, regions: readonly Region[], nearest: string): Region[] {
     const usable = regions.filter(({ deprecated }) => !deprecated);
     const at =
@@ -132,7 +132,7 @@ function nearRegions(wanted: string, regions: readonly Region[], nearest: string
     return [...usable].sort((a, b) => score(a) - score(b)).slice(0, NEAR);
 }
 
-/** 0 for a region whose name contains it ("London"), else the number of differing letters. */
+/** Scores spelling: 0 for a region whose name contains the word ("London"), else the number of differing letters. */
 function spelling(wanted: string, { code, name }: Region): number {
     const word = wanted.toLowerCase();
     if (word.length > 2 && name.toLowerCase().includes(word)) {
@@ -142,7 +142,7 @@ function spelling(wanted: string, { code, name }: Region): number {
     return differing + Math.abs(code.length - word.length);
 }
 
-/** In degrees; good enough to order a list. */
+/** Distance in degrees, good enough to sort by. */
 function distance(a: Region, b: Region): number {
     const degrees = Math.hypot(a.latitude - b.latitude, a.longitude - b.longitude);
     return Number.isNaN(degrees) ? 0 : degrees;
@@ -153,8 +153,8 @@ interface Account {
     readonly warnings: string[];
 }
 
-/** The stack's app, if it has one or names it; else the organisation. */
-async function lookAtAccount(client: FlyClient, args: PreflightArgs): Promise<Account> {
+/** Checks access to the stack's app, if it has or names one, else to the organisation. */
+async function checkAccount(client: FlyClient, args: PreflightArgs): Promise<Account> {
     const name = args.appName ?? args.deployed?.app;
     try {
         if (name !== undefined) {
@@ -175,7 +175,7 @@ async function lookAtAccount(client: FlyClient, args: PreflightArgs): Promise<Ac
     }
 }
 
-/** Asks only where the app has more than the stack's one machine and one volume. */
+/** Warns about other machines and volumes; asks only where the app has more than one of each. */
 async function warnOfOthers(
     client: FlyClient,
     { deployed }: PreflightArgs,
@@ -200,7 +200,7 @@ function wrongOrganization(args: PreflightArgs, app: WireApp): string | undefine
     return slug === undefined || slug === args.organization || args.organization === "personal"
         ? undefined
         : `organization "${args.organization}": the app "${args.appName ?? ""}" is in your organisation "${slug}"; ` +
-              "name that one, or choose another app name";
+              "set that organization, or choose another app name";
 }
 
 function refusal(
@@ -215,12 +215,12 @@ function refusal(
         case 403:
             return named
                 ? `appName "${name ?? ""}": the name belongs to someone else; names are unique across all of Fly: ` +
-                      "choose another one, or leave it out to have one made"
+                      "choose another one, or leave it out to have one generated"
                 : `organization "${args.organization}": the token may not use it; choose another one, or a token for it`;
         case 404:
             return named
                 ? undefined
-                : `organization "${args.organization}": Fly knows none of this name; see \`fly orgs list\``;
+                : `organization "${args.organization}": Fly knows no organisation of this name; see \`fly orgs list\``;
         default:
             throw error;
     }

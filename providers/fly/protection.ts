@@ -1,27 +1,27 @@
-/** Protection of what the data or the clients' access hang on, by a setting of the program. */
+/** Refuses to delete or replace resources that a setting protects. */
 
 interface Protectable {
     readonly protectedBy?: string;
 }
 
-/** @throws naming the setting, before anything is asked of Fly */
+/** @throws Error naming the setting, before any request to Fly */
 export function refuseProtected(noun: string, { protectedBy }: Protectable): void {
     if (protectedBy !== undefined) {
         throw new Error(
             `${noun} is not deleted: \`${protectedBy}\` is true, and nothing was changed at Fly.\n` +
-                `  If it is meant to go: ${unprotectCommand(protectedBy)}, then \`pulumi up\`, and then again.`,
+                `  To delete it: ${unprotectCommand(protectedBy)}, then \`pulumi up\`, then run this command again.`,
         );
     }
 }
 
-/** For `check`: a change that replaces what is protected. */
+/** Reason for `check` to refuse a change that replaces a protected resource. */
 export function protectionProblem(
     noun: string,
     { protectedBy }: Protectable,
     replaced: boolean,
 ): string | undefined {
     return replaced && protectedBy !== undefined
-        ? `would replace the ${noun}, and \`${protectedBy}\` is true; if it is meant: ${unprotectCommand(protectedBy)}`
+        ? `would replace the ${noun}, and \`${protectedBy}\` is true; if that is intended: ${unprotectCommand(protectedBy)}`
         : undefined;
 }
 

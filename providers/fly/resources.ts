@@ -1,4 +1,4 @@
-/** Fly's resources, as a Pulumi program declares them. What each property does: see its provider. */
+/** Declares Fly's resources for Pulumi programs. Each resource's `…Inputs` type documents its properties. */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
 import { pack } from "../packed.ts";
@@ -9,7 +9,7 @@ import type { MachineInputs } from "./machine/inputs.ts";
 import type { SecretsInputs } from "./secrets/inputs.ts";
 import type { VolumeInputs } from "./volume/inputs.ts";
 
-/** Each value, at any depth, may be another resource's output. */
+/** Allows another resource's output for each value at any depth. */
 type Inputs<T> = { [K in keyof T]: DeepInput<T[K]> };
 type DeepInput<T> = pulumi.Input<T extends object ? { [K in keyof T]: DeepInput<T[K]> } : T>;
 
@@ -20,7 +20,7 @@ export type SecretsArgs = Inputs<SecretsInputs>;
 export type MachineArgs = Inputs<MachineInputs>;
 export type CertificateArgs = Inputs<CertificateInputs>;
 
-/** An app: a name, unique across all of Fly, and what lives under it. */
+/** A Fly app. Its name is unique across all of Fly; addresses, volumes, secrets and machines belong to it. */
 export class App extends DynamicResource {
     declare readonly name: pulumi.Output<string>;
     declare readonly organization: pulumi.Output<string>;
@@ -35,7 +35,7 @@ export class App extends DynamicResource {
     }
 }
 
-/** An address at which the app is reached from outside. */
+/** A public IP address of an app. */
 export class IpAddress extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly type: pulumi.Output<string>;
@@ -48,7 +48,7 @@ export class IpAddress extends DynamicResource {
     }
 }
 
-/** A disk in one region, for one machine at a time. It can only grow. */
+/** A disk in one region, attached to one machine at a time. It can only grow. */
 export class Volume extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly name: pulumi.Output<string>;
@@ -74,14 +74,14 @@ export class Volume extends DynamicResource {
     }
 }
 
-/** Files that a machine gets by some of the app's secrets: those named here, and no others. */
+/** Files for a machine, carried by app secrets. Other secrets of the app are left alone. */
 export class Secrets extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
-    /** For a machine's `newestSecretsVersion`. */
+    /** Version of the app's secrets; input for a machine's `newestSecretsVersion`. */
     declare readonly version: pulumi.Output<number>;
-    /** For a machine's `secretsVersion`. */
+    /** Version that a machine must restart for; input for its `secretsVersion`. */
     declare readonly restartVersion: pulumi.Output<number>;
-    /** Of the bundle; grows with every change. */
+    /** Number of the bundle of files; grows with every change. */
     declare readonly number: pulumi.Output<number | undefined>;
     /** Name → Fly's digest. */
     declare readonly digests: pulumi.Output<Record<string, string>>;
@@ -103,19 +103,19 @@ export class Secrets extends DynamicResource {
     }
 }
 
-/** A machine, ready when it runs and its health checks pass. */
+/** A machine. Create and update wait until it runs and its health checks pass. */
 export class Machine extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly name: pulumi.Output<string>;
     declare readonly region: pulumi.Output<string>;
     declare readonly machineId: pulumi.Output<string>;
     declare readonly config: pulumi.Output<MachineInputs["config"]>;
-    /** New with each version of the machine. */
+    /** Changes with each version of the machine. */
     declare readonly instanceId: pulumi.Output<string>;
     declare readonly version: pulumi.Output<string>;
     declare readonly state: pulumi.Output<string>;
     declare readonly privateIp: pulumi.Output<string>;
-    /** `sha256:…` of the image that runs. */
+    /** Digest of the running image, `sha256:…`. */
     declare readonly imageDigest: pulumi.Output<string>;
 
     constructor(name: string, args: MachineArgs, opts?: pulumi.CustomResourceOptions) {
@@ -131,13 +131,13 @@ export class Machine extends DynamicResource {
     }
 }
 
-/** A public certificate for a host name of one's own. It does not wait for the DNS records. */
+/** A public certificate for a custom host name. Create does not wait for the DNS records. */
 export class Certificate extends DynamicResource {
     declare readonly app: pulumi.Output<string>;
     declare readonly hostname: pulumi.Output<string>;
-    /** `pending_validation`, `pending_ownership` or `active`; a refresh looks again. */
+    /** `pending_validation`, `pending_ownership` or `active`, as of the last refresh. */
     declare readonly status: pulumi.Output<string>;
-    /** Whether DNS leads to the app. */
+    /** Whether DNS points to the app. */
     declare readonly configured: pulumi.Output<boolean>;
     declare readonly dnsRequirements: pulumi.Output<DnsRequirements>;
 

@@ -1,13 +1,13 @@
-/** Fly's rules for names and sizes, for `check` and for the program's settings. */
+/** Fly's rules for names and sizes, which the providers' `check` and the settings share. */
 import { isUnknown } from "../provider.ts";
 import type { MachineGuest } from "./api/types.ts";
 
-/** A DNS label's length; Fly takes longer names, which then resolve nowhere (flyctl#4283). */
+/** Longest DNS label. Fly accepts longer names, but they do not resolve (flyctl#4283). */
 export const MAX_APP_NAME = 63;
 const MAX_VOLUME_NAME = 30;
 const MAX_VOLUME_GB = 500;
 
-/** @returns what is wrong with it, if anything. Fly: "numbers, lowercase letters and dashes". */
+/** @returns what is wrong with an app name, if anything. Fly: "numbers, lowercase letters and dashes". */
 export function appNameProblem(name: unknown): string | undefined {
     if (isUnknown(name)) {
         return undefined;
@@ -30,14 +30,14 @@ export function appNameProblem(name: unknown): string | undefined {
 const HOST_NAME = /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/;
 const MAX_HOST_NAME = 253;
 
-/** A name that a public certificate can be for: Fly answers in lower case. */
+/** @returns why a public certificate cannot be for this name, if so. Fly answers in lowercase. */
 export function hostnameProblem(name: unknown): string | undefined {
     if (isUnknown(name)) {
         return undefined;
     }
     return typeof name === "string" && HOST_NAME.test(name) && name.length <= MAX_HOST_NAME
         ? undefined
-        : `${JSON.stringify(name)}: a host name such as mqtt.example.com, in lower case`;
+        : `${JSON.stringify(name)}: must be a lowercase host name, such as mqtt.example.com`;
 }
 
 export function volumeNameProblem(name: unknown): string | undefined {
@@ -58,21 +58,21 @@ export function volumeSizeProblem(sizeGb: unknown): string | undefined {
         : `${String(sizeGb)} GB: a volume has 1 to ${MAX_VOLUME_GB} whole GB`;
 }
 
-/** The rules of superfly/flyctl, in MB for each CPU. */
+/** Sizes of superfly/flyctl, in MB per CPU. */
 const GUESTS = {
     shared: { cpus: [1, 2, 4, 6, 8], minMb: 256, maxMb: 2048, stepMb: 256 },
     performance: { cpus: undefined, minMb: 2048, maxMb: 8192, stepMb: 1024 },
 };
 const MAX_PERFORMANCE_CPUS = 128;
 
-/** Every rule of Fly's that the machine's size breaks, with both numbers. */
+/** @returns every rule of Fly that the machine's size breaks, with both numbers */
 export function guestProblems(guest: MachineGuest): string[] {
     const { cpu_kind: kind, cpus, memory_mb: memory } = guest;
     if (isUnknown(kind) || isUnknown(cpus) || isUnknown(memory)) {
         return [];
     }
     if (kind !== "shared" && kind !== "performance") {
-        return [`CPU kind ${JSON.stringify(kind)}: it is "shared" or "performance"`];
+        return [`CPU kind ${JSON.stringify(kind)}: must be "shared" or "performance"`];
     }
     const rule = GUESTS[kind];
     if (rule.cpus ? !rule.cpus.includes(cpus) : !isWhole(cpus, MAX_PERFORMANCE_CPUS)) {

@@ -1,7 +1,6 @@
 /**
- * Keys and certificates of devices that may no longer log in, kept in the state, so that the
- * verification can prove that the broker refuses them: the stack's own resources of a removed device are
- * gone by then.
+ * Keeps keys and certificates of removed devices in the state, so that the verification can prove that the
+ * broker refuses them. The stack's own resources of a removed device are deleted.
  */
 import { X509Certificate } from "node:crypto";
 import {
@@ -13,22 +12,22 @@ import {
 } from "../provider.ts";
 
 export interface FormerDevicesInputs {
-    /** Secret. Those that may log in now. One that is left out is remembered. */
+    /** Secret. Devices that may log in. A change is in place: a device that is removed becomes a former one. */
     devices: Device[];
     /**
-     * Secret. Those that the stack has already, taken over when the resource is made: from a stack of an
-     * earlier version, or from a resource that is replaced or gone. Not kept in the state.
+     * Secret. Devices already in the stack, which a create takes over: from a stack of an earlier version, or
+     * from a resource that is replaced or lost. Not kept in the state; a change does nothing.
      */
     earlier?: KnownDevices;
 }
 
 export interface KnownDevices {
     devices: Device[];
-    /** Newest first, until each certificate ends; at most `MAX_FORMER_DEVICES`. */
+    /** Removed devices whose certificates have not expired, newest first; at most `MAX_FORMER_DEVICES`. */
     former: Device[];
 }
 
-/** In PEM; `name` is the user. */
+/** A device's certificate and key, in PEM. `name` is its user name. */
 export interface Device {
     name: string;
     certificatePem: string;
@@ -43,7 +42,7 @@ const FORMER_DEVICES_RULES: PropertyRules<FormerDevicesInputs> = {
     earlier: { effect: "none", optional: true },
 };
 
-/** Each is tried by every verification. */
+/** Bounded, since every verification tries each of them. */
 export const MAX_FORMER_DEVICES = 20;
 
 export const formerDevices: Provider<FormerDevicesInputs, FormerDevicesOutputs> = {
@@ -73,7 +72,7 @@ export const formerDevices: Provider<FormerDevicesInputs, FormerDevicesOutputs> 
     delete: () => Promise.resolve(),
 };
 
-/** A device that has a new certificate may still log in with its old one, so only removed ones count. */
+/** Adds removed devices to the former ones. A renewed device does not count: its old certificate stays valid. */
 function nextDevices(
     devices: Device[],
     olds: KnownDevices | undefined,

@@ -1,4 +1,4 @@
-/** A name that is made once and kept in the state: a prefix and a few random characters. */
+/** Generates a name, a prefix with random characters, once and keeps it in the state. */
 import { randomInt } from "node:crypto";
 import { appNameProblem, MAX_APP_NAME } from "../fly/rules.ts";
 import {
@@ -11,9 +11,9 @@ import {
 } from "../provider.ts";
 
 export interface NameInputs {
-    /** Read when the name is made: a later change does nothing. */
+    /** At most `MAX_PREFIX` characters. Read at create; a change does nothing. */
     prefix: string;
-    /** The name that the stack has already: made again, it is the same. A change does nothing. */
+    /** Name already in the stack, which a create reuses. A change does nothing. */
     current?: string;
 }
 
@@ -30,7 +30,7 @@ const NAME_RULES: PropertyRules<NameInputs> = {
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";
 const RANDOM_CHARACTERS = 6;
 
-/** What the hyphen and the random characters leave of an app name. */
+/** Characters that the hyphen and the random characters leave of an app name. */
 export const MAX_PREFIX = MAX_APP_NAME - RANDOM_CHARACTERS - 1;
 
 export const name: Provider<NameInputs, NameOutputs> = {

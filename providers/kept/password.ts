@@ -1,4 +1,4 @@
-/** Rules for users' names and passwords, and the hashes of Mosquitto's password file. */
+/** Rules for user names and passwords, and hashes for Mosquitto's password file. */
 import { pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
 import { isUnknown } from "../provider.ts";
@@ -11,21 +11,21 @@ const MAX_ITERATIONS = 10_000_000;
 /** 18 bytes are 24 characters of base64url: 144 bits. */
 const GENERATED_BYTES = 18;
 
-/** Hashes that Mosquitto's password files have. */
+/** Matches hashes as Mosquitto's password files have them. */
 const HASH = /^\$(6|7|argon2\w*)\$/;
 
-/** Mosquitto 2.0 takes no other length: "Unable to decode password salt… removing entry". */
+/** The only salt length that Mosquitto 2.0 accepts ("Unable to decode password salt… removing entry"). */
 const SALT_BYTES = 12;
 const HASH_BYTES = 64;
 
 const deriveKey = promisify(pbkdf2);
 
-/** A password of 24 characters. */
+/** Generates a password of 24 characters. */
 export function generatePassword(): string {
     return randomBytes(GENERATED_BYTES).toString("base64url");
 }
 
-/** PBKDF2 with HMAC-SHA512, as `mosquitto_passwd -H sha512-pbkdf2` writes it. */
+/** Hashes with PBKDF2 and HMAC-SHA512, in the format of `mosquitto_passwd -H sha512-pbkdf2`. */
 export async function hashPassword(plain: string, iterations: number): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
     const hash = await deriveKey(plain, salt, iterations, HASH_BYTES, "sha512");
@@ -49,8 +49,8 @@ export async function verifyPassword(plain: string, hash: string): Promise<boole
 }
 
 /**
- * A name that Mosquitto's files can hold. Wildcards and levels of topics are for whoever grants by %u to
- * look at: to the files they are characters as any other.
+ * Checks that Mosquitto's files can hold a user name. Wildcards and `/` are fine there; the checks of grants
+ * with `%u` handle them.
  * @returns what is wrong with the name, if anything
  */
 export function userNameProblem(user: unknown): string | undefined {
@@ -63,18 +63,18 @@ export function userNameProblem(user: unknown): string | undefined {
     if (user.includes(":")) {
         return `"${user}" contains :, which ends the name in Mosquitto's password file`;
     }
-    // The engine's and JSON's maps drop this key on their way to the outputs.
+    // The engine's maps and JSON drop this key on the way to the outputs.
     if (user === "__proto__") {
-        return `"${user}" cannot be a key of the output users, so nobody would learn its password; take another name`;
+        return `"${user}" cannot be a key of the output users, so its password would be lost; use another name`;
     }
     if (user.startsWith("#")) {
-        return `"${user}" begins with #, so that its line in Mosquitto's password file would be a comment`;
+        return `"${user}" begins with #, so its line in Mosquitto's password file would be a comment`;
     }
     if (/\p{Cc}/u.test(user)) {
         return `${JSON.stringify(user)} contains a control character, which Mosquitto does not allow`;
     }
     if (user.trim() !== user) {
-        return `${JSON.stringify(user)} begins or ends with a space, which Mosquitto leaves out of its files`;
+        return `${JSON.stringify(user)} begins or ends with a space, which Mosquitto strips from its files`;
     }
     const bytes = Buffer.byteLength(user);
     return bytes > MAX_USER_BYTES
@@ -82,7 +82,7 @@ export function userNameProblem(user: unknown): string | undefined {
         : undefined;
 }
 
-/** Says how long it is, never what it is. */
+/** @returns what is wrong with a given password, without the password itself */
 export function passwordProblem(given: unknown): string | undefined {
     if (given === undefined || isUnknown(given)) {
         return undefined;
@@ -91,14 +91,14 @@ export function passwordProblem(given: unknown): string | undefined {
         return "the password is not a string";
     }
     if (given === "") {
-        return "the password is empty; leave it out to have one made";
+        return "the password is empty; leave it out to have one generated";
     }
     if (given.includes("\0")) {
-        return "the password contains a NUL, at which some clients and tools end it";
+        return "the password contains a NUL, where some clients and tools cut it off";
     }
-    // Taken literally, the password that was hashed would let nobody in.
+    // Used literally, it would refuse the password that was hashed.
     if (HASH.test(given)) {
-        return "the password is a hash; give the password itself, which is hashed here, or leave it out to have one made";
+        return "the password is a hash; set the password itself, or leave it out to have one generated";
     }
     return [...given].length < MIN_PASSWORD_LENGTH
         ? `the password has ${[...given].length} characters, fewer than ${MIN_PASSWORD_LENGTH}`
@@ -111,5 +111,5 @@ export function iterationsProblem(iterations: unknown): string | undefined {
             Number(iterations) >= MIN_ITERATIONS &&
             Number(iterations) <= MAX_ITERATIONS)
         ? undefined
-        : `${String(iterations)}: a whole number from ${MIN_ITERATIONS} to ${MAX_ITERATIONS}`;
+        : `${String(iterations)}: must be a whole number from ${MIN_ITERATIONS} to ${MAX_ITERATIONS}`;
 }

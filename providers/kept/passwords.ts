@@ -1,7 +1,7 @@
 /**
- * The passwords of all users, given or generated, with their hashes for Mosquitto's password file, kept
- * in the state. One resource for all of them: an engine takes 0.3 s for each resource of an `up`.
- * Remembers passwords that no longer hold, so that the verification can prove that they are refused.
+ * Keeps all users' passwords, given or generated, and their hashes for Mosquitto's password file in the
+ * state. One resource holds them all: the engine takes 0.3 s per resource of an `up`. Also keeps former
+ * passwords, so that the verification can prove that the broker refuses them.
  */
 import {
     diffProperties,
@@ -22,22 +22,22 @@ import {
 } from "./password.ts";
 
 export interface PasswordsInputs {
-    /** Secret. A change keeps the passwords of all other users, and remembers the former one. */
+    /** Secret. A change is in place: it keeps the other users' passwords, and the changed one becomes a former one. */
     users: UserPassword[];
-    /** Rounds of PBKDF2. A change hashes the same passwords anew. */
+    /** PBKDF2 rounds, 1000 to 10,000,000. A change rehashes the same passwords in place. */
     iterations: number;
-    /** The same of given passwords, which can be guessed. @default `iterations` */
+    /** PBKDF2 rounds for given passwords, which are easier to guess. @default `iterations` */
     givenIterations?: number;
     /**
-     * Secret. Passwords that the stack has already, taken over when the resource is made: from a stack
-     * of an earlier version, or from a resource that is replaced or gone. Not kept in the state.
+     * Secret. Passwords already in the stack, which a create takes over: from a stack of an earlier version,
+     * or from a resource that is replaced or lost. Not kept in the state; a change does nothing.
      */
     earlier?: KnownPasswords;
 }
 
 export interface UserPassword {
     user: string;
-    /** Left out: 24 random characters, made once. */
+    /** At least 8 characters. @default 24 random characters, generated once */
     password?: string;
 }
 
@@ -50,12 +50,12 @@ export interface KnownPasswords {
 export interface KeptPassword {
     user: string;
     password: string;
-    /** Made here, rather than given. */
+    /** Whether the password was generated rather than given. */
     generated: boolean;
     iterations: number;
     /** `$7$ITERATIONS$SALT$HASH`, the part after `user:` in the password file. */
     hash: string;
-    /** ISO 8601: when the password was made or given. Empty in a state of an earlier version. */
+    /** When the password was generated or given, in ISO 8601. Empty in a state of an earlier version. */
     since: string;
 }
 
@@ -65,7 +65,7 @@ export interface FormerPassword {
     password: string;
 }
 
-/** `kept` and `former` are secret. The users are in `kept`, in their order. */
+/** Outputs. `kept` and `former` are secret; `kept` has the users in their order. */
 export interface PasswordsOutputs extends KnownPasswords {
     iterations: number;
     givenIterations?: number;
@@ -78,7 +78,7 @@ const PASSWORDS_RULES: PropertyRules<PasswordsInputs> = {
     earlier: { effect: "none", optional: true },
 };
 
-/** Each is tried by every verification, which takes about 50 ms. */
+/** Bounded, since every verification tries each of them, at about 50 ms. */
 export const MAX_FORMER = 50;
 
 export const passwords: Provider<PasswordsInputs, PasswordsOutputs> = {
@@ -127,7 +127,7 @@ export const passwords: Provider<PasswordsInputs, PasswordsOutputs> = {
 function usersProblems(users: readonly UserPassword[]): CheckFailure[] {
     const names = new Set<string>();
     return users.flatMap(({ user, password }, at) => {
-        const twice = names.has(user) ? `"${user}" is there twice` : undefined;
+        const twice = names.has(user) ? `"${user}" is listed twice` : undefined;
         names.add(user);
         return failuresOf([
             [`users[${at}].user`, userNameProblem(user) ?? twice],
@@ -136,7 +136,7 @@ function usersProblems(users: readonly UserPassword[]): CheckFailure[] {
     });
 }
 
-/** Keeps what still holds, makes and hashes what is new, and remembers what no longer holds. */
+/** Keeps valid passwords, generates and hashes new ones, and moves the others to `former`. */
 async function nextPasswords(
     inputs: PasswordsInputs,
     olds: KnownPasswords | undefined,

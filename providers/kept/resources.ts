@@ -1,4 +1,4 @@
-/** What is made once and kept in the state, as a Pulumi program declares it. */
+/** Declares resources that exist only in the state: names, passwords, removed devices, revocation lists. */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamicResource } from "../delegates.ts";
 import { pack, unpack } from "../packed.ts";
@@ -14,7 +14,7 @@ export type PasswordsArgs = Inputs<PasswordsInputs>;
 export type FormerDevicesArgs = Inputs<FormerDevicesInputs>;
 export type RevocationListArgs = Inputs<RevocationListInputs>;
 
-/** A name made of a prefix and six random characters. */
+/** A name of a prefix and six random characters, generated once. */
 export class Name extends DynamicResource {
     declare readonly prefix: pulumi.Output<string>;
     declare readonly name: pulumi.Output<string>;
@@ -26,9 +26,9 @@ export class Name extends DynamicResource {
 
 /** All users' passwords and their hashes for Mosquitto's password file. */
 export class Passwords extends DynamicResource {
-    /** Secret. In the order of `users`. */
+    /** Secret. Current passwords, in the order of `users`. */
     declare readonly kept: pulumi.Output<KeptPassword[]>;
-    /** Secret. Passwords that no longer hold. */
+    /** Secret. Passwords that are no longer valid, newest first. */
     declare readonly former: pulumi.Output<FormerPassword[]>;
 
     constructor(name: string, args: PasswordsArgs, opts?: pulumi.CustomResourceOptions) {
@@ -63,10 +63,10 @@ export class FormerDevices extends DynamicResource {
     }
 }
 
-/** A CA's revocation list, by which those are refused that it no longer names. */
+/** A CA's revocation list: certificates of users that may no longer log in. */
 export class RevocationList extends DynamicResource {
     declare readonly crlPem: pulumi.Output<string>;
-    /** Whose certificates are on it. */
+    /** Revoked certificates: user, serial number, expiry and time of revocation. */
     declare readonly revoked: pulumi.Output<RevocationRecord["revoked"]>;
     declare readonly issued: pulumi.Output<Remembered[]>;
     declare readonly number: pulumi.Output<number>;

@@ -1,7 +1,7 @@
 /**
- * A CA's certificate revocation list (RFC 5280) in the state: the certificates of those who may no
- * longer log in, until each has ended. It remembers what the CA has signed, since the state has no
- * certificate any more once it is renewed or its user is gone.
+ * Keeps a CA's certificate revocation list (RFC 5280) in the state: certificates of users that may no longer
+ * log in, until each expires. It records every certificate that the CA signed, since a renewal or a removed
+ * user deletes the certificate itself from the state.
  */
 import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
 import {
@@ -14,40 +14,38 @@ import {
 } from "../provider.ts";
 
 export interface RevocationListInputs {
-    /** PEM. A change (the CA renewed with its key) signs the list anew. */
+    /** PEM. A change (a CA renewed with the same key) signs the list again. */
     caCertPem: string;
-    /** PEM of an ECDSA P-256 key. Secret. A change signs the list anew. */
+    /** PEM of an ECDSA P-256 key. Secret. A change signs the list again. */
     caKeyPem: string;
-    /** Whose certificates hold, by whichever CA. Who is left out has all of them revoked. */
+    /** Users whose certificates are valid. All certificates of anyone else are revoked. A change is in place. */
     names: string[];
-    /** Those that the CA signs now, in PEM by name. One that is gone is remembered. */
+    /** Current certificates of the CA, in PEM by name. A change is in place; a certificate that is gone stays recorded. */
     certificates: Record<string, string>;
     /**
-     * Those there were before there was a list, in PEM by name; of other CAs' it takes no notice. Read
-     * when the list is first made: a change does nothing.
+     * Certificates from before there was a list, in PEM by name; those of other CAs are ignored. Read at
+     * create; a change does nothing.
      */
     earlier?: Record<string, string>;
-    /**
-     * The list that the stack has already: made again, it goes on from there. A change does nothing.
-     */
+    /** List already in the stack, which a create continues. A change does nothing. */
     before?: RevocationRecord;
 }
 
-/** A certificate: whose it is, its serial number in hexadecimal, and when it ends, in ISO 8601. */
+/** A certificate on record: its user, its serial number in hexadecimal, and its expiry in ISO 8601. */
 export interface Remembered {
     name: string;
     serial: string;
     end: string;
 }
 
-/** All that a list is made from beside the CA and the inputs. */
+/** What a list is built from, besides the CA and the inputs. */
 export interface RevocationRecord {
     issued: Remembered[];
-    /** Those on the list, with the time since when, in ISO 8601. */
+    /** Certificates on the list, with the time of revocation in ISO 8601. */
     revoked: (Remembered & { since: string })[];
-    /** Of the list, which grows by one with each that is signed. */
+    /** Number of the list; each signed list has the next one. */
     number: number;
-    /** When the list was made, as it says itself, in ISO 8601. */
+    /** The list's own `thisUpdate`, in ISO 8601. */
     thisUpdate: string;
 }
 
@@ -71,7 +69,7 @@ export const revocationList: Provider<RevocationListInputs, RevocationListOutput
     check(olds, news) {
         const wrong = !isUnknown(news.names) && !Array.isArray(news.names);
         const failures = failuresOf([["names", wrong ? "must be a list of names" : undefined]]);
-        // Read by a create alone, which is checked with no old inputs; the state has it once.
+        // Only a create reads `before`, and has no old inputs; an update must not duplicate it in the state.
         const inputs = { ...news };
         if (Object.keys(olds ?? {}).length > 0) delete inputs.before;
         return Promise.resolve({ inputs, failures });
@@ -96,7 +94,7 @@ export const revocationList: Provider<RevocationListInputs, RevocationListOutput
     delete: () => Promise.resolve(),
 };
 
-/** The list that follows `olds`: the same text where nothing of it changes. */
+/** Builds the list that follows `olds`, with the same text where nothing on it changes. */
 export async function nextList(
     inputs: RevocationListInputs,
     olds: RevocationListOutputs | undefined,
@@ -142,8 +140,8 @@ function signedBy(caCertPem: string, pems: Record<string, string>): [string, str
 const HOUR_MS = 3600 * 1000;
 
 /**
- * An hour back, since a broker whose clock is behind would refuse everybody over a list of the future;
- * but later than the one before, since OpenSSL goes by the latest.
+ * Dates a list one hour back, since a broker whose clock is slow would refuse everybody because of a list
+ * from the future; but later than the previous list, since OpenSSL uses the latest.
  */
 function nextUpdateTime(before: string | undefined, now: Date): Date {
     const after = before === undefined ? 0 : Date.parse(before) + 1000;
@@ -158,7 +156,7 @@ async function sign(
     number: number,
     thisUpdate: Date,
 ): Promise<string> {
-    // Loaded for a list that is signed alone: every preview loads this file.
+    // Loaded only to sign: every preview loads this file.
     await import("reflect-metadata");
     const x509 = await import("@peculiar/x509");
     const crypto = webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0];
@@ -169,7 +167,7 @@ async function sign(
         {
             issuer: ca.subjectName,
             thisUpdate,
-            // With an earlier end every client would be refused from then on.
+            // An expired list would make the broker refuse every client.
             nextUpdate: ca.notAfter,
             entries: revoked.map(({ serial, since }) => ({
                 serialNumber: serial,
@@ -184,13 +182,13 @@ async function sign(
         },
         crypto,
     );
-    // The library's own label for it, "CRL", is not RFC 7468's.
+    // RFC 7468's label; the library's is "CRL".
     return `${x509.PemConverter.encode(list.rawData, "X509 CRL")}\n`;
 }
 
 const CRL_NUMBER = "2.5.29.20";
 
-/** A whole number below 2³¹ as ASN.1's INTEGER. */
+/** Encodes a whole number below 2³¹ as an ASN.1 INTEGER. */
 function derInteger(value: number): Uint8Array<ArrayBuffer> {
     const bytes = Buffer.alloc(4);
     bytes.writeInt32BE(value);

@@ -186,7 +186,7 @@ describe("users and what they may do", () => {
                 // All at once.
                 [
                     { users: [{ name: "#", read: ["a+"] }, { name: "b" }], everyone: {} },
-                    /^users\.0\.name: "#" begins with #, so that its line .* would be a comment$/,
+                    /^users\.0\.name: "#" begins with #, so its line .* would be a comment$/,
                     /^users\.0\.read\.0: "a\+"/,
                     /^users\.1: "b" is granted nothing/,
                 ],

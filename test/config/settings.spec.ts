@@ -106,7 +106,7 @@ describe("settings", () => {
         assert.equal(settings.imports.v6, "2a09:8280::1");
     });
 
-    it("take what is to be imported", () => {
+    it("take what to import", () => {
         const imports = { app: "a", v6: "2a09::1", volume: "vol_1", machine: "9080e1" };
         const raw = { users, appName: "a", import: JSON.stringify(imports) };
         assert.deepEqual(parseSettings(raw, "test").imports, imports);

@@ -91,7 +91,7 @@ describe("settings", () => {
         [{ ipv4: "maybe" }, /^ipv4: must be true or false; it is "maybe"$/],
         ...["MQTT.example.com", "mqtt"].map((hostname): [Record<string, string>, RegExp] => [
             { hostnames: JSON.stringify(["a.example.com", hostname]), tls: "edge" },
-            /^hostnames\.1: "\S+": a host name such as mqtt\.example\.com, in lower case; with tls: edge /,
+            /^hostnames\.1: "\S+": must be a lowercase host name, such as mqtt\.example\.com; with tls: edge /,
         ]),
         [{ certificateValidDays: "20" }, /^certificateRenewDays: must be below .*\(20\)/],
         [{ caTrusted: "1" }, /^caTrusted: must be a list of the CA's generations, as \[1\]/],

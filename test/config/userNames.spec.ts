@@ -38,7 +38,7 @@ describe("user names", () => {
         [
             "a comment's beginning",
             () => problems([{ name: "#1", ...ALL }]),
-            /begins with #, so that/,
+            /begins with #, so its/,
         ],
         [
             "a path's end",

@@ -160,7 +160,9 @@ describe("an up that ends green", function () {
         await byHand("DELETE", `${clone.id}?force=true`);
         await project.fly("GET", `${app}/machines/${clone.id}/wait?state=destroyed`);
         await failsWith(
-            new RegExp(`volume ${volume.id} .* is there beside ${volumeId}, which the broker uses`),
+            new RegExp(
+                `volume ${volume.id} .* has the same name as ${volumeId}, which the broker uses`,
+            ),
         );
         await project.fly("DELETE", `${app}/volumes/${volume.id}`);
         await isMended();

@@ -77,7 +77,7 @@ describe("a broker whose host is gone", function () {
             ...{ name: "mosquitto_data", source_volume_id: volumeId, region: "" },
         });
         project.configure({ import: { volume: id } });
-        assert.match(await up(), new RegExp(`volume ${volumeId} .* is there beside ${id}`));
+        assert.match(await up(), new RegExp(`volume ${volumeId} .* has the same name as ${id}`));
         await holds(outputs);
         assert.equal(outputs.volumeId, id);
         const again = await project.up();
@@ -95,12 +95,12 @@ describe("a broker whose host is gone", function () {
         assert.notEqual(down.code, 0);
         assert.match(
             down.output,
-            new RegExp(`machine ${machineId} .* host that Fly does not reach.*docs/host-gone.md`),
+            new RegExp(`machine ${machineId} .* host that Fly cannot reach.*docs/host-gone.md`),
         );
         const id = await restored(saved);
         project.configure({ import: { volume: id } });
         const told = await up();
-        assert.match(told, new RegExp(`volume ${volumeId} .*on a host that Fly does not reach`));
+        assert.match(told, new RegExp(`volume ${volumeId} .*on a host that Fly cannot reach`));
         await holds(outputs);
         assert.equal(outputs.volumeId, id);
         assert.notEqual(outputs.machineId, machineId);

@@ -149,7 +149,7 @@ describe("two writers", function () {
             const ended = await stack.up();
             assert.notEqual(ended.code, 0);
             saysClearly(ended);
-            assert.match(ended.output, /was leased by someone else for all of 3 s: .*held by/);
+            assert.match(ended.output, /was leased by someone else for the whole 3 s: .*held by/);
             await end();
             stack.configure({ timeoutS: 60 });
             await stack.must(stack.up());

@@ -173,7 +173,7 @@ describe("fly certificate", function () {
         assert.equal(requests.filter((line) => line.startsWith("POST")).length, 1);
         assert.match(
             error?.message ?? "",
-            /^Fly gets no certificate for "mqtt\.example\.com" in app "cert-\d+": POST .*: 422: Hostname is on another app \(fly-request-id .+\)\n {2}Check the host name/,
+            /^Fly issues no certificate for "mqtt\.example\.com" in app "cert-\d+": POST .*: 422: Hostname is on another app \(fly-request-id .+\)\n {2}Check the host name/,
         );
     });
 

@@ -164,7 +164,7 @@ describe("fly machine: update", function () {
         const error = await failureOf(Machine.update(id, outs, news));
         assert.match(
             error.message,
-            /leased by someone else for all of 1 s: .*lease currently held by/,
+            /leased by someone else for the whole 1 s: .*lease currently held by/,
         );
     });
 

@@ -104,7 +104,7 @@ describe("preflight", () => {
             assert.deepEqual(more, []);
             assert.match(
                 problem ?? "",
-                /^region "lhx": Fly has no such region; near are lhr \(London, United Kingdom\), /,
+                /^region "lhx": Fly has no such region; nearby regions are lhr \(London, United Kingdom\), /,
             );
             assert.ok(!problem?.includes("waw"));
         });
@@ -112,12 +112,15 @@ describe("preflight", () => {
 
     it("finds a region by its city", async () => {
         const [problem] = await problems({ region: "sydney" });
-        assert.match(problem ?? "", /near are syd \(Sydney, Australia\)/);
+        assert.match(problem ?? "", /nearby regions are syd \(Sydney, Australia\)/);
     });
 
     it("warns of a region that Fly gives up, with those around it", async () => {
         const [problem] = await problems({ region: "waw" });
-        assert.match(problem ?? "", /^region "waw": Fly is giving up this region; near are ams/);
+        assert.match(
+            problem ?? "",
+            /^region "waw": Fly is retiring this region; nearby regions are ams/,
+        );
     });
 
     it("says that the token is rejected, and where to put another", async () => {
@@ -240,7 +243,10 @@ describe("preflight", () => {
                 clone!,
                 /^machine m2 "m2" in lhr \(started, made 2026-11-01.*, with volume vol_2 .*1 MB used.* `fly machine destroy m2 -a my-app --force`/,
             );
-            assert.match(empty!, /^volume vol_2 .* attached to machine m2\) is there beside vol_1/);
+            assert.match(
+                empty!,
+                /^volume vol_2 .* attached to machine m2\) has the same name as vol_1/,
+            );
             assert.match(empty!, /`fly volumes destroy vol_2 -a my-app`/);
             assert.deepEqual(more, []);
             assert.equal(server?.calls.length, 4);

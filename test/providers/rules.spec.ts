@@ -81,7 +81,7 @@ describe("check", () => {
                 assert.deepEqual(await failuresOf(IpAddress, { endpoint, app: "a", type }), []);
             }
             assert.deepEqual(await failuresOf(IpAddress, { endpoint, app: "a", type: "ipv4" }), [
-                'type: "ipv4": it is one of v4, v6, shared_v4',
+                'type: "ipv4": must be one of v4, v6, shared_v4',
             ]);
         });
     });
@@ -106,7 +106,10 @@ describe("check", () => {
             it(`refuses ${hostname.slice(0, 20)}`, async () => {
                 const failures = await failuresOf(Certificate, { endpoint, app: "a", hostname });
                 assert.equal(failures.length, 1);
-                assert.match(failures[0] ?? "", /^hostname: ".*": a host name such as /);
+                assert.match(
+                    failures[0] ?? "",
+                    /^hostname: ".*": must be a lowercase host name, such as /,
+                );
             });
         }
     });
@@ -209,7 +212,7 @@ describe("check", () => {
             ],
             ["performance", 1, 2304, "2304 MB of memory: kind performance has steps of 1024 MB"],
             ["performance", 129, 524288, "129 CPUs: kind performance has 1 to 128"],
-            ["fast", 1, 256, 'CPU kind "fast": it is "shared" or "performance"'],
+            ["fast", 1, 256, 'CPU kind "fast": must be "shared" or "performance"'],
         ] as const) {
             it(`refuses ${kind}-${cpus}x with ${memory} MB`, async () => {
                 const size = { cpu_kind: kind, cpus, memory_mb: memory };
@@ -280,15 +283,15 @@ describe("check", () => {
                 assert.deepEqual(await of({ user }), []);
             });
         }
-        it("refuse a user that is there twice", async () => {
+        it("refuse a user that is listed twice", async () => {
             const users = [{ user: "ada" }, { user: "ada" }];
             assert.deepEqual(await failuresOf(Passwords, { users, iterations: 1000 }), [
-                'users[1].user: "ada" is there twice',
+                'users[1].user: "ada" is listed twice',
             ]);
         });
         it("refuse an empty and a short password, and never show it", async () => {
             assert.deepEqual(await of({ user: "ada", password: "" }), [
-                "users[0].password: the password is empty; leave it out to have one made",
+                "users[0].password: the password is empty; leave it out to have one generated",
             ]);
             assert.deepEqual(await of({ user: "ada", password: "hunter2" }), [
                 "users[0].password: the password has 7 characters, fewer than 8",
@@ -302,7 +305,7 @@ describe("check", () => {
         ]) {
             it(`refuse a hash in place of a password: ${hash.slice(0, 8)}…`, async () => {
                 const [failure] = await of({ user: "ada", password: hash });
-                assert.match(failure ?? "", /is a hash; give the password itself/);
+                assert.match(failure ?? "", /is a hash; set the password itself/);
                 assert.ok(!failure?.includes(hash));
             });
         }

@@ -85,7 +85,10 @@ describe("whether the declared machine runs", () => {
     it("finds nothing wrong with one that does, and what is beside it, by two requests", async () => {
         const { problem, others } = await inspection(is({}));
         assert.equal(problem, undefined);
-        assert.match(others.map(({ text }) => text).join(), /^volume vol_2 .* beside vol_1/);
+        assert.match(
+            others.map(({ text }) => text).join(),
+            /^volume vol_2 .* has the same name as vol_1/,
+        );
         assert.deepEqual(server?.lines(), [
             "GET /v1/apps/my-app/machines",
             "GET /v1/apps/my-app/volumes",

@@ -1,14 +1,14 @@
-/** Reading what comes back: bodies that may not be JSON, and the network's own failures. */
+/** Reads answers: bodies that may not be JSON, and network failures. */
 
-/** Failed before Fly could have seen the request. */
+/** Network errors that occur before Fly can have seen the request. */
 export const NEVER_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]);
 
-/** The largest answers are lists of hundreds of machines, some megabytes. */
+/** Far above the largest answers: lists of hundreds of machines, some megabytes. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
  * Reads a body to its end, decompressed.
- * @throws once it is larger than that, when no more is read: a small compressed answer can hold gigabytes
+ * @throws TooLarge beyond `maxBytes`, where it stops reading: a small compressed answer can hold gigabytes
  */
 export async function boundedText(response: Response, maxBytes = MAX_BODY_BYTES): Promise<string> {
     const parts: Uint8Array[] = [];
@@ -32,7 +32,7 @@ export class TooLarge extends Error {
     }
 }
 
-/** fetch hides the reason in `cause`, and with several addresses once more in `errors`. */
+/** Finds the reason of a network failure: `fetch` nests it in `cause` and, with several addresses, in `errors`. */
 export function networkCause(error: unknown, deadlineMs: number) {
     if (error instanceof Error && error.name === "TimeoutError") {
         return { code: "ETIMEDOUT", text: `no answer within ${deadlineMs / 1000} s` };
@@ -57,10 +57,10 @@ export function parseJson(body: string): unknown {
     }
 }
 
-/** Of a page, whose tags would take for ever to find in megabytes of `<`. */
+/** Characters of an HTML page to strip of tags: megabytes of `<` would take the pattern forever. */
 const MAX_PAGE = 20_000;
 
-/** `{error,status}` is Fly's; some of its upstreams answer `{message}`, proxies in HTML. */
+/** Extracts an error's text: Fly answers `{error,status}`, some of its upstreams `{message}`, proxies HTML. */
 export function errorText(
     json: unknown,
     body: string,
@@ -76,7 +76,7 @@ export function errorText(
     };
 }
 
-/** Seconds, or a date. */
+/** Parses `Retry-After`, in seconds or as a date. @returns milliseconds */
 export function retryAfter(header: string | null | undefined): number | undefined {
     if (!header) {
         return undefined;

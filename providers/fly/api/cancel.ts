@@ -1,11 +1,11 @@
 /**
- * The engine's word, after Ctrl-C, that what is under way should end. It tells it to the host of
- * dynamic providers, which keeps it to itself; so the call is noticed where it comes in.
+ * Detects the engine's Cancel call after Ctrl-C. The host of dynamic providers does not forward it, so this
+ * watches the host's incoming HTTP/2 requests.
  */
 import { subscribe } from "node:diagnostics_channel";
 import { setMaxListeners } from "node:events";
 
-/** What a wait or a request that was cut short ends with. */
+/** Error of a wait or a request that was cancelled. */
 class Cancelled extends Error {
     constructor(message = "Cancelled. Run the same command again: it goes on from here.") {
         super(message);
@@ -15,10 +15,10 @@ class Cancelled extends Error {
 
 const controller = new AbortController();
 
-/** Its reason is a `Cancelled`. */
+/** Aborts with a `Cancelled` as its reason. */
 export const cancelled: AbortSignal = controller.signal;
 
-// Every wait listens.
+// Every wait adds a listener.
 setMaxListeners(0, cancelled);
 
 const CALL = "/pulumirpc.ResourceProvider/Cancel";
@@ -30,7 +30,7 @@ subscribe("http2.server.stream.start", (message) => {
     }
 });
 
-/** For commands, which no engine tells. @param message what all that is under way ends with */
+/** Cancels all waits and requests; for commands, which run without an engine. @param message error text of each */
 export function cancel(message?: string): void {
     controller.abort(new Cancelled(message));
 }

@@ -1,4 +1,4 @@
-/** The Machines API: paths, one rate limit, retries by the method's safety. */
+/** Client for the Machines API, with rate limits, and retries where repeating a request is safe. */
 import pRetry from "p-retry";
 import { NEVER_SENT } from "./answers.ts";
 import { cancelled } from "./cancel.ts";
@@ -10,12 +10,12 @@ import { flyToken, normaliseToken } from "./token.ts";
 import { REAL_CLOCK, type Clock } from "./wait.ts";
 
 export interface ClientOptions {
-    /** Without /v1, such as https://api.machines.dev */
+    /** Base URL without `/v1`, such as `https://api.machines.dev`. */
     readonly endpoint: string;
     readonly token?: string | undefined;
-    /** @default 4 */
+    /** Retries after the first attempt. @default 4 */
     readonly retries?: number;
-    /** The first pause between two attempts; it doubles, and is jittered. @default 500 */
+    /** First back-off in milliseconds; it doubles, with jitter, up to 8 s. @default 500 */
     readonly minPauseMs?: number;
     readonly limiter?: RateLimiter;
     readonly clock?: Clock;
@@ -24,7 +24,7 @@ export interface ClientOptions {
 const MAX_PAUSE_MS = 8_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** @param safe whether it may be sent twice */
+/** @param safe whether the request may be sent twice */
 function mayBeRepeated(error: FlyError, safe: boolean): boolean {
     if ((error.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) {
         return false;
@@ -55,12 +55,12 @@ export class FlyClient {
         this.#limiter = options.limiter ?? new RateLimiter(this.#clock);
     }
 
-    /** @param path segments after /v1, each of which is encoded: ["apps", "my-app"] */
+    /** @param path segments after `/v1`, which are encoded: `["apps", "my-app"]` */
     async get<T>(path: readonly string[], options: RequestOptions = {}): Promise<T> {
         return (await this.#request("GET", path, options)) as T;
     }
 
-    /** As `get`, but those who ask at the same time share one request and its answer. */
+    /** Like `get`, but concurrent calls share one request and its answer. */
     async getShared<T>(path: readonly string[]): Promise<T> {
         const key = path.join("/");
         let asked = this.#shared.get(key);
@@ -83,17 +83,17 @@ export class FlyClient {
         await this.#request("DELETE", path, options);
     }
 
-    /** From now on, and for a minute, 404 for what is in this app means: not known yet. */
+    /** Treats 404s in this app as not yet propagated, for a minute. */
     appCreated(app: string): void {
         this.#newApps.created(app);
     }
 
-    /** As `appCreated`, of an app that this process has made. */
+    /** Like `appCreated`, for an app that this process has created. */
     appMade(app: string): void {
         this.#newApps.made(app);
     }
 
-    /** Whether this process has made the app, so that whatever is in it came in this run. */
+    /** Tells whether this process created the app, so that everything in it is from this run. */
     hasMade(app: string): boolean {
         return this.#newApps.wasMade(app);
     }
@@ -161,14 +161,14 @@ export class FlyClient {
     }
 }
 
-/** `*` too, which a wildcard's host name has and Fly wants encoded. */
+/** Encodes a segment, `*` included: Fly demands that of a wildcard host name. */
 function encoded(segment: string): string {
     return encodeURIComponent(segment).replaceAll("*", "%2A");
 }
 
 const clients = new Map<string, FlyClient>();
 
-/** One client, and so one rate limit, for each endpoint and token of the process. */
+/** The process's client for an endpoint and the token, so that all share one rate limit. */
 export function flyClient(endpoint: string): FlyClient {
     const token = flyToken();
     const key = `${endpoint}\n${token}`;

@@ -1,22 +1,22 @@
-/** One error for every failed request: what was asked, what Fly said, what to do. */
+/** Error of a failed request: the request, Fly's answer, and what to do. */
 import { visible, visibleLine } from "../../../lib/visible.ts";
 
 export interface FlyErrorParts {
     readonly method: string;
-    /** From /v1 on, without the query. */
+    /** From `/v1` on, without the query. */
     readonly path: string;
-    /** 0 when there was no answer. */
+    /** HTTP status; 0 where there was no answer. */
     readonly status: number;
     /** Fly's own code, such as `name_taken` or `insufficient_capacity`. */
     readonly flyStatus?: string | undefined;
     /** Fly's text, or the network's, without secrets. */
     readonly text: string;
     readonly requestId?: string | undefined;
-    /** Fly may have done what was asked, though we cannot know it from this answer. */
+    /** Fly may have carried out the request: the answer does not tell. */
     readonly ambiguous?: boolean | undefined;
-    /** From `Retry-After`. */
+    /** `Retry-After`, in milliseconds. */
     readonly retryAfterMs?: number | undefined;
-    /** The network's code, such as ECONNREFUSED. */
+    /** Network error code, such as ECONNREFUSED. */
     readonly code?: string | undefined;
     readonly cause?: unknown;
 }
@@ -65,7 +65,7 @@ function suggestionFor(parts: FlyErrorParts): string | undefined {
     if (status === 0) {
         return parts.code === "ETIMEDOUT"
             ? "Fly did not answer in time: run it again."
-            : "Check the endpoint, and that it can be reached from here (for the local Fly: that it runs).";
+            : "Check the endpoint and the network (for the local Fly: that it runs).";
     }
     if (status === 401) {
         return "Fly rejects the token: put a valid one into FLY_API_TOKEN or the secret config fly:token.";
@@ -94,7 +94,7 @@ function suggestionFor(parts: FlyErrorParts): string | undefined {
     return undefined;
 }
 
-/** Gone is 404; a destroyed app may also answer 400 (seen live by formae-plugin-fly). */
+/** Tells whether the object is gone: 404, or 400 for a destroyed app (seen live by formae-plugin-fly). */
 export function isGone(error: unknown): boolean {
     return (
         error instanceof FlyError &&
@@ -107,27 +107,27 @@ export function isAmbiguous(error: unknown): error is FlyError {
 }
 
 /**
- * How long Fly may still carry out what it was asked after it fell silent, and after its proxy gave up
- * or the connection broke.
+ * How long Fly may still carry out a request: after it fell silent, and after its proxy gave up or the
+ * connection broke.
  */
 const LATE_MS = { silent: 60_000, broken: 10_000 };
 
 /**
- * From when on something that Fly does not make unique may be asked for again after this error, as
- * `performance.now()` tells time: earlier, it might get made twice.
+ * Earliest time, by `performance.now()`, to repeat a request after this error where Fly does not enforce
+ * uniqueness: earlier, the object could be created twice.
  */
 export function askAgainAt(error: FlyError): number {
     return performance.now() + (error.code === "ETIMEDOUT" ? LATE_MS.silent : LATE_MS.broken);
 }
 
-/** Someone has a lease on the machine: `aborted: machine ID … lease currently held by …`. */
+/** Tells whether someone else holds the machine's lease: `aborted: machine ID … lease currently held by …`. */
 export function isLeaseHeld(error: unknown): error is FlyError {
     return error instanceof FlyError && error.status === 409 && /lease/i.test(error.text);
 }
 
 const MAX_TEXT = 400;
 
-/** Makes text that others wrote one visible line, not longer than anyone wants to read. */
+/** Reduces foreign text to one visible line of at most `MAX_TEXT` characters. */
 export function shorten(text: string): string {
     const line = visibleLine(text);
     return line.length > MAX_TEXT
@@ -135,10 +135,10 @@ export function shorten(text: string): string {
         : line;
 }
 
-/** Shorter values would tear holes into ordinary words, and Fly echoes no values. */
+/** Shorter values are not redacted: they occur in ordinary words, and Fly echoes no values. */
 const MIN_SECRET_LENGTH = 4;
 
-/** Replaces every secret, also in its JSON-escaped form, by `[secret]`. */
+/** Replaces every secret, JSON-escaped ones too, by `[secret]`. */
 export function redact(text: string, secrets: readonly string[]): string {
     return secrets
         .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])

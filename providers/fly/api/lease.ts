@@ -1,6 +1,6 @@
 /**
- * A lease on a machine: nobody else can change it meanwhile. Short, so that one that a killed run
- * left behind is soon over, renewed while the work lasts, and released after it.
+ * Holds a lease on a machine, so that nobody else can change it. The lease is short, so that one left behind
+ * by a killed run expires soon; it is renewed during the work and released afterwards.
  */
 import { setTimeout } from "node:timers/promises";
 import type { FlyClient } from "./client.ts";
@@ -12,13 +12,17 @@ import { poll, Progress, type Deadline } from "./wait.ts";
 const TTL_S = 30;
 const RENEW_EVERY_MS = 10_000;
 
-/** While someone else has the lease, we ask again; a lease of ours ends within 30 s. */
+/** Pauses between attempts while someone else holds the lease. One of ours expires within 30 s. */
 const RETRY_PAUSES_MS = [2000, 3000, 5000];
 
 const RELEASE_TRIES = 3;
 const RELEASE_PAUSE_MS = 500;
 
-/** @param work gets the nonce that every change of the machine must carry */
+/**
+ * Runs `work` under the machine's lease; waits while someone else holds it.
+ * @param work gets the nonce that every change of the machine must send
+ * @throws Error where the lease stays taken until the deadline
+ */
 export async function withLease<T>(
     client: FlyClient,
     machine: { readonly app: string; readonly id: string; readonly owner: Owner },
@@ -31,7 +35,7 @@ export async function withLease<T>(
         ttl: TTL_S,
     };
     const nonce = await acquire(client, path, body, machine.id, deadline);
-    // A renewal that fails is not fatal: if the lease is lost, the next change is refused (409).
+    // A failed renewal is not fatal: if the lease is lost, the next change is refused (409).
     const timer = setInterval(() => {
         client.post(path, { body, nonce, safe: true }).catch(() => undefined);
     }, RENEW_EVERY_MS);
@@ -56,7 +60,7 @@ async function acquire(
         deadline,
         async () => {
             try {
-                // A lost answer leaves a lease that nobody can use; it is waited out like others'.
+                // A lost answer leaves a lease that nobody can use; wait until it expires, as for others' leases.
                 const answer = await client.post<WireLease & { data?: WireLease }>(path, {
                     body,
                     safe: true,
@@ -75,23 +79,23 @@ async function acquire(
     );
     if (nonce === undefined) {
         throw new Error(
-            `Machine ${id} was leased by someone else for all of ${deadline.seconds} s: ` +
+            `Machine ${id} was leased by someone else for the whole ${deadline.seconds} s: ` +
                 `${refusal?.text ?? ""}\n  Wait for them to finish, then run \`pulumi up\` again.`,
         );
     }
     return nonce;
 }
 
-/** In `data`, as Fly answers; the OpenAPI document shows it flat. */
+/** Reads the nonce from `data`, as Fly answers; in the OpenAPI document it is at the top. */
 function nonceOf(answer: WireLease & { data?: WireLease }, path: string[]): string {
     const nonce = answer.data?.nonce ?? answer.nonce;
     if (!nonce) {
-        throw new Error(`POST /v1/${path.join("/")}: an answer without a nonce.`);
+        throw new Error(`POST /v1/${path.join("/")}: the answer has no nonce.`);
     }
     return nonce;
 }
 
-/** Also after a cancel, so its pauses are not cut short. What fails here must not hide what the work said. */
+/** Releases the lease, after a cancel too. Its failure must not hide an error of the work. */
 async function release(client: FlyClient, path: string[], nonce: string): Promise<void> {
     for (let tries = 1; ; tries++) {
         try {
@@ -99,7 +103,7 @@ async function release(client: FlyClient, path: string[], nonce: string): Promis
             return;
         } catch (error) {
             if (!(error instanceof FlyError)) throw error;
-            // Refused for a moment. Else it is gone, or ends by itself.
+            // 409 and 412 pass. With any other error the lease is gone, or expires by itself.
             if (![409, 412].includes(error.status ?? 0) || tries === RELEASE_TRIES) return;
         }
         await setTimeout(RELEASE_PAUSE_MS);

@@ -1,6 +1,6 @@
 /**
- * What a machine wrote last, for an error about it. The route is the one behind `fly logs`; Fly calls
- * it mostly stable (fly.io/docs/monitoring/logs-api-options), so an error does without where it fails.
+ * Adds a machine's last log lines to an error about it. The route is that of `fly logs`, which Fly calls
+ * mostly stable (fly.io/docs/monitoring/logs-api-options); where it fails, the error has no lines.
  */
 import { boundedText } from "./answers.ts";
 import type { FlyClient } from "./client.ts";
@@ -21,15 +21,15 @@ export interface LogSource {
 }
 
 interface WireLogEntry {
-    /** RFC 3339. */
+    /** Time in RFC 3339. */
     readonly timestamp?: string;
     readonly message?: string;
     readonly instance?: string;
 }
 
 /**
- * As `waitUntilHealthy`; the error has the machine's last lines too, where they can be had.
- * @param since RFC 3339, Fly's time: what is older is of an earlier instance. Left out: all lines
+ * Waits until a machine is healthy; an error includes the machine's last log lines where available.
+ * @param since Fly's time in RFC 3339; earlier lines belong to an earlier instance. @default all lines
  */
 export async function waitUntilHealthyOrTell(
     client: FlyClient,
@@ -49,8 +49,8 @@ export async function waitUntilHealthyOrTell(
         if (!(error instanceof MachineNotReady) || lines.length === 0) {
             throw error;
         }
-        const told = `${error.reason}\n  Its last lines:\n    ${lines.join("\n    ")}`;
-        throw new MachineNotReady(told, error.machine);
+        const reason = `${error.reason}\n  Its last lines:\n    ${lines.join("\n    ")}`;
+        throw new MachineNotReady(reason, error.machine);
     }
 }
 
@@ -84,7 +84,7 @@ async function lastLines(
     }
 }
 
-/** One object with the entries in `data`, as flyctl reads it, or an entry a line, as the page says. */
+/** Parses one object with the entries in `data`, as flyctl reads it, or one entry per line, as Fly documents. */
 function entriesOf(text: string): WireLogEntry[] {
     const lines = text.trim().startsWith('{"data"') ? [text] : text.trim().split("\n");
     return lines.flatMap((line) => {

@@ -1,21 +1,21 @@
-/** Apps that were made a moment ago. */
+/** Remembers apps created a moment ago, which Fly does not know everywhere yet. */
 import type { FlyError } from "./errors.ts";
 
-/** A new app is not known everywhere at once: fly-go waits out 404 for up to a minute. */
+/** Fly takes up to a minute to propagate a new app: fly-go retries a 404 for that long. */
 const NEW_APP_MS = 60_000;
 export const NEW_APP_RETRIES = 12;
 
-/** What is asked of a whole app, as opposed to one machine or volume in it. */
+/** Paths of an app's collections, as opposed to one machine or volume in it. */
 const APP_COLLECTION =
     /^\/v1\/apps\/([^/]+)\/(?:machines|volumes|ip_assignments|secrets|certificates\/acme)$/;
 
 export class NewApps {
-    /** Until when, as `performance.now()` tells time. */
+    /** End of each app's grace period, by `performance.now()`. */
     readonly #until = new Map<string, number>();
 
     readonly #made = new Set<string>();
 
-    /** Made by this process, so that nothing was in it before. */
+    /** Records an app that this process created, so that nothing was in it before. */
     made(app: string): void {
         this.#made.add(app);
         this.created(app);
@@ -34,7 +34,7 @@ export class NewApps {
         this.#made.delete(app);
     }
 
-    /** Whether one of them is why: 404, 401 or a database's "no rows". */
+    /** Tells whether a new app explains the error: 404, 401 or a database's "no rows". */
     explain(error: FlyError, path: string): boolean {
         const app = APP_COLLECTION.exec(path)?.[1];
         const until = app === undefined ? undefined : this.#until.get(app);

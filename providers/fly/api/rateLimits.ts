@@ -1,6 +1,6 @@
 /**
- * Fly's documented rate: 1 request/s for an action on a machine or app, with a burst of 3; reading
- * one machine 5/s, burst 10. Kept on this side, so that 429 stays the exception.
+ * Throttles requests to Fly's documented rates, so that a 429 stays the exception: 1/s with a burst of 3 for
+ * each action on a machine or app; 5/s with a burst of 10 for reading one machine.
  */
 import { REAL_CLOCK, type Clock } from "./wait.ts";
 
@@ -11,13 +11,13 @@ interface Bucket {
 
 const READ_MACHINE = /^GET \/v1\/apps\/[^/]+\/machines\/[^/]+$/;
 
-/** What is named behind these is a thing of the app or machine, which has the rate. */
+/** Items below these share their parent's rate limit. */
 const ITEM = /(\/(?:metadata|ip_assignments|secrets|certificates))\/[^/]+$/;
 
-/** A new app has no identifier yet that a rate could be for: it waits only after Fly refused one. */
+/** Creating an app is not throttled until Fly refuses one: there is no app yet that a rate could apply to. */
 const CREATE_APP = "POST /v1/apps";
 
-/** Steps aside until the action may be done again. One of these per endpoint and process. */
+/** Delays each action until its rate allows it. One per endpoint and process. */
 export class RateLimiter {
     readonly #buckets = new Map<string, Bucket>();
     readonly #clock: Clock;
@@ -26,14 +26,14 @@ export class RateLimiter {
         this.#clock = clock;
     }
 
-    /** @param request method and path, which names app and machine: "GET /v1/apps/a/machines" */
+    /** Waits for the request's turn. @param request method and path: "GET /v1/apps/a/machines" */
     async pass(request: string): Promise<void> {
         const action = request.replace(ITEM, "$1/*");
         if (action === CREATE_APP && !this.#buckets.has(action)) {
             return;
         }
         const { perSecond } = rateOf(action);
-        // Negative: that many callers already wait for their turn.
+        // A negative number counts the callers that wait.
         const tokens = this.#tokens(action) - 1;
         this.#buckets.set(action, { tokens, at: this.#clock.now() });
         if (tokens < 0) {
@@ -41,7 +41,7 @@ export class RateLimiter {
         }
     }
 
-    /** Fly answered 429: someone else uses up the same rate, or it is lower than known here. */
+    /** Empties the bucket after a 429: someone else uses the same rate, or it is lower than documented. */
     refused(request: string): void {
         const action = request.replace(ITEM, "$1/*");
         const tokens = Math.min(0, this.#tokens(action));

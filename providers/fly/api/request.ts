@@ -1,4 +1,4 @@
-/** One request over HTTP: its deadline, its answer, an error that says all. */
+/** Sends one HTTP request, with a deadline, and turns failures into a FlyError. */
 import { readFileSync } from "node:fs";
 import {
     boundedText,
@@ -17,26 +17,26 @@ export type Method = "GET" | "POST" | "PUT" | "DELETE";
 export interface RequestOptions {
     readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
     readonly body?: unknown;
-    /** Sent with every change of a machine under lease. */
+    /** Nonce of the lease, for a change of a leased machine. */
     readonly nonce?: string | undefined;
     /**
-     * Whether it may be sent twice though Fly may have carried it out: true for a POST that sets a
-     * state rather than adds something. @default all but POST
+     * Whether to repeat the request even if Fly may have carried it out: true for a POST that sets a state
+     * rather than adds an object. @default true except for POST
      */
     readonly safe?: boolean;
-    /** Until the whole answer is there. @default 30 s */
+    /** Time until the whole answer has arrived. @default 30,000 */
     readonly deadlineMs?: number;
-    /** Answers that the caller wants to see at once, such as 408 from `wait`. */
+    /** Statuses that are not retried, such as 408 from `wait`. */
     readonly final?: readonly number[];
-    /** What an error text must not show, beside the token. */
+    /** Values to redact in errors, besides the token. */
     readonly secrets?: readonly string[];
-    /** Sent also after Ctrl-C, to tidy up. Anything else is not, and a GET is cut short. */
+    /** Whether to send it after Ctrl-C too, to clean up. @default false */
     readonly always?: boolean;
     /** @default true */
     readonly authenticate?: boolean;
 }
 
-/** Whether Ctrl-C ends it. A change that is on its way is waited for: its answer tells what there now is. */
+/** Tells whether Ctrl-C aborts the request. Changes are not aborted: their answer tells what now exists. */
 export function isCutShort(method: Method, options: RequestOptions): boolean {
     return method === "GET" && !options.always;
 }
@@ -48,10 +48,12 @@ const { version } = JSON.parse(
 ) as { version: string };
 
 /**
- * @param endpoint without /v1
- * @param path from /v1 on, encoded
- * @returns the answer's JSON; undefined where it is empty, or "ok"
- * @throws FlyError without the token and `options.secrets`
+ * Sends a request once.
+ *
+ * @param endpoint base URL without `/v1`
+ * @param path from `/v1` on, encoded
+ * @returns the answer's JSON; undefined where the body is empty or "ok"
+ * @throws FlyError, in which the token and `options.secrets` are redacted
  */
 export async function send(
     endpoint: string,

@@ -1,15 +1,15 @@
-/** The token: from the stack's config as the engine hands it over, else from the environment. */
+/** Finds Fly's token: in the stack's config, else in the environment. */
 import type { dynamic } from "@pulumi/pulumi";
 
 let configured: string | undefined;
 
-/** Takes what `configure` brings; never fails, since a preview of other things needs no token. */
+/** Stores the token from the stack's config. Never fails, since other resources need no token. */
 export function configure(request: dynamic.ConfigureRequest): Promise<void> {
     configured = request.config.get("fly:token");
     return Promise.resolve();
 }
 
-/** @throws when there is none */
+/** @throws Error where there is no token */
 export function flyToken(): string {
     const token = chooseToken(configured);
     if (token === undefined) {
@@ -21,8 +21,8 @@ export function flyToken(): string {
 }
 
 /**
- * Which token counts: the stack's `fly:token`, and only without one the environment's FLY_API_TOKEN.
- * @returns it normalised, or `undefined` when there is none
+ * Prefers the stack's `fly:token` to the environment's FLY_API_TOKEN.
+ * @returns the normalised token; undefined where there is none
  */
 export function chooseToken(
     fromConfig: string | undefined,
@@ -31,13 +31,13 @@ export function chooseToken(
     return normaliseToken(fromConfig) ?? normaliseToken(fromEnvironment);
 }
 
-/** With nothing after it too, so that a scheme alone is no token. */
+/** Matches schemes before a token, and a scheme alone, which is no token. */
 const SCHEMES = /^(?:(?:FlyV1|Bearer)(?:\s+|$))+/i;
 
 /**
- * The token alone, as the registry's password is and as `authorization` takes it: without the scheme
- * that `fly tokens create` prints before it, and without spaces around it.
- * @returns `undefined` for an empty one
+ * Strips a token of the scheme that `fly tokens create` prints before it, and of spaces around it. The
+ * registry's password and `authorization` need the token alone.
+ * @returns undefined for an empty token
  */
 export function normaliseToken(token: string | undefined): string | undefined {
     return token?.trim().replace(SCHEMES, "") || undefined;
@@ -46,8 +46,8 @@ export function normaliseToken(token: string | undefined): string | undefined {
 const MACAROON = /^fm(1r|1a|2)_/;
 
 /**
- * The header's value: macaroon tokens go by Fly's own scheme, all others as bearers (superfly/fly-go).
- * @param token a normalised one
+ * Renders the Authorization header: Fly's own scheme for macaroon tokens, Bearer for others (superfly/fly-go).
+ * @param token normalised
  */
 export function authorization(token: string): string {
     return `${MACAROON.test(token) ? "FlyV1" : "Bearer"} ${token}`;

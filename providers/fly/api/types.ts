@@ -1,6 +1,6 @@
 /**
- * The Machines API's bodies, as far as they are used here. snake_case is Fly's; it stays on the
- * wire and in a machine's `config`. Shapes: Fly's OpenAPI document and superfly/fly-go.
+ * Bodies of the Machines API, reduced to what is used here. snake_case is Fly's, and appears only here and in
+ * a machine's `config`. Source: Fly's OpenAPI document and superfly/fly-go.
  */
 
 export interface WireApp {
@@ -51,7 +51,7 @@ export interface WireSecret {
     readonly digest?: string;
 }
 
-/** What Fly tells of a host name and its certificates. */
+/** A host name and its certificates. */
 export interface WireCertificate {
     readonly hostname?: string;
     readonly acme_requested?: boolean;
@@ -84,7 +84,7 @@ export interface WireMachineEvent {
             readonly guest_exit_code?: number;
             readonly signal?: number;
             readonly oom_killed?: boolean;
-            /** Ended by a stop that someone asked for. */
+            /** Whether someone requested the stop. */
             readonly requested_stop?: boolean;
             readonly error?: string;
         };
@@ -102,15 +102,15 @@ export interface WireMachine {
     readonly name?: string;
     readonly state: string;
     readonly region?: string;
-    /** A ULID, new with each version of the machine. */
+    /** ULID that changes with each version of the machine. */
     readonly instance_id?: string;
-    /** Not in the OpenAPI document; fly-go reads it and prefers it to `instance_id`. */
+    /** Missing in the OpenAPI document; fly-go prefers it to `instance_id`. */
     readonly version?: string | number;
     readonly private_ip?: string;
     readonly image_ref?: { readonly digest?: string };
     /** Absent while the machine's host cannot be reached. */
     readonly config?: MachineConfig | null;
-    /** What Fly knows of it then. */
+    /** The part of the config that Fly knows while the host is unreachable. */
     readonly incomplete_config?: Partial<MachineConfig> | null;
     readonly host_status?: string;
     readonly cordoned?: boolean;
@@ -127,7 +127,7 @@ export interface WireLease {
     readonly owner?: string;
 }
 
-/** What a command in a machine ended with. */
+/** Result of a command in a machine. */
 export interface WireExec {
     readonly exit_code?: number;
     readonly exit_signal?: number;
@@ -193,7 +193,7 @@ export interface MachineService {
         readonly soft_limit?: number;
         readonly hard_limit?: number;
     };
-    /** "off", "stop" or "suspend"; answers carry false or true for the first two. */
+    /** "off", "stop" or "suspend"; answers have false and true for the first two. */
     readonly autostop?: string | boolean;
     readonly autostart?: boolean;
     readonly min_machines_running?: number;
@@ -214,7 +214,7 @@ export interface MachineCheck {
 export interface MachineFile {
     readonly guest_path: string;
     readonly raw_value?: string;
-    /** Names an app secret whose value is base64. */
+    /** Name of an app secret whose value is base64. */
     readonly secret_name?: string;
     readonly mode?: number;
 }

@@ -1,11 +1,11 @@
-/** Waiting for something, with a line on the screen when it takes long. */
+/** Waits and polls up to a deadline, and reports progress when it takes long. */
 import { setTimeout as timer } from "node:timers/promises";
 import { visibleLine } from "../../../lib/visible.ts";
 import { cancelled } from "./cancel.ts";
 
-/** Time, for what a test wants to see without waiting for it. */
+/** Clock that tests can replace. */
 export interface Clock {
-    /** Milliseconds; only differences mean anything. */
+    /** Milliseconds from an arbitrary start. */
     now(): number;
     sleep(ms: number): Promise<unknown>;
 }
@@ -17,7 +17,7 @@ export async function sleep(ms: number): Promise<void> {
 
 export const REAL_CLOCK: Clock = { now: () => performance.now(), sleep };
 
-/** A moment after which an operation gives up; one for all of its waits. */
+/** Time at which an operation gives up, shared by all of its waits. */
 export interface Deadline {
     readonly at: number;
     readonly seconds: number;
@@ -34,8 +34,8 @@ export function remainingMs(deadline: Deadline): number {
 const SAY_EVERY_MS = 10_000;
 
 /**
- * Says what is being waited for, at most once in ten seconds, and nothing in the first ten. The
- * engine shows a provider's standard output as messages of the running operation.
+ * Reports what a wait is for, at most every ten seconds and not in the first ten. The engine shows a
+ * provider's standard output as messages of the running operation.
  */
 export class Progress {
     readonly #label: string;
@@ -53,12 +53,12 @@ export class Progress {
     }
 }
 
-/** The pauses between looks: short first, since most things are done at once. */
+/** Pauses between looks, short at first, since most operations finish at once. */
 const PAUSES_MS = [500, 1000, 2000, 3000, 5000];
 
 /**
- * Looks until `look` brings something, and gives it back; `undefined` once the deadline is over.
- * @param pausesMs between two looks; the last one repeats
+ * Calls `look` until it returns something, and returns that; undefined after the deadline.
+ * @param pausesMs pauses between calls; the last one repeats
  */
 export async function poll<T>(
     deadline: Deadline,

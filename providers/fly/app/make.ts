@@ -49,7 +49,7 @@ async function importApp(client: FlyClient, inputs: AppInputs): Promise<WireApp>
     const found = await getApp(client, inputs.name, new Error("to be imported"));
     if (!found) {
         throw new Error(
-            `App "${inputs.name}", which is to be imported, is not there.\n` + IMPORTED_BEFORE,
+            `Cannot import app "${inputs.name}": it does not exist.\n` + IMPORTED_BEFORE,
         );
     }
     refuseOtherOrganization(inputs, found);

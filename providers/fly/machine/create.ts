@@ -44,8 +44,7 @@ async function importable(
     const found = await getMachine(client, inputs.app, id);
     if (!found) {
         throw new Error(
-            `Machine ${id}, which is to be imported, is not in app "${inputs.app}".\n` +
-                IMPORTED_BEFORE,
+            `Cannot import machine ${id}: it is not in app "${inputs.app}".\n` + IMPORTED_BEFORE,
         );
     }
     if (!found.config) {

@@ -84,8 +84,7 @@ async function importable(
     const found = await getVolume(client, inputs.app, id);
     if (!found) {
         throw new Error(
-            `Volume ${id}, which is to be imported, is not in app "${inputs.app}".\n` +
-                IMPORTED_BEFORE,
+            `Cannot import volume ${id}: it is not in app "${inputs.app}".\n` + IMPORTED_BEFORE,
         );
     }
     const problems = [
