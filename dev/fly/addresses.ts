@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 
-/** Anycast addresses of one instance, all on loopback: 127.64.0.0 and up, away from 127.0.0.x. */
+/** Derives an address from a seed. All are on loopback, from 127.64.0.0 up, away from 127.0.0.x. */
 function fromHash(seed: string): string {
     const [a = 0, b = 0, c = 0] = createHash("sha256").update(seed).digest();
     return `127.${64 + (a % 128)}.${b}.${1 + (c % 254)}`;
 }
 
-/** A loopback IPv4 address that nobody in `taken` has. The same seed gives the same address. */
+/** Picks a loopback IPv4 address that is not in `taken`. The same seed gives the same address. */
 export function loopbackAddress(seed: string, taken: ReadonlySet<string>): string {
     for (let attempt = 0; ; attempt++) {
         const address = fromHash(`${seed}/${attempt}`);
@@ -14,7 +14,7 @@ export function loopbackAddress(seed: string, taken: ReadonlySet<string>): strin
     }
 }
 
-/** A 6PN address in Fly's shape (`fdaa:…:a7b:…`); nothing listens on it. */
+/** Makes a 6PN address in Fly's form (`fdaa:…:a7b:…`); nothing listens on it. */
 export function privateAddress(seed: string): string {
     const hex = createHash("sha256").update(seed).digest("hex");
     const group = (at: number) => hex.slice(at, at + 4).replace(/^0+(?=.)/, "");

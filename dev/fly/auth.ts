@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { DeployToken, LocalState } from "./model/records.ts";
 
-/** Who a request comes from. A deploy token is good for one app. */
+/** Origin of a request. A deploy token is valid for one app. */
 export interface Caller {
     app?: string;
 }
@@ -12,7 +12,7 @@ function same(a: string, b: string): boolean {
     return one.length === other.length && timingSafeEqual(one, other);
 }
 
-/** The caller a token stands for; undefined when it is not one of this instance's. */
+/** Finds the caller that a token belongs to; undefined for an unknown token. */
 export function callerOf(state: LocalState, token: string): Caller | undefined {
     if (same(token, state.token)) return {};
     const now = Date.now();
@@ -23,8 +23,8 @@ export function callerOf(state: LocalState, token: string): Caller | undefined {
 }
 
 /**
- * Reads an Authorization header: `Bearer TOKEN`, or `FlyV1 T1,T2` as clients send macaroons. The
- * first token known to this instance counts.
+ * Reads an Authorization header: `Bearer TOKEN`, or `FlyV1 T1,T2` as clients send macaroons. The first
+ * token known to this instance counts.
  */
 export function authenticate(state: LocalState, header: string | undefined): Caller | undefined {
     const match = /^(?:Bearer|FlyV1)\s+(.+)$/i.exec(header ?? "");
@@ -35,7 +35,7 @@ export function authenticate(state: LocalState, header: string | undefined): Cal
     return undefined;
 }
 
-/** The password of a Basic Authorization header, whatever the user. */
+/** Reads the password of a Basic Authorization header, whatever the user. */
 export function basicPassword(header: string | undefined): string | undefined {
     const match = /^Basic\s+([A-Za-z0-9+/=]+)$/i.exec(header ?? "");
     if (match?.[1] === undefined) return undefined;

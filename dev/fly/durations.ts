@@ -9,8 +9,8 @@ const UNIT_MS: Record<string, number> = {
 };
 
 /**
- * Reads a Go duration ("1m30s", "500ms"), or an integer of nanoseconds, as the API takes both.
- * @returns milliseconds, or undefined when it is neither.
+ * Reads a Go duration ("1m30s", "500ms") or an integer of nanoseconds, as the API accepts both.
+ * @returns milliseconds, or undefined for anything else
  */
 export function parseDuration(value: unknown): number | undefined {
     if (typeof value === "number") return value >= 0 ? value / 1e6 : undefined;
@@ -24,7 +24,7 @@ export function parseDuration(value: unknown): number | undefined {
     return total;
 }
 
-/** Writes milliseconds the way Go prints a duration: 90000 → "1m30s", 500 → "500ms". */
+/** Formats milliseconds as Go prints a duration: 90000 → "1m30s", 500 → "500ms". */
 export function formatDuration(ms: number): string {
     if (ms === 0) return "0s";
     if (ms < 1000) return `${Number(ms.toFixed(6))}ms`;

@@ -1,6 +1,6 @@
 /**
- * Every error the API answers with, in one closed set. `error` is Fly's text; `status` is its short
- * code, where it has one.
+ * An error answer of the API; the constructors below are all there are. `error` is Fly's text, `status`
+ * its short code if it has one.
  */
 export class FlyError extends Error {
     readonly statusCode: number;
@@ -42,7 +42,7 @@ export const leaseHeld = (id: string, owner: string, expiresAt: number) =>
     );
 export const failedPrecondition = (text: string) =>
     new FlyError(412, `failed_precondition: ${text}`);
-/** The text is ours: Fly says only that such a change "will probably fail". */
+/** Our own text: Fly says only that such a change "will probably fail". */
 export const hostUnreachable = () => failedPrecondition("the host is unreachable");
 export const preconditionFailed = (text: string) => new FlyError(412, text);
 export const unprocessable = (text: string, code?: string) => new FlyError(422, text, code);
@@ -50,7 +50,7 @@ export const nameTaken = () =>
     new FlyError(422, "Validation failed: Name has already been taken", "name_taken");
 export const tooManyRequests = () => new FlyError(429, "rate limit exceeded");
 
-/** A time as Fly writes it: RFC 3339 in UTC, whole seconds. */
+/** Formats a time as Fly does: RFC 3339 in UTC, whole seconds. */
 export function rfc3339(time: number | Date): string {
     return new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
 }

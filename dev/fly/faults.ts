@@ -1,30 +1,30 @@
-/** What a fault does to the request it hits. */
+/** Effect of a fault on the request that it hits. */
 export type FaultAction =
-    /** Answer this instead; the request is not carried out. */
+    /** Send this answer instead of carrying the request out. */
     | { type: "status"; status: number; body?: unknown; headers?: Record<string, string> }
     /** Cut the connection before the request is carried out. */
     | { type: "drop-before" }
     /** Carry the request out, then cut the connection instead of answering. */
     | { type: "drop-after" }
-    /** Carry it out, send the head and half of the answer, then cut. */
+    /** Carry the request out, send the head and half of the answer, then cut. */
     | { type: "cut" }
-    /** Wait before carrying it out. */
+    /** Wait before carrying the request out. */
     | { type: "delay"; ms: number }
-    /** Carry it out, wait before answering. */
+    /** Carry the request out, then wait before answering. */
     | { type: "delay-after"; ms: number }
-    /** Answer a read with the state as it was before the latest write. */
+    /** Answer a read with the state before the latest write. */
     | { type: "stale" };
 
 export interface FaultRule {
-    /** Any name; shows in the journal beside the requests it hit. */
+    /** Any name; the journal shows it with the requests it hit. */
     name?: string;
     /** GET, POST, … or `*` (default). */
     method?: string;
-    // A path such as /v1/apps/*/machines: `*` is one segment, `**` any number.
+    // Path such as /v1/apps/*/machines: `*` is one segment, `**` any number.
     path: string;
-    /** The first hit that it acts on (1 = the first, default). */
+    /** The first hit to act on (1 = the first, the default). */
     nth?: number;
-    /** How many hits it acts on from there (default 1; 0 = all). */
+    /** Number of hits to act on from there (default 1; 0 = all). */
     times?: number;
     action: FaultAction;
 }
@@ -46,7 +46,7 @@ function pattern(path: string): RegExp {
     return new RegExp(`^${source}$`);
 }
 
-/** The list of faults to inject. The first rule that is due for a request acts on it. */
+/** Faults to inject. The first rule that is due for a request acts on it. */
 export class Faults {
     #rules: ActiveRule[] = [];
     #next = 1;
@@ -55,7 +55,7 @@ export class Faults {
         return this.#rules;
     }
 
-    /** Whether reads may have to answer with an earlier state. */
+    /** Whether a rule needs earlier states. */
     get wantsHistory(): boolean {
         return this.#rules.some((rule) => rule.action.type === "stale");
     }
@@ -76,7 +76,7 @@ export class Faults {
         this.#rules = id === undefined ? [] : this.#rules.filter((rule) => rule.id !== id);
     }
 
-    /** Counts a request against every rule that matches it; returns the one that acts, if any. */
+    /** Counts a request for every rule that matches it and returns the one to act on. */
     match(method: string, path: string): ActiveRule | undefined {
         let acting: ActiveRule | undefined;
         for (const rule of this.#rules) {

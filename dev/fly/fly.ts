@@ -11,7 +11,7 @@ import type { VolumeStore } from "./runtime/volumes.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./state.ts";
 
-/** The parts of one running instance, as the API's routes use them. */
+/** Parts of a running instance, as the API's routes use them. */
 export interface Fly {
     store: Store;
     settings: Settings;
@@ -25,6 +25,6 @@ export interface Fly {
     logs: Logs;
     volumes: VolumeStore;
     edge: Edge;
-    /** Distinguishes this instance's addresses, containers and volumes from another's. */
+    /** ID that tells this instance's addresses, containers and volumes from another's. */
     instance: string;
 }

@@ -11,9 +11,9 @@ function pick(alphabet: string, length: number): string {
 
 let lastTime = 0;
 
-/** A ULID: 26 characters, sorted by time. Used for instance ids, events and request ids. */
+/** Makes a ULID: 26 characters, sorted by time. Used for instance, event and request IDs. */
 export function ulid(now = Date.now()): string {
-    // Two ids made in the same millisecond must still sort in the order they were made.
+    // IDs made in the same millisecond must sort in order, too.
     lastTime = now <= lastTime ? lastTime + 1 : now;
     let rest = lastTime;
     let time = "";
@@ -24,7 +24,7 @@ export function ulid(now = Date.now()): string {
     return time + pick(CROCKFORD, 16);
 }
 
-/** A machine id as Fly writes it: 14 hexadecimal digits. */
+/** Makes a machine ID in Fly's form: 14 hexadecimal digits. */
 export function machineId(): string {
     return randomBytes(7).toString("hex");
 }
@@ -45,7 +45,7 @@ export function leaseNonce(): string {
     return randomBytes(6).toString("hex");
 }
 
-/** A token in the shape of a Fly organisation token. */
+/** Makes a token in the form of a Fly organisation token. */
 export function accessToken(): string {
     return `fo1_${randomBytes(32).toString("base64url").replaceAll(/[-_]/g, "x")}`;
 }
@@ -57,7 +57,7 @@ export function deployToken(): string {
 const ADJECTIVES = ["aged", "bold", "calm", "dawn", "empty", "fragrant", "lively", "summer"];
 const NOUNS = ["thunder", "wind", "sun", "moon", "river", "frost", "meadow", "sky"];
 
-/** The name Fly makes up for a machine created without one. */
+/** Makes up a name for a machine created without one, as Fly does. */
 export function machineName(): string {
     const one = (words: string[]) => words[randomInt(words.length)] ?? "local";
     return `${one(ADJECTIVES)}-${one(NOUNS)}-${randomInt(1000, 10000)}`;

@@ -35,34 +35,49 @@ import type { Settings } from "./settings.ts";
 import { OWN_ORGANIZATION, Store } from "./state.ts";
 
 export interface LocalFlyOptions {
-    /** Where the instance keeps itself. Left out: a new directory that `close()` removes. */
+    /**
+     * Directory of the instance.
+     * @default a new one, which `close()` removes
+     */
     dir?: string;
-    /** The API's port on 127.0.0.1; 0 or left out: any free one. */
+    /**
+     * The API's port on 127.0.0.1.
+     * @default any free one, as for 0
+     */
     port?: number;
-    /** The registry's port on 127.0.0.1; 0 or left out: any free one. */
+    /**
+     * The registry's port on 127.0.0.1.
+     * @default any free one, as for 0
+     */
     registryPort?: number;
-    /** The access token; left out: the instance's own, made at its first start. */
+    /**
+     * The access token.
+     * @default the instance's own, made at its first start
+     */
     token?: string;
     settings?: Partial<Settings>;
-    /** How volumes are kept; `auto` takes loop devices where they can be had. */
+    /** Store for volumes; `auto` uses loop devices if possible. */
     volumes?: VolumeStore["kind"] | "auto";
 }
 
 export interface LocalFly {
-    /** Without `/v1`, e.g. `http://127.0.0.1:4280`. */
+    /** URL without `/v1`, such as `http://127.0.0.1:4280`. */
     endpoint: string;
-    /** `host:port` for image names; user `x`, password the token. */
+    /** `host:port` for image names; log in as user `x` with the token as password. */
     registry: string;
     token: string;
-    /** PEM file of the authority that the edge's certificates are from: what clients here trust. */
+    /** PEM file of the CA that signs the edge's certificates, for clients to trust. */
     publicCaFile: string;
     dir: string;
     registryPid: number | undefined;
-    /** Ends servers and containers. State and volumes stay, unless the directory was a new one. */
+    /** Stops servers and containers. Keeps state and volumes, unless the directory was new. */
     close(): Promise<void>;
 }
 
-/** @throws an error that names the port when something else listens on it. */
+/**
+ * Listens on a port.
+ * @throws Error that names the port if it is taken
+ */
 async function listen(server: Server, port: number, what: string): Promise<number> {
     await new Promise<void>((resolve, reject) => {
         server.once("error", (error: NodeJS.ErrnoException) => {
@@ -80,7 +95,7 @@ async function listen(server: Server, port: number, what: string): Promise<numbe
     return (server.address() as AddressInfo).port;
 }
 
-/** Who may use an app's repository: the app's own organisation, or its deploy token. */
+/** Refuses access to an app's repository, except to the app's organisation and its deploy token. */
 function refuseRepository(
     state: LocalState,
     app: string,
@@ -100,7 +115,10 @@ function refuseRepository(
     return undefined;
 }
 
-/** Starts Fly on this machine. @throws when Docker or the registry cannot be had, or a port. */
+/**
+ * Starts the local Fly.
+ * @throws Error when Docker, the registry or a port is unavailable
+ */
 export async function startLocalFly(options: LocalFlyOptions = {}): Promise<LocalFly> {
     const own = options.dir === undefined;
     const { dir, instance } = instanceOf(options.dir ?? mkdtempSync(join(tmpdir(), "local-fly-")));
@@ -136,7 +154,7 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
         const host = `127.0.0.1:${registryPort}`;
         if (!data.registryHosts.includes(host)) data.registryHosts.push(host);
 
-        // Once chosen it stays: the volumes that exist are of that kind.
+        // The choice is kept, since existing volumes are of that kind.
         const kind = data.volumeKind ?? options.volumes ?? "auto";
         const volumes = await openVolumes(kind, docker, dir, instance);
         data.volumeKind = volumes.kind;
@@ -160,7 +178,7 @@ export async function startLocalFly(options: LocalFlyOptions = {}): Promise<Loca
         });
         const ca = new PublicCa(dir);
         undo.push(() => ca.close());
-        // Processes read what they trust once, when they start: those of a lasting instance find it whole.
+        // Processes read their CA file once, at start, so a lasting instance must have it complete.
         if (!own) await ca.certificate();
         const edge = new Edge(store, ca, {
             address: (machine) => machines.address(machine),

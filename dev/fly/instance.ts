@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, realpathSync } from "node:fs";
 
-/** The instance that lives in a directory: its name in labels, addresses and volumes. */
+/** Derives the instance's ID from its directory, for labels, addresses and volumes. */
 export function instanceOf(dir: string): { dir: string; instance: string } {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const real = realpathSync(dir);

@@ -2,13 +2,13 @@ import { createWriteStream } from "node:fs";
 import type { WriteStream } from "node:fs";
 import { join } from "node:path";
 
-/** One request as it is remembered: never a body, a header or a token. */
+/** Record of a request, without bodies, headers and tokens. */
 export interface JournalEntry {
     n: number;
     at: string;
     method: string;
     path: string;
-    /** 0 when the connection was cut instead of answered. */
+    /** Status code; 0 if the connection was cut instead of answered. */
     status: number;
     ms: number;
     requestId: string;
@@ -17,7 +17,7 @@ export interface JournalEntry {
 
 const KEPT = 5000;
 
-/** The requests served, in memory for tests and one line each in `DIR/log`. */
+/** Journal of requests: in memory for tests, and as lines in `DIR/log`. */
 export class Journal {
     #entries: JournalEntry[] = [];
     #next = 1;
@@ -38,12 +38,12 @@ export class Journal {
         );
     }
 
-    /** A line that is not about a request to the API. */
+    /** Adds a line that is not about a request to the API. */
     note(text: string): void {
         this.#file.write(`${new Date().toISOString()} ${text.replaceAll(/\s+/g, " ")}\n`);
     }
 
-    /** Entries after number `since`. */
+    /** Lists entries after number `since`. */
     since(since: number): JournalEntry[] {
         return this.#entries.filter((entry) => entry.n > since);
     }

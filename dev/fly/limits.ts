@@ -4,13 +4,16 @@ interface Bucket {
 }
 
 /**
- * Fly's documented rate limits: per action and per machine or app id one request a second with a
- * burst of three; reading one machine, five a second with a burst of ten.
+ * Fly's documented rate limits: one request a second per action and machine or app ID, with a burst of
+ * three; reading one machine, five a second with a burst of ten.
  */
 export class RateLimits {
     readonly #buckets = new Map<string, Bucket>();
 
-    /** @returns whether the request is within its limit. */
+    /**
+     * Takes one request from the bucket.
+     * @returns whether it is within the limit
+     */
     take(action: string, id: string, now = Date.now()): boolean {
         const reading = action === "GET machine";
         const rate = reading ? 5 : 1;

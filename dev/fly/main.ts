@@ -69,9 +69,9 @@ function read(argv: string[]): { command: string; options: Options } {
     };
 }
 
-/** Serves until it is told to end. */
+/** Serves until a signal stops it. */
 async function serve(options: Options): Promise<void> {
-    // Also what the registry writes.
+    // Applies also to files that the registry writes.
     process.umask(0o077);
     const { startLocalFly } = await import("./index.ts");
     const fly = await startLocalFly(options);
@@ -127,7 +127,7 @@ async function start(options: Options): Promise<void> {
     tell(note.endpoint, note.registry);
 }
 
-/** A server that another command was about to start, and not one whose files were deleted. */
+/** Finds a server that another command has just started, unless its files were deleted. */
 async function startedMeanwhile(dir: string): Promise<ServerNote | undefined> {
     for (let left = 100; left > 0 && orphan(dir) !== undefined; left--) {
         await new Promise((resolve) => setTimeout(resolve, 100));
@@ -135,18 +135,18 @@ async function startedMeanwhile(dir: string): Promise<ServerNote | undefined> {
     return running(dir);
 }
 
-/** Removes what a server has left whose files were deleted under it. */
+/** Removes what a server whose files were deleted has left. */
 async function forget(dir: string): Promise<void> {
     const { reset } = await import("./reset.ts");
     await reset(dir);
     instanceOf(dir);
     console.error(
-        `the files of a Fly that ran here were deleted under it (${dir}): it is ended, and its machines ` +
-            "and volumes are removed",
+        `the files of a local Fly in ${dir} were deleted while it ran: it was stopped, and its machines ` +
+            "and volumes were removed",
     );
 }
 
-/** Addresses that a running server cannot open, each with why. */
+/** Lists addresses that a running server cannot listen on, and why. */
 async function refusedBy({ endpoint, token }: ServerNote): Promise<Refused[]> {
     const headers = { authorization: `Bearer ${token}` };
     const answer = await fetch(`${endpoint}/_local/state`, { headers });
@@ -192,7 +192,7 @@ async function main(): Promise<void> {
             console.log(USAGE);
             return;
         default:
-            console.error(`local Fly: there is no command ${command}\n\n${USAGE}`);
+            console.error(`local Fly: unknown command ${command}\n\n${USAGE}`);
             process.exitCode = 2;
     }
 }

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 
-/** The kernel's number for a socket that listens. */
+/** The kernel's code for a listening socket. */
 const LISTENS = "0A";
 
 /**
- * Names the program that listens on a port of an IPv4 address (`::ffff:` before it or not), or of all, such as
- * `python3 (process 4711)`. It is known on Linux, of programs that this user may look into.
+ * Names the program that listens on a port of an IPv4 address (with or without `::ffff:`), or of all
+ * addresses, such as `python3 (process 4711)`. Works on Linux, for processes that this user may
+ * inspect.
  */
 export function portHolder(ip: string, port: number): string | undefined {
     const at = hexOf(ip);
@@ -17,13 +18,13 @@ export function portHolder(ip: string, port: number): string | undefined {
     return command ? `${basename(command)} (process ${pid})` : undefined;
 }
 
-/** As the kernel's tables have it: the last byte first. */
+/** Formats an address as the kernel's tables do, last byte first. */
 function hexOf(ip: string): string {
     const bytes = ip.replace(/^::ffff:/, "").split(".");
     return Buffer.from(bytes.map(Number).reverse()).toString("hex").toUpperCase();
 }
 
-/** Inodes of the sockets that listen on the port, at the address or at all. */
+/** Finds inodes of the sockets that listen on the port, at the address or at all of them. */
 function listeners(table: string, at: string, port: number): string[] {
     const rows = attempt(() => readFileSync(`/proc/net/${table}`, "utf8"))?.split("\n") ?? [];
     return rows.slice(1).flatMap((row) => {
@@ -44,7 +45,7 @@ function socketsOf(pid: string): string[] {
     });
 }
 
-/** Undefined where it fails: processes end, close files, and belong to others. */
+/** Returns undefined if a look fails: processes end, close files, or belong to others. */
 function attempt<T>(look: () => T): T | undefined {
     try {
         return look();

@@ -2,15 +2,16 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
 /**
- * When a process started, as the system tells it: with its id, this says whether a process written
- * down earlier is still the same one. @returns undefined when there is no such process.
+ * Reads when a process started. With its ID this tells whether a process recorded earlier is still the
+ * same.
+ * @returns undefined when there is no such process
  */
 function startedAt(pid: number): string | undefined {
     if (process.platform === "linux") {
         try {
             const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
             const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-            // A zombie has ended; only its parent has not looked yet.
+            // A zombie has ended; its parent has not collected it yet.
             return fields[0] === "Z" ? undefined : fields[19];
         } catch {
             return undefined;
@@ -38,14 +39,14 @@ export function isAlive(note: ProcessNote | undefined): note is ProcessNote {
     return note !== undefined && startedAt(note.pid) === note.startedAt;
 }
 
-/** Finds the processes that were started with these arguments, one after another. */
+/** Finds the processes started with these consecutive arguments. */
 export function processesWith(args: readonly string[]): ProcessNote[] {
     return commandLines()
         .filter(([, line]) => line.includes(` ${args.join(" ")} `))
         .flatMap(([pid]) => noteOf(pid) ?? []);
 }
 
-/** Each process with its arguments, a space before and after each. */
+/** Lists processes with their arguments, each with a space before and after. */
 function commandLines(): [number, string][] {
     if (process.platform === "linux") {
         const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
@@ -65,7 +66,10 @@ function commandLines(): [number, string][] {
     ]);
 }
 
-/** Asks a noted process to end, then makes it; resolves once it is gone. Never hits another one. */
+/**
+ * Ends a recorded process, by force after `patienceMs`, and resolves once it is gone. Never hits
+ * another process with the same ID.
+ */
 export async function end(note: ProcessNote | undefined, patienceMs: number): Promise<void> {
     if (!isAlive(note)) return;
     send(note.pid, "SIGTERM");
@@ -80,6 +84,6 @@ function send(pid: number, signal: NodeJS.Signals): void {
     try {
         process.kill(pid, signal);
     } catch {
-        // It ended meanwhile.
+        // The process ended meanwhile.
     }
 }

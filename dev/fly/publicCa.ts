@@ -2,13 +2,13 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What the edge ends TLS with: PEM, the certificate for every `APP.fly.dev`. */
+/** Key and certificate (PEM) for `*.fly.dev`, with which the edge ends TLS. */
 export interface EdgeCertificate {
     cert: string;
     key: string;
 }
 
-/** Written into the instance's directory; the first is for everybody, the others are the edge's. */
+/** Files in the instance's directory: the first is public, the others are for the edge alone. */
 export const PUBLIC_CA_FILES = ["public-ca.pem", "public-ca.key", "edge.crt", "edge.key"] as const;
 const [CA, CA_KEY, CERT, KEY] = PUBLIC_CA_FILES;
 
@@ -18,13 +18,12 @@ const CERT_DAYS = 90;
 const RENEW_DAYS = 30;
 
 /**
- * Stands for the public certificate authority that Fly's certificates are from. Clients here trust its
- * `public-ca.pem`, for Node by NODE_EXTRA_CA_CERTS. The file is there from the start; in an instance that
- * has no folder of its own it is empty until the first port whose TLS the edge ends, since making an authority
- * takes a third of a second.
+ * Stands in for the public CA that signs Fly's certificates. Clients here trust its `public-ca.pem`;
+ * Node does so through NODE_EXTRA_CA_CERTS. The file exists from the start; an instance in a temporary
+ * directory leaves it empty until the edge first ends TLS, since making a CA takes a third of a second.
  */
 export class PublicCa {
-    /** The authority's certificate in PEM. */
+    /** The CA's certificate, a PEM file. */
     readonly file: string;
     readonly #dir: string;
     #issued: Promise<EdgeCertificate> | undefined;
@@ -35,7 +34,7 @@ export class PublicCa {
         if (!existsSync(this.file)) writeFileSync(this.file, "");
     }
 
-    /** The certificate for `*.fly.dev`, made when there is none or it ends soon. */
+    /** Returns the certificate for `*.fly.dev`, and makes one if it is missing or expires soon. */
     certificate(): Promise<EdgeCertificate> {
         this.#issued ??= this.#ensure();
         return this.#issued;
@@ -75,7 +74,7 @@ export class PublicCa {
     }
 }
 
-/** Of a PEM certificate; none when there is no certificate in the text. */
+/** Days until a PEM certificate expires; none if the text has no certificate. */
 function daysLeft(pem: string): number {
     if (pem === "") return 0;
     return (new Date(new X509Certificate(pem).validTo).getTime() - Date.now()) / DAY;

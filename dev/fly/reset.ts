@@ -7,7 +7,7 @@ import { Registry } from "./runtime/registry.ts";
 import { PUBLIC_CA_FILES } from "./publicCa.ts";
 import { readState } from "./state.ts";
 
-/** Everything a server writes into its directory. Nothing else there is touched. */
+/** Files that a server writes into its directory. Others there are left alone. */
 const FILES = [
     "state.json",
     "state.json.next",
@@ -24,8 +24,8 @@ const FILES = [
 ];
 
 /**
- * Removes what a stopped instance has: containers, volumes, image names, registry, state. The
- * directory itself goes when nothing of someone else's is in it.
+ * Removes everything of a stopped instance: containers, volumes, image names, registry, state. Removes
+ * the directory too if it has no other files.
  */
 export async function reset(dir: string): Promise<void> {
     if (!existsSync(dir)) return;

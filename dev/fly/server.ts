@@ -28,7 +28,7 @@ import { waitRoutes } from "./api/wait.ts";
 
 declare module "fastify" {
     interface FastifyRequest {
-        /** The state this request reads: the present one, or an earlier one for a lagging read. */
+        /** State that this request reads: the current one, or an earlier one for a stale read. */
         view: LocalState;
         caller: Caller;
         fault: ActiveRule | undefined;
@@ -37,7 +37,7 @@ declare module "fastify" {
 }
 
 const MUTATING = ["POST", "PUT", "PATCH", "DELETE"];
-/** Fly's own limit is not known; the largest body is a machine with its files. */
+/** Largest body. Fly's own limit is unknown; the largest in use is a machine with its files. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 function pathOf(request: FastifyRequest): string {
@@ -48,7 +48,7 @@ function sleep(ms: number): Promise<void> {
     return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Ends the connection without an answer, as a crashed peer or a broken network does. */
+/** Cuts the connection without an answer, as a crashed peer or a broken network does. */
 function drop(request: FastifyRequest, reply: FastifyReply): void {
     reply.hijack();
     request.raw.socket.destroy();
@@ -82,7 +82,7 @@ async function beforeFault(request: FastifyRequest, reply: FastifyReply): Promis
     }
 }
 
-/** The head of an answer that promises all of it, and a body that breaks off half way. */
+/** Sends the head of a complete answer, and a body that breaks off half way. */
 function cutInHalf(reply: FastifyReply, payload: unknown): Readable {
     const body = Buffer.from(typeof payload === "string" ? payload : "{}");
     reply.header("content-length", body.length);
@@ -108,8 +108,8 @@ async function afterFault(
 }
 
 /**
- * Reads of one machine have a limit of their own; everything else counts per route and id, where the
- * path has one.
+ * Whether a request is within the rate limits. Reads of one machine have their own limit; other requests
+ * count per route and, if the path has one, ID.
  */
 function withinLimit(fly: Fly, request: FastifyRequest): boolean {
     const params = request.params as { app?: string; machine?: string };
@@ -145,7 +145,7 @@ function v1(app: FastifyInstance, fly: Fly): void {
         }
         done();
     });
-    // What was answered is on disk: a server that is killed right after has not lied.
+    // Saved before the answer, so that what was answered survives a kill right after it.
     app.addHook("onSend", async (request, reply, payload) => {
         if (MUTATING.includes(request.method)) await fly.store.save();
         return afterFault(request, reply, payload);
@@ -165,7 +165,7 @@ function v1(app: FastifyInstance, fly: Fly): void {
     certificateRoutes(app, fly);
 }
 
-/** Fly's other API, at api.fly.io, of which only the machines' logs are here. */
+/** Fly's other API, at api.fly.io. Only the machines' logs are simulated. */
 function logs(app: FastifyInstance, fly: Fly): void {
     app.addHook("onRequest", (request, _reply, done) => {
         const caller = authenticate(fly.store.data, request.headers.authorization);
@@ -198,7 +198,7 @@ function remember(fly: Fly, request: FastifyRequest, reply: FastifyReply): void 
     });
 }
 
-/** The HTTP server of the Machines API (`/v1`) and of this program's own switches (`/_local`). */
+/** Builds the HTTP server of the Machines API (`/v1`) and of the local Fly's own routes (`/_local`). */
 export function buildServer(fly: Fly): FastifyInstance {
     const app = fastify({
         logger: false,
@@ -212,11 +212,11 @@ export function buildServer(fly: Fly): FastifyInstance {
         request.startedAt = Date.now();
         request.fault = undefined;
         reply.header("fly-request-id", request.id);
-        // Also when the connection was cut and no answer went out.
+        // Also reached when the connection was cut without an answer.
         reply.raw.once("close", () => remember(fly, request, reply));
         done();
     });
-    // Before authentication, and also for a known path with a method it does not have.
+    // Comes before authentication, and also handles known paths with an unknown method.
     app.setNotFoundHandler((_request, reply) =>
         reply.code(404).type("text/plain; charset=utf-8").send("404 page not found\n"),
     );

@@ -1,28 +1,35 @@
 import { own } from "./model/own.ts";
 
-/** What can be switched while the server runs (`PUT /_local/settings`). */
+/** Settings that can be changed while the server runs (`PUT /_local/settings`). */
 export interface Settings {
-    /** Reads answer with the state of this many milliseconds ago. 0: always the newest. */
+    /** Age in milliseconds of the state that reads return. 0 means current. */
     consistencyLagMs: number;
-    /** Fly's documented limits: 1 request/s per action and id (burst 3); reads of a machine 5/s. */
+    /**
+     * Whether to enforce Fly's documented limits: 1 request/s per action and ID (burst 3); reads of a
+     * machine 5/s.
+     */
     rateLimit: boolean;
-    /** How long a volume still counts as bound after its machine is gone (Fly: up to 2 minutes). */
+    /** How long (ms) a volume stays bound after its machine is gone (Fly: up to 2 minutes). */
     volumeReleaseMs: number;
-    /** How long an app's deletion takes after it was accepted. */
+    /** How long (ms) an app's deletion takes after it was accepted. */
     appDeleteMs: number;
-    /** Delay of the second restart by policy; it doubles from there up to 30 s. */
+    /** Delay (ms) of the second restart by policy; doubles from there up to 30 s. */
     restartBackoffMs: number;
-    /** The longest that a lease lasts, in seconds, whatever is asked for; 0: as asked. */
+    /** Longest lease in seconds, whatever is requested; 0 means as requested. */
     leaseMaxS: number;
-    /** Whether a restarted machine has the app's secrets of now, or those of its last create or update. */
+    /**
+     * Whether a restarted machine gets the app's current secrets, or those of its last create or
+     * update.
+     */
     secretsOnRestart: "fresh" | "pinned";
-    /** Whether waiting for `stopped` takes a version: Fly's document says no, one live report says 400. */
+    /** Whether waiting for `stopped` needs a version. Fly's docs say no; one live report saw a 400. */
     stoppedNeedsVersion: boolean;
 }
 
 /**
- * Fly's documents and most reports say pinned; some say that a restart brings new secrets. A program should be
- * right under both, so tests may choose for every server that they start.
+ * Default of `secretsOnRestart`. Fly's docs and most reports say pinned; some say that a restart
+ * applies new secrets. A program should work with both, so tests can choose for every server they
+ * start.
  */
 const SECRETS_ON_RESTART =
     process.env.LOCAL_FLY_SECRETS_ON_RESTART === "fresh" ? "fresh" : "pinned";
@@ -38,7 +45,10 @@ export const DEFAULT_SETTINGS: Settings = {
     stoppedNeedsVersion: false,
 };
 
-/** Takes over what `changes` names. @throws when a name or a value is not one of the above. */
+/**
+ * Applies `changes`.
+ * @throws Error for an unknown name or a wrong value
+ */
 export function changeSettings(settings: Settings, changes: Record<string, unknown>): void {
     for (const [name, value] of Object.entries(changes)) {
         const current = own<unknown>({ ...settings }, name);

@@ -20,9 +20,9 @@ function emptyState(token: string): LocalState {
 }
 
 /**
- * The state of one instance, in `DIR/state.json` (directory 0700, file 0600: it holds the apps'
- * secrets). Changes are made on `data` and written by `save()`; writes are atomic, and those asked
- * for in one turn of the event loop become one.
+ * State of one instance, in `DIR/state.json` (directory 0700, file 0600: it holds the apps' secrets).
+ * Change `data`, then call `save()`. Writes are atomic; those requested in one turn of the event loop
+ * are merged.
  */
 export class Store {
     readonly data: LocalState;
@@ -38,7 +38,7 @@ export class Store {
         this.#write();
     }
 
-    /** Asks for a write; resolves when the present content is on disk. */
+    /** Requests a write and resolves when the current content is on disk. */
     save(): Promise<void> {
         this.#pending ??= new Promise((resolve, reject) => {
             setImmediate(() => {
@@ -51,12 +51,12 @@ export class Store {
                 }
             });
         });
-        // Not everyone who asks for a write waits for it.
+        // Not every caller waits for the write.
         this.#pending.catch(() => undefined);
         return this.#pending;
     }
 
-    /** Writes now, and nothing after. */
+    /** Writes now, and nothing afterwards. */
     close(): void {
         if (this.#closed) return;
         this.#write();
@@ -70,7 +70,10 @@ export class Store {
     }
 }
 
-/** @throws when the file is there but cannot be read as a state of this schema. */
+/**
+ * Reads a state file.
+ * @throws Error when the file exists, but is not a state of this schema
+ */
 export function readState(file: string): LocalState | undefined {
     let text: string;
     try {

@@ -19,7 +19,7 @@ export interface AppStatus {
     volumes: { id: string; name: string; state: string; size_gb: number; machine: string | null }[];
 }
 
-/** Every app with its machines and volumes; no secret in it. */
+/** Summarizes every app with its machines and volumes, without secrets. */
 export function summarize(state: LocalState): AppStatus[] {
     return Object.values(state.apps).map((app) => ({
         name: app.name,

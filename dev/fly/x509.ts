@@ -1,11 +1,11 @@
-/** An authority and certificates by it, in PEM. Loaded when first needed: the library is large. */
+/** Creates a CA and certificates signed by it, in PEM. Imported when first needed: the library is large. */
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 
 export interface Pair {
     cert: string;
-    /** PKCS #8. */
+    /** The private key in PKCS #8. */
     key: string;
 }
 
@@ -33,7 +33,7 @@ export async function makeAuthority(name: string, days: number): Promise<Pair> {
     return { cert: `${certificate.toString("pem")}\n`, key: await keyPem(keys) };
 }
 
-/** A server certificate for host names. */
+/** Issues a server certificate for host names. */
 export async function issue(authority: Pair, names: string[], days: number): Promise<Pair> {
     const keys = await makeKeys();
     const issuer = new x509.X509Certificate(authority.cert);

@@ -1,4 +1,4 @@
-/** Packages from Debian, where that can be done without asking: as root, with apt-get. */
+/** Installs Debian packages where no confirmation is needed: as root, with apt-get. */
 import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { BIN, TOOLCHAIN } from "../../lib/paths.ts";
@@ -10,13 +10,16 @@ export async function canInstall(): Promise<boolean> {
 
 let listsFresh: Promise<void> | undefined;
 
-/** Package lists are fetched once a run, and only if something is to be installed. */
+/** Fetches package lists, once a run and only if something is installed. */
 function freshLists(): Promise<void> {
     listsFresh ??= step([...APT, "update"], { title: "Fetching Debian's package lists" });
     return listsFresh;
 }
 
-/** One at a time on the whole machine: apt-get waits for dpkg's lock, but not for that of the lists. */
+/**
+ * The apt-get command, serialised across the machine: apt-get waits for dpkg's lock, but not for the
+ * lists' lock.
+ */
 const APT = [
     "flock",
     "/tmp/appkata-apt.lock",
@@ -27,7 +30,7 @@ const APT = [
     "Acquire::Retries=3",
 ];
 
-// dpkg takes one installation at a time.
+// dpkg runs one installation at a time.
 let queue: Promise<unknown> = Promise.resolve();
 function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
     const next = queue.then(work, work);
@@ -46,10 +49,9 @@ export function install(...packages: string[]): Promise<void> {
 }
 
 /**
- * Puts one program of a package into `.toolchain/bin` without installing the package, whose service
- * would otherwise be started. For programs that need no library.
- *
- * @param file path inside the package, e.g. `usr/bin/docker-registry`
+ * Copies one program of a package into `.toolchain/bin` without installing the package, which would
+ * start its service. Works for programs that need no library.
+ * @param file path inside the package, such as `usr/bin/docker-registry`
  */
 export function extract(debianPackage: string, file: string): Promise<string> {
     const target = path.join(BIN, path.basename(file));

@@ -1,6 +1,6 @@
 /**
- * The `dev` stack of a checkout: its state, passphrase and configuration live in `.local/`, so neither
- * a user's backend nor the committed stack file is touched.
+ * The `dev` stack of a checkout. Its state, passphrase and configuration are in `.local/`, so that
+ * neither the user's backend nor the committed stack file is touched.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -10,24 +10,27 @@ import { LOCAL, ROOT } from "../../lib/paths.ts";
 
 export const DEV = "dev";
 
-/** A line of a stack's file: without it what is encrypted in the state cannot be read. */
+/** The salt's line in a stack file, without which the state's secrets cannot be decrypted. */
 const SALT = /^encryptionsalt: .*\n?/m;
 
 export interface DevStack {
     /** Folder of the state. */
     readonly backend: string;
     readonly passphraseFile: string;
-    /** The stack file that is in Git. */
+    /** The stack file in Git. */
     readonly committed: string;
-    /** The same with this machine's salt, which `stack init` would write into the committed one. */
+    /** This machine's copy of it with the salt, which `stack init` would write into the committed file. */
     readonly file: string;
-    /** What the CLI runs with, beside the user's environment. */
+    /** Environment of the CLI, in addition to the user's. */
     readonly env: NodeJS.ProcessEnv;
-    /** Arguments that select it, for commands that read its configuration. */
+    /** Arguments that select the stack, for commands that read its configuration. */
     readonly select: string[];
 }
 
-/** @param root the checkout's folder */
+/**
+ * Locates the dev stack of a checkout.
+ * @param root folder of the checkout
+ */
 export function devStackIn(root: string): DevStack {
     const local = path.join(root, path.relative(ROOT, LOCAL));
     const backend = path.join(local, "pulumi");
@@ -43,7 +46,10 @@ export function devStackIn(root: string): DevStack {
     };
 }
 
-/** @returns the line, or undefined where the file or the line is not there */
+/**
+ * Finds the salt's line.
+ * @returns undefined if the file or the line is missing
+ */
 export function saltIn(file: string): string | undefined {
     if (!existsSync(file)) return undefined;
     return SALT.exec(readFileSync(file, "utf8"))?.[0].trimEnd();
@@ -54,10 +60,9 @@ export function withoutSalt(text: string): string {
 }
 
 /**
- * Makes this machine's copy of the stack's file anew: the committed settings, and the secrets that were set
- * on this machine, whose passphrase no other has.
- *
- * @param committed text, without salt
+ * Rewrites this machine's copy of the stack file: the committed settings, and the secrets set on this
+ * machine, which only its passphrase decrypts.
+ * @param committed text of the committed file, without salt
  */
 export function writeStackFile(stack: DevStack, salt: string, committed: string): void {
     const own = existsSync(stack.file) ? secretsIn(configIn(readFileSync(stack.file, "utf8"))) : {};
@@ -66,10 +71,9 @@ export function writeStackFile(stack: DevStack, salt: string, committed: string)
 }
 
 /**
- * Brings what a command of Pulumi's has changed in this machine's copy into the committed file, but for
- * secrets: they stay in the copy.
- *
- * @param before text of the copy when the command began
+ * Copies setting changes that a Pulumi command made in this machine's copy to the committed file.
+ * Secrets stay in the copy.
+ * @param before text of the copy when the command started
  */
 export function keepStackFile(stack: DevStack, before: string): void {
     const after = readFileSync(stack.file, "utf8");
@@ -84,12 +88,12 @@ export function keepStackFile(stack: DevStack, before: string): void {
     if (text !== committed) writeFileSync(stack.committed, text);
 }
 
-/** @returns keys of the committed file whose secrets this machine has no passphrase for */
+/** Keys in the committed file whose secrets this machine has no passphrase for. */
 export function foreignSecretsIn(stack: DevStack): string[] {
     return Object.keys(secretsIn(configIn(readFileSync(stack.committed, "utf8"))));
 }
 
-/** @returns keys of the committed file in whose place this machine has a secret */
+/** Keys in the committed file that a secret on this machine overrides. */
 export function shadowedIn(stack: DevStack): string[] {
     const committed = configIn(readFileSync(stack.committed, "utf8"));
     const own = existsSync(stack.file) ? secretsIn(configIn(readFileSync(stack.file, "utf8"))) : {};
@@ -106,7 +110,7 @@ function secretsIn(config: Config): Config {
     return Object.fromEntries(Object.entries(config).filter(([, value]) => holdsSecret(value)));
 }
 
-/** As Pulumi writes it: `{secure: TEXT}`, at whatever depth. */
+/** Whether a value holds a secret, which Pulumi writes as `{secure: TEXT}` at any depth. */
 function holdsSecret(value: unknown): boolean {
     if (typeof value !== "object" || value === null) return false;
     const entries = Object.entries(value);
@@ -115,7 +119,7 @@ function holdsSecret(value: unknown): boolean {
     return entries.some(([, inner]) => holdsSecret(inner));
 }
 
-/** The text with these settings instead of its own; undefined takes one out. Comments stay. */
+/** Sets these settings in the text and keeps its comments; undefined removes a setting. */
 function withConfig(text: string, settings: Config): string {
     const document = parseDocument(text);
     for (const [key, value] of Object.entries(settings)) {

@@ -1,4 +1,4 @@
-/** A Docker daemon that answers: found, started, or (as root on Debian) installed. */
+/** Provides a running Docker daemon: found, started or, as root on Debian, installed. */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -9,43 +9,46 @@ import { isAlive, noteOf, type ProcessNote } from "../fly/processes.ts";
 import { LOCAL } from "../../lib/paths.ts";
 import { capture, onPath, say } from "../../lib/process.ts";
 
-/** Of the daemon that this project started; it ends with `npm run local:down`. */
+/** Records the daemon that this project started, until `npm run local:down` stops it. */
 const NOTE_FILE = path.join(LOCAL, "dockerd.json");
-/** The daemon's own. */
+/** The daemon's own PID file. */
 const PID_FILE = "/var/run/docker.pid";
 const START_SECONDS = 60;
 
-/** @throws Error naming what a person has to do where this can't be done without asking */
+/**
+ * Makes sure that a Docker daemon answers.
+ * @throws Error that says what to do if it takes the user's decision
+ */
 export async function ensureDocker(): Promise<void> {
-    // For the whole command, and what it starts: this machine's Fly and the plugins know DOCKER_HOST alone.
+    // Set for the whole command and its children: the local Fly and the plugins know only DOCKER_HOST.
     const { source } = dockerHost(process.env);
     Object.assign(process.env, dockerEnvironment(process.env));
     const refusal = await refusalOf();
     if (refusal === undefined) return;
     if (source !== undefined) {
-        throw new Error(`Docker doesn't answer (${source}), start it there:\n${refusal}`);
+        throw new Error(`Docker doesn't answer (${source}): start it.\n${refusal}`);
     }
     const root = process.getuid?.() === 0;
-    // A user's PATH may lack the folder that has it.
+    // dockerd's folder may not be in the user's PATH.
     if ((await onPath("dockerd")) === undefined && !existsSync("/usr/sbin/dockerd")) {
         if (!(await canInstall())) {
             throw new Error(
-                "Docker is missing: install Docker Engine (or Docker Desktop) and start it, then run this again.",
+                "Docker is not installed: install Docker Engine or Docker Desktop, start it and run this again.",
             );
         }
         await install("docker.io", "iptables");
     } else if (!root) {
         throw new Error(
             "Docker is installed, but its daemon doesn't answer: start it (`sudo systemctl start docker`) " +
-                "and see that your user may use it (group docker).",
+                "and make sure that your user may use it (group docker).",
         );
     }
-    // An installed service may need a moment; where there is no service manager, none comes.
+    // An installed service may take a moment to start. Without a service manager nothing starts it.
     if (existsSync("/run/systemd/system")) {
         await capture(["systemctl", "start", "docker"]);
         if (await answersWithin(START_SECONDS)) return;
         throw new Error(
-            "systemctl start docker: the daemon doesn't answer; see `journalctl -u docker`.",
+            "Docker's daemon doesn't answer after `systemctl start docker`: see `journalctl -u docker`.",
         );
     }
     if ((await onPath("docker")) === undefined) {
@@ -58,7 +61,10 @@ async function answers(): Promise<boolean> {
     return (await refusalOf()) === undefined;
 }
 
-/** @returns what Docker says where it does not answer */
+/**
+ * Asks Docker for its version.
+ * @returns its error, or undefined if it answers
+ */
 async function refusalOf(): Promise<string | undefined> {
     const { code, stderr } = await capture(["docker", "version"], { timeoutMs: 20_000 });
     if (code === 0) return undefined;
@@ -75,14 +81,16 @@ async function answersWithin(seconds: number): Promise<boolean> {
 
 async function startDaemon(): Promise<void> {
     if (livesAsDaemon()) {
-        // It is busy or just starting; a second one over the same data would harm both.
+        // The daemon is busy or starting. A second one on the same data would damage both.
         if (await answersWithin(START_SECONDS)) return;
-        throw new Error(`Docker's daemon runs (${PID_FILE}), but doesn't answer: restart it.`);
+        throw new Error(
+            `Docker's daemon is running (${PID_FILE}), but doesn't answer: restart it.`,
+        );
     }
     mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
     const logFile = path.join(LOCAL, "dockerd.log");
     const log = openSync(logFile, "w");
-    // A daemon that was killed leaves it behind, and a new one refuses to start if that pid lives.
+    // A killed daemon leaves its PID file behind; a new one refuses to start if that PID is in use.
     rmSync(PID_FILE, { force: true });
     const daemon = spawn("dockerd", [], { detached: true, stdio: ["ignore", log, log] });
     daemon.unref();
@@ -105,7 +113,7 @@ function livesAsDaemon(): boolean {
     }
 }
 
-/** Stops the daemon if it is the one that this project started. */
+/** Stops the daemon if this project started it. */
 export async function stopOwnDocker(): Promise<void> {
     if (!existsSync(NOTE_FILE)) return;
     const note = JSON.parse(readFileSync(NOTE_FILE, "utf8")) as ProcessNote;

@@ -1,4 +1,4 @@
-/** What is built from the Go module in `dev/replacements`, once for the same sources. */
+/** Builds programs from the Go module in `dev/replacements`, once for the same sources. */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -32,7 +32,7 @@ export function goBuilt(
     );
 }
 
-/** Builds unless the same sources were built before. */
+/** Builds unless the same sources were already built. */
 export async function built(
     name: string,
     sources: string,
@@ -52,12 +52,12 @@ async function needGo(): Promise<void> {
     if (code === 0 && atLeast(stdout.trim(), MINIMUM_GO)) return;
     const seen = code === 0 ? `it is ${stdout.trim()}` : "it is missing";
     throw new Error(
-        `Pulumi can't be downloaded here, and to build it Go ${MINIMUM_GO.join(".")} or later is needed; ${seen}. ` +
-            "Install Pulumi, or Go, then run this again.",
+        `Pulumi can't be downloaded here, and building it needs Go ${MINIMUM_GO.join(".")} or later; ${seen}. ` +
+            "Install Pulumi or Go, then run this again.",
     );
 }
 
-/** Of the files' names and contents; folders count for nothing. */
+/** Hashes the files' names and contents; folders are ignored. */
 export function digest(files: string[]): string {
     const hash = createHash("sha256");
     for (const file of files.toSorted()) {

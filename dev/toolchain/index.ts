@@ -1,4 +1,4 @@
-/** All that the main job needs on a machine, made or found; quick when it is there. */
+/** Installs or finds everything that `npm run local` needs on a machine; quick if all is there. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { DEFAULT_BASE_IMAGE } from "../../config/defaults.ts";
@@ -10,7 +10,10 @@ import { onPath, say } from "../../lib/process.ts";
 import { ensurePulumi, type Pulumi } from "./pulumi.ts";
 import { stackSettings } from "../../lib/stackFile.ts";
 
-/** @param stack whose base image is wanted */
+/**
+ * Provides Pulumi, Docker, the base image and the registry.
+ * @param stack stack whose base image is needed
+ */
 export async function ensureToolchain(stack: string): Promise<Pulumi> {
     const made = await Promise.allSettled([
         ensurePulumi(),
@@ -24,7 +27,7 @@ export async function ensureToolchain(stack: string): Promise<Pulumi> {
     return (made[0] as PromiseFulfilledResult<Pulumi>).value;
 }
 
-/** That an image is there is no news. */
+/** Prints a line, unless it only says that the image is there. */
 export function sayNews(line: string): void {
     if (!line.includes("here already")) say(line);
 }
@@ -33,7 +36,7 @@ function baseImageOf(stack: string): string {
     return stackSettings(stack).baseImage ?? DEFAULT_BASE_IMAGE;
 }
 
-/** The OCI registry that the local Fly runs. */
+/** Provides the OCI registry that the local Fly runs. */
 async function ensureRegistry(): Promise<void> {
     if (existsSync(path.join(BIN, "docker-registry"))) return;
     if ((await onPath("docker-registry")) !== undefined) return;

@@ -1,7 +1,7 @@
 /**
- * Pulumi's CLI and the plugins of the packages that the program uses. Official ones where they can be
- * had; otherwise the CLI is built from its Go module and the project's own replacements are used. All
- * of it stays in the project: a user's PULUMI_HOME is never touched.
+ * Provides Pulumi's CLI and the plugins that the program uses. Prefers official ones; if they cannot be
+ * downloaded, builds the CLI from its Go module and uses the project's own replacements. All of it
+ * stays in the project: the user's PULUMI_HOME is never touched.
  */
 import {
     existsSync,
@@ -26,20 +26,20 @@ import {
 } from "./replacements.ts";
 import { atLeast, pinned } from "./versions.ts";
 
-/** An official CLI from here on is new enough for the program. */
+/** Oldest official CLI that the program supports. */
 const MINIMUM_CLI = [3, 249];
 
 export interface Pulumi {
     /** Path of the CLI. */
     cli: string;
-    /** One line: which CLI and plugins are in use. */
+    /** One line that names the CLI and plugins in use. */
     inUse: string;
 }
 
-/** What could not be downloaded is tried again, since a network may be there by then. */
+/** How long to wait before retrying a failed download. */
 const ASK_AGAIN_AFTER_MS = 24 * 60 * 60 * 1000;
 
-/** Which CLI `ensurePulumi` chose last. */
+/** File with the path of the CLI that `ensurePulumi` chose last. */
 const CHOSEN_CLI = path.join(TOOLCHAIN, "cli");
 
 export async function ensurePulumi(): Promise<Pulumi> {
@@ -48,7 +48,7 @@ export async function ensurePulumi(): Promise<Pulumi> {
     mkdirSync(PULUMI_HOME, { recursive: true });
     const official = await officialCli();
     const cli = official?.path ?? (await builtCli());
-    // The official CLI has hosts of its own version beside it, and would take those that it finds on PATH.
+    // The official CLI has its own hosts beside it, but prefers hosts on PATH.
     if (official !== undefined) removeHosts();
     const replaced: string[] = [];
     for (const name of PLUGINS) {
@@ -61,14 +61,14 @@ export async function ensurePulumi(): Promise<Pulumi> {
         replaced.length === 0
             ? "official plugins"
             : `this project's replacements for the plugins ${replaced.join(", ")}`;
-    // Our own not by a link to .toolchain, which may be gone the next time.
+    // For our own CLI, record the real path: the link in .toolchain may be gone next time.
     const own = cli.startsWith(TOOLCHAIN);
     writeFileSync(CHOSEN_CLI, own ? realpathSync(cli) : cli);
     const origin = official === undefined ? "built from its Go module" : "official";
     return { cli, inUse: `Pulumi ${await versionOf(cli)} (${origin}), ${plugins}` };
 }
 
-/** The CLI that `ensurePulumi` has seen to, without looking again. */
+/** The CLI that `ensurePulumi` chose, without checking again. */
 export function pulumiCli(): string {
     const chosen = existsSync(CHOSEN_CLI) ? readFileSync(CHOSEN_CLI, "utf8") : "";
     return existsSync(chosen) ? chosen : "pulumi";
@@ -76,24 +76,26 @@ export function pulumiCli(): string {
 
 interface OfficialCli {
     path: string;
-    /** Whether plugins were tried and can't be downloaded on this machine. */
+    /** Whether a plugin's download failed, so that no more are tried. */
     offline: boolean;
 }
 
-/** On PATH, or downloaded by Pulumi's own installer. */
+/** Finds an official CLI on PATH, or downloads one with Pulumi's own installer. */
 async function officialCli(): Promise<OfficialCli | undefined> {
     const found = await onPath("pulumi");
     if (found !== undefined && !isOurs(found)) {
         const version = await versionOf(found);
         if (atLeast(version, MINIMUM_CLI)) return { path: found, offline: false };
-        say(`${found} is ${version}; 3.${MINIMUM_CLI[1]} or later is needed, so it is left alone.`);
+        say(
+            `${found} has version ${version}, but 3.${MINIMUM_CLI[1]} or later is needed: not using it.`,
+        );
     }
     const folder = path.join(TOOLCHAIN, "pulumi");
     const installed = path.join(folder, "bin", "pulumi");
     if (existsSync(installed)) return { path: installed, offline: false };
     const own = path.join(BIN, "pulumi");
     if (!isDue(own)) return undefined;
-    if (existsSync(own)) say("Trying once a day whether Pulumi's own CLI can be downloaded …");
+    if (existsSync(own)) say("Trying to download Pulumi's official CLI, as once a day …");
     const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
     try {
         await PulumiCommand.install({ root: folder });
@@ -105,7 +107,7 @@ async function officialCli(): Promise<OfficialCli | undefined> {
     }
 }
 
-/** Whether this project built a CLI, here or in another clone. */
+/** Whether this project built the CLI, here or in another clone. */
 export function isOurs(cli: string): boolean {
     return realpathSync(cli).endsWith(path.join(".toolchain", "bin", "pulumi"));
 }
@@ -128,14 +130,14 @@ async function officialPlugin(name: string, cli: OfficialCli | undefined): Promi
     return !cli.offline;
 }
 
-/** Whether a download whose replacement is this file is to be tried: it is not there, or a day old. */
+/** Whether to try a download: its replacement is missing or a day old. */
 function isDue(replacement: string): boolean {
     return (
         !existsSync(replacement) || Date.now() - statSync(replacement).mtimeMs > ASK_AGAIN_AFTER_MS
     );
 }
 
-/** The download has just failed: its replacement is as new as that. */
+/** Records a failed download by touching its replacement. */
 function asked(replacement: string): void {
     if (existsSync(replacement)) utimesSync(replacement, new Date(), new Date());
 }

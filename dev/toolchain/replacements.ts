@@ -1,4 +1,4 @@
-/** What takes the place of Pulumi's own downloads: its CLI, its language host, and the plugins. */
+/** Builds replacements for Pulumi's downloads: its CLI, its language host and the plugins. */
 import {
     copyFileSync,
     existsSync,
@@ -22,7 +22,7 @@ export function pluginFolder(name: string): string {
     return path.join(PULUMI_HOME, "plugins", `resource-${name}-v${pinned(name)}`);
 }
 
-/** Marks a folder of PULUMI_HOME as holding a replacement. */
+/** File that marks a folder of PULUMI_HOME as a replacement. */
 export const REPLACEMENT_MARK = "REPLACEMENT";
 
 export async function replacementPlugin(name: string): Promise<void> {
@@ -40,7 +40,7 @@ export async function replacementPlugin(name: string): Promise<void> {
 
 /**
  * Copies a program unless the same one is there. Replaces the file instead of writing into it: another
- * command may be about to run the old one, and Linux refuses to run a file that is open for writing.
+ * command may be about to run the old one, and Linux does not run a file that is open for writing.
  */
 export function installProgram(source: string, target: string): void {
     if (existsSync(target) && readFileSync(target).equals(readFileSync(source))) return;
@@ -49,7 +49,10 @@ export function installProgram(source: string, target: string): void {
     renameSync(partial, target);
 }
 
-/** @returns the CLI's path */
+/**
+ * Builds the CLI.
+ * @returns its path
+ */
 export async function builtCli(): Promise<string> {
     await builtHosts();
     const target = path.join(BIN, "pulumi");
@@ -79,7 +82,7 @@ export async function builtCli(): Promise<string> {
     return target;
 }
 
-/** The replacements are kept off PATH, since the engine warns of a plugin that it finds there. */
+/** Builds the plugins. They are kept off PATH, since the engine warns about plugins it finds there. */
 function builtPlugins(): Promise<void> {
     const targets = PLUGINS.map((name) => path.join(PLUGIN_BIN, `pulumi-resource-${name}`));
     const packages = PLUGINS.map((name) => `./cmd/pulumi-resource-${name}`);
@@ -94,12 +97,12 @@ function builtPlugins(): Promise<void> {
 const LANGUAGE_HOST = "pulumi-language-nodejs";
 const DYNAMIC_HOST = "pulumi-resource-pulumi-nodejs";
 
-/** Takes them from PATH, where the official CLI would find them before its own. */
+/** Removes the hosts from PATH, where the official CLI would prefer them to its own. */
 export function removeHosts(): void {
     for (const name of [LANGUAGE_HOST, DYNAMIC_HOST]) rmSync(path.join(BIN, name), { force: true });
 }
 
-/** What the official CLI has beside it: the hosts for programs and for dynamic providers. */
+/** Builds the hosts for programs and for dynamic providers, which the official CLI has beside it. */
 async function builtHosts(): Promise<void> {
     const host = LANGUAGE_HOST;
     const targets = [path.join(BIN, host)];

@@ -1,4 +1,4 @@
-/** What the tests need beside the toolchain: clients that know nothing of this project. */
+/** Installs the tests' own tools: programs that know nothing of this project. */
 import { existsSync, globSync } from "node:fs";
 import path from "node:path";
 import { canInstall, extract, install } from "./debian.ts";
@@ -7,7 +7,7 @@ import { ensureToolchain, sayNews } from "./index.ts";
 import { TOOLCHAIN } from "../../lib/paths.ts";
 import { capture, onPath } from "../../lib/process.ts";
 
-/** The seed's image tag, which the program must serve too. */
+/** The oldest image that the program supports. */
 const OLD_BASE_IMAGE = "eclipse-mosquitto:2.0.22";
 
 const PROGRAMS = {
@@ -20,7 +20,10 @@ const PROGRAMS = {
 const ZIZMOR_VERSION = "1.32.0";
 export const ZIZMOR = path.join(TOOLCHAIN, `zizmor-${ZIZMOR_VERSION}`, "bin", "zizmor");
 
-/** @returns one line: the toolchain in use */
+/**
+ * Installs the tools that every run needs.
+ * @returns one line that names the toolchain in use
+ */
 export async function ensureTestTools(): Promise<string> {
     const { inUse } = await ensureToolchain("dev");
     await ensureBaseImage(OLD_BASE_IMAGE, sayNews);
@@ -36,7 +39,10 @@ export async function ensureTestTools(): Promise<string> {
     return inUse;
 }
 
-/** Installs zizmor, which audits the workflows. @returns whether it is there */
+/**
+ * Installs zizmor, which audits the workflows.
+ * @returns whether it is installed
+ */
 export async function ensureZizmor(): Promise<boolean> {
     if (existsSync(ZIZMOR)) return true;
     const into = path.dirname(path.dirname(ZIZMOR));
@@ -47,7 +53,10 @@ export async function ensureZizmor(): Promise<boolean> {
     return code === 0;
 }
 
-/** @returns the library with which a program sees another time of day, for the one test that needs it */
+/**
+ * Installs libfaketime for the test that shifts a program's clock.
+ * @returns the library's path
+ */
 export async function ensureFaketime(): Promise<string> {
     const find = () => globSync("/usr/lib/*/faketime/libfaketimeMT.so.1")[0];
     if (find() === undefined) {
@@ -57,14 +66,17 @@ export async function ensureFaketime(): Promise<string> {
     return find()!;
 }
 
-/** A browser, for the one test that needs it. */
+/** Installs the browser that one test needs. */
 export async function ensureBrowser(): Promise<void> {
     if ((await onPath("chromium")) !== undefined) return;
     if (!(await canInstall())) throw new Error("The test needs chromium: install it.");
     await install("chromium");
 }
 
-/** Prometheus and promtool, for what they read. Their package would start a server. */
+/**
+ * Extracts Prometheus and promtool, which validate our files. Installing their package would start a
+ * server.
+ */
 export async function ensurePrometheus(): Promise<void> {
     for (const program of ["promtool", "prometheus"]) {
         if ((await onPath(program)) !== undefined) continue;

@@ -31,7 +31,7 @@ describe("base image", function () {
 
     it("is not made for a name that it would belie", () => {
         assert.throws(() => recipeFor("eclipse-mosquitto:1.6"), /known tags are 2\.1\.2-alpine/);
-        assert.throws(() => recipeFor("redis:8"), /only eclipse-mosquitto can be made/);
+        assert.throws(() => recipeFor("redis:8"), /only eclipse-mosquitto can be built/);
         const digest = `eclipse-mosquitto@sha256:${"0".repeat(64)}`;
         assert.throws(() => recipeFor(digest), /named by digest can only be pulled/);
     });
@@ -43,7 +43,7 @@ describe("base image", function () {
             await writeFile(file, 'ID=fedora\nPRETTY_NAME="Fedora Linux 44"\n');
             await assert.rejects(
                 debianMirror(file),
-                /not a Debian \(Fedora Linux 44\).*docker save.*docker load/,
+                /does not run Debian \(Fedora Linux 44\).*docker save.*docker load/,
             );
         } finally {
             await rm(dir, { recursive: true });

@@ -227,7 +227,7 @@ describe("local Fly: the command", function () {
             ...["dev/fly/main.ts", "start", "--dir", dir],
             ...["--port", ports[0]!, "--registry-port", ports[1]!],
         ]);
-        assert.match(again.stderr, /the files of a Fly that ran here were deleted under it/);
+        assert.match(again.stderr, /the files of a local Fly in .* were deleted while it ran/);
         const now = await status();
         assert.notEqual(now.pid, pid);
         assert.deepEqual(now.apps, []);
@@ -279,7 +279,7 @@ describe("local Fly: the command", function () {
 
     it("explains itself", async () => {
         assert.match((await run(process.execPath, ["dev/fly/main.ts", "--help"])).stdout, /reset/);
-        await assert.rejects(command("dance"), /there is no command dance/);
+        await assert.rejects(command("dance"), /unknown command dance/);
         await assert.rejects(command("start", ["--port", "many"]), /--port must be a port/);
     });
 });

@@ -26,7 +26,7 @@ describe("a Docker daemon that is meant and not there", function () {
         process.env.DOCKER_HOST = "unix:///nowhere/docker.sock";
         await assert.rejects(
             ensureDocker(),
-            /^Error: Docker doesn't answer \(DOCKER_HOST is unix:\/\/\/nowhere\/docker\.sock\), start it there:\n.*Cannot connect to the Docker daemon/s,
+            /^Error: Docker doesn't answer \(DOCKER_HOST is unix:\/\/\/nowhere\/docker\.sock\): start it\.\n.*Cannot connect to the Docker daemon/s,
         );
     });
 });

@@ -14,17 +14,17 @@ export interface MachineParams extends AppParams {
     machine: string;
 }
 
-/** Who Fly says holds a lease: the address its tokens act under. */
+/** Lease owner as Fly reports it: the address that its tokens act under. */
 export const LEASE_OWNER = "local@tokens.fly.io";
 
-/** `personal` is an alias; any other slug stands for itself. */
+/** Resolves the alias `personal`; any other slug stays as it is. */
 export function organizationSlug(slug: string): string {
     return slug === "personal" ? OWN_ORGANIZATION.slug : slug;
 }
 
 /**
- * An app the caller may see.
- * @throws 404 when there is none, 403 when it belongs to others
+ * Finds an app that the caller may see.
+ * @throws 404 when there is none, 403 when it belongs to someone else
  */
 function findApp(state: LocalState, request: FastifyRequest): AppRecord {
     const { app: name } = request.params as AppParams;
@@ -36,12 +36,15 @@ function findApp(state: LocalState, request: FastifyRequest): AppRecord {
     return app;
 }
 
-/** The app in the state as this request may read it. */
+/** Finds an app in the state that this request reads, which may be a stale one. */
 export function readApp(request: FastifyRequest): AppRecord {
     return findApp(request.view, request);
 }
 
-/** The app as it is now, for a change. @throws 404 too while it is being deleted */
+/**
+ * Finds an app in the current state, to change it.
+ * @throws 404 also while it is being deleted
+ */
 export function changeApp(fly: Fly, request: FastifyRequest): AppRecord {
     const app = findApp(fly.store.data, request);
     if (app.deleting) throw notFound("app");
@@ -56,13 +59,13 @@ export function findMachine(state: LocalState, request: FastifyRequest): Machine
     return machine;
 }
 
-/** A lease that is still in force; one that ran out is dropped. */
-/** When a lease that is asked for now ends, in seconds since 1970. */
+/** End of a lease requested now, in seconds since 1970. */
 export function leaseEnd(seconds: number, { leaseMaxS }: Settings): number {
     const given = leaseMaxS === 0 ? seconds : Math.min(seconds, leaseMaxS);
     return Math.floor(Date.now() / 1000) + given;
 }
 
+/** Finds the lease in force and drops an expired one. */
 export function activeLease(machine: MachineRecord): MachineRecord["lease"] {
     if (machine.lease !== undefined && machine.lease.expires_at * 1000 <= Date.now()) {
         delete machine.lease;
@@ -77,7 +80,7 @@ export function nonceOf(request: FastifyRequest): string | undefined {
 }
 
 /**
- * A machine the caller may change now.
+ * Finds a machine that the caller may change now.
  * @throws 412 when its host is lost, 409 when someone else holds its lease
  */
 export function changeMachine(fly: Fly, request: FastifyRequest): MachineRecord {
@@ -85,7 +88,7 @@ export function changeMachine(fly: Fly, request: FastifyRequest): MachineRecord 
     return heldMachine(fly, request);
 }
 
-/** As `changeMachine`, on a lost host too. */
+/** Does the same, but allows a lost host. */
 export function heldMachine(fly: Fly, request: FastifyRequest): MachineRecord {
     const machine = findMachine(fly.store.data, request);
     const lease = activeLease(machine);

@@ -13,8 +13,8 @@ function refused(error: unknown): Error {
 }
 
 /**
- * This program's own switches, which Fly does not have: faults, settings, the journal of requests,
- * apps of other organisations.
+ * Routes that Fly does not have: faults, settings, the journal of requests, apps of other
+ * organisations.
  */
 export function adminRoutes(app: FastifyInstance, fly: Fly): void {
     const { data } = fly.store;

@@ -11,7 +11,7 @@ import { appBody, machinesOf, volumesOf } from "../model/wire.ts";
 import { OWN_ORGANIZATION } from "../state.ts";
 import { changeApp, organizationSlug, readApp } from "./access.ts";
 
-/** App names become host names: lowercase letters, digits and inner dashes, at most 63. */
+/** App names become host names: lowercase letters, digits and inner dashes, at most 63 characters. */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const DEPLOY_TOKEN_MS = 20 * 365 * 24 * 3_600_000;
 
@@ -31,7 +31,7 @@ export function newApp(name: string, organization: string, network = "default"):
     };
 }
 
-/** What an app owns goes with it: machines, addresses, certificates, secrets, volumes. */
+/** Deletes everything that an app owns: machines, addresses, certificates, secrets, volumes. */
 async function cascade(fly: Fly, name: string): Promise<void> {
     const { data } = fly.store;
     for (const machine of machinesOf(data, name)) {
@@ -59,7 +59,7 @@ async function cascade(fly: Fly, name: string): Promise<void> {
     await fly.store.save();
 }
 
-/** Deletes an app in the background. Repeating it, also after a restart, does no harm. */
+/** Deletes an app in the background. Can be repeated safely, also after a restart. */
 export function deleteApp(fly: Fly, app: AppRecord): void {
     app.deleting = true;
     void cascade(fly, app.name).catch((error: unknown) => {

@@ -9,8 +9,8 @@ import { changeApp, readApp } from "./access.ts";
 const HOSTNAME = /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/i;
 
 /**
- * What the API tells of a hostname, which has a certificate requested from a certificate authority,
- * an uploaded one, or both. No authority is asked here: that one stays pending, the other is active.
+ * Describes a hostname that has a requested certificate, an uploaded one, or both. Requested ones stay
+ * pending, since no authority is contacted; uploaded ones are active.
  */
 function detail(app: AppRecord, all: readonly CertificateRecord[]): Record<string, unknown> {
     const hostname = all[0]?.hostname ?? "";

@@ -5,8 +5,8 @@ import { own } from "../model/own.ts";
 import { bodyOf, optionalBoolean, requiredString } from "../model/validate.ts";
 
 /**
- * `PUT /_local/hosts {"volume","reachable"}`: the host that holds a volume, and the machine on it, is lost or
- * comes back.
+ * Simulates a lost host: `PUT /_local/hosts {"volume","reachable"}` loses the host of a volume and its
+ * machine, or brings it back.
  */
 export function hostRoutes(app: FastifyInstance, fly: Fly): void {
     const { volumes, machines } = fly.store.data;

@@ -10,7 +10,7 @@ import { changeApp, readApp } from "./access.ts";
 
 const TYPES = ["v4", "v6", "shared_v4", "private_v6", "egress_v4", "egress_v6", "egress_pair"];
 
-/** The IPv4-mapped form of an address: its IPv6 spelling, reached without any interface set up. */
+/** Maps an IPv4 address to IPv6, so that it is reachable without setting up an interface. */
 function mapped(address: string): string {
     return `::ffff:${address}`;
 }
@@ -32,7 +32,7 @@ export function ipRoutes(app: FastifyInstance, fly: Fly): void {
             return { ip: privateAddress(seed), type, region, shared: false, created_at };
         }
         if (type === "shared_v4") {
-            // One for the whole instance, as one of Fly's serves many apps.
+            // One address for the whole instance, as a shared address of Fly's serves many apps.
             const listen = loopbackAddress(`${fly.instance}/shared`, new Set());
             return { ip: listen, type, region, shared: true, created_at, listen };
         }

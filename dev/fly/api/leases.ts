@@ -6,10 +6,10 @@ import type { MachineRecord } from "../model/records.ts";
 import { bodyOf, optionalNumber, optionalString, queryNumber } from "../model/validate.ts";
 import { activeLease, findMachine, LEASE_OWNER, leaseEnd, nonceOf } from "./access.ts";
 
-/** How long a lease lasts that names no time. */
+/** Duration of a lease requested without one. */
 const DEFAULT_TTL_S = 120;
 
-/** The live answer wraps a lease in an envelope, against the specification. */
+/** Wraps a lease in an envelope as the live API does, contrary to the specification. */
 function envelope(machine: MachineRecord): object {
     return { status: "success", data: { ...machine.lease, version: machine.instanceId } };
 }
@@ -23,11 +23,14 @@ function ttlOf(request: FastifyRequest): number {
     return ttl === undefined || ttl === 0 ? DEFAULT_TTL_S : ttl;
 }
 
-/** A lease keeps everyone else from changing a machine until it is released or runs out. */
+/**
+ * Routes of leases. A lease keeps everyone else from changing a machine until it is released or
+ * expires.
+ */
 export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/machines/:machine/lease";
 
-    /** The machine, unless a lease is in force that the request does not hold. */
+    /** Finds a machine, unless someone else holds its lease. */
     const unheld = (request: FastifyRequest): MachineRecord => {
         const machine = findMachine(fly.store.data, request);
         const lease = activeLease(machine);
@@ -46,7 +49,7 @@ export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
     app.post(path, (request, reply) => {
         const ttl = ttlOf(request);
         const machine = unheld(request);
-        // A nonce whose lease has run out refreshes nothing: someone may have come between.
+        // An expired lease cannot be refreshed: someone else may have changed the machine since.
         if (nonceOf(request) !== undefined && machine.lease === undefined) {
             throw notFound("lease");
         }

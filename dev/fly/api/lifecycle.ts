@@ -6,7 +6,7 @@ import { bodyOf, isTrue, querySpan } from "../model/validate.ts";
 import type { Body } from "../model/validate.ts";
 import { changeMachine, heldMachine } from "./access.ts";
 
-/** How a stop or restart is asked for: in the body, or in the query string. */
+/** Reads a stop's or restart's options from the body or the query string. */
 function stopOptions(request: FastifyRequest): { signal?: string; timeoutMs?: number } {
     const from = { ...(request.query as Body), ...bodyOf(request.body) };
     const timeoutMs = querySpan(from.timeout, "timeout");
@@ -91,7 +91,7 @@ function cordon(fly: Fly, request: FastifyRequest, cordoned: boolean): object {
     return { ok: true };
 }
 
-/** What one does with a machine that exists: start, stop, restart, take out of routing, destroy. */
+/** Routes that act on an existing machine: start, stop, restart, cordon, destroy. */
 export function lifecycleRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/machines/:machine";
     app.delete(path, (request) => destroy(fly, request));

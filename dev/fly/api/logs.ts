@@ -3,8 +3,8 @@ import type { Fly } from "../fly.ts";
 import { readApp } from "./access.ts";
 
 /**
- * What `fly logs` reads (superfly/flyctl `logs`): not of the Machines API, so under a prefix of its own
- * and in JSON:API's shape. The last lines of the app's machines, or of the `instance` asked for.
+ * Serves what `fly logs` reads (superfly/flyctl `logs`): the last lines of the app's machines or of one
+ * `instance`. It is not part of the Machines API, so it has its own prefix and JSON:API's format.
  */
 export function logRoutes(app: FastifyInstance, fly: Fly): void {
     app.get("/apps/:app/logs", async (request) => {

@@ -32,7 +32,7 @@ import { changeApp, changeMachine, findMachine, LEASE_OWNER, leaseEnd, readApp }
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 
-/** The volume a mount names, by id or, unattached and in the region, by name. */
+/** Finds the volume that a mount names: by ID, or by name if it is unattached and in the region. */
 function volumeFor(
     fly: Fly,
     config: MachineConfig,
@@ -81,7 +81,7 @@ function takeLease(fly: Fly, machine: MachineRecord, ttl: number | undefined): v
     };
 }
 
-/** The nonce is told only to who made the machine with a lease. */
+/** Adds the lease's nonce, which only the creator of the machine gets. */
 function withNonce(machine: MachineRecord, body: Body): object {
     const nonce = body.lease_ttl === undefined ? undefined : machine.lease?.nonce;
     return { ...machineBody(machine), ...(nonce === undefined ? {} : { nonce }) };
@@ -115,7 +115,7 @@ async function create(fly: Fly, request: FastifyRequest): Promise<object> {
     if (!NAME.test(name)) throw invalidArgument(`invalid machine name: ${name}`);
     checkSecretsVersion(body, app);
     const image = await fly.images.resolve(config.image);
-    // From here on nothing waits, so that two requests cannot take one name or volume.
+    // No awaits from here on, so that two requests cannot take the same name or volume.
     changeApp(fly, request);
     const holder = machinesOf(data, app.name).find(
         (one) =>

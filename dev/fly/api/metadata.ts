@@ -5,7 +5,7 @@ import { own } from "../model/own.ts";
 import { bodyOf, optionalString } from "../model/validate.ts";
 import { changeMachine, findMachine } from "./access.ts";
 
-/** A machine's metadata: changed without a restart and without a new version. */
+/** Routes of a machine's metadata, which change without a restart or a new version. */
 export function metadataRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/machines/:machine/metadata";
     const keyOf = (request: FastifyRequest) => (request.params as { key: string }).key;
@@ -23,7 +23,7 @@ export function metadataRoutes(app: FastifyInstance, fly: Fly): void {
         if (body.metadata === undefined) throw badRequest("metadata is required");
         let next: Record<string, string> = replace ? {} : { ...machine.config.metadata };
         for (const [key, value] of given) {
-            // Null and the empty string remove a key.
+            // null and the empty string remove a key.
             if (value === null || value === "") delete next[key];
             else if (typeof value === "string") next = { ...next, [key]: value };
             else throw badRequest(`metadata ${key} must be a string`);

@@ -4,7 +4,7 @@ import { machineBody, volumeBody } from "../model/wire.ts";
 import { OWN_ORGANIZATION } from "../state.ts";
 import { organizationSlug } from "./access.ts";
 
-/** The organisation-wide lists, without their cursors: everything is on the first page. */
+/** Routes of the organisation-wide lists. They need no cursors: everything is on the first page. */
 export function organizationRoutes(app: FastifyInstance): void {
     const own = (params: unknown): void => {
         const { slug } = params as { slug: string };

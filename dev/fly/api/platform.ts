@@ -2,9 +2,9 @@ import type { FastifyInstance } from "fastify";
 import { bodyOf, optionalNumber, optionalString, requiredString } from "../model/validate.ts";
 import { NEAREST, REGIONS } from "../model/regions.ts";
 
-/** Regions (the only route without authentication) and placements. */
+/** Routes of regions (the only one without authentication) and of placements. */
 export function platformRoutes(app: FastifyInstance): void {
-    // The live service writes these two keys in PascalCase, against its own specification.
+    // The live API writes these two keys in PascalCase, contrary to its own specification.
     app.get("/platform/regions", () => ({
         Regions: REGIONS.map((region) => ({
             ...region,

@@ -11,7 +11,7 @@ import { changeMachine, findMachine } from "./access.ts";
 
 const DEFAULT_EXEC_S = 30;
 const MAX_EXEC_S = 60;
-/** Fly's own limit is not known. */
+/** Largest output of a command. Fly's own limit is unknown. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 function containerOf(machine: MachineRecord): string {
@@ -29,13 +29,13 @@ function commandOf(body: Body): string[] {
     }
     const text = optionalString(body, "cmd");
     if (text === undefined) throw badRequest("command is required");
-    // The deprecated form is one line, split at spaces outside quotes.
+    // The deprecated form is one line, split at spaces outside of quotes.
     return [...text.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
         ([, double, single, bare]) => double ?? single ?? bare ?? "",
     );
 }
 
-/** Takes all that a command writes, and keeps its beginning. */
+/** Reads a command's whole output, but keeps only its beginning. */
 async function gather(stream: PassThrough): Promise<string> {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -88,7 +88,7 @@ async function run(fly: Fly, machine: MachineRecord, body: Body): Promise<object
     };
 }
 
-/** Commands, signals and processes inside a started machine. */
+/** Routes of commands, signals and processes in a started machine. */
 export function processRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/machines/:machine";
 

@@ -7,10 +7,10 @@ import type { AppRecord, SecretRecord } from "../model/records.ts";
 import { bodyOf, isTrue, queryNumber } from "../model/validate.ts";
 import { changeApp, readApp } from "./access.ts";
 
-/** Secrets become environment variables. */
+/** Secret names, which become names of environment variables. */
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Fly shows 16 digits of a digest, never the value. */
+/** Shortens a digest to 16 digits, as Fly does. The value is never shown. */
 function digestOf(value: string): string {
     return createHash("sha256").update(value).digest("hex").slice(0, 16);
 }
@@ -29,7 +29,7 @@ function put(app: AppRecord, name: string, value: string): SecretRecord {
         created_at: own(app.secrets, name)?.created_at ?? now,
         updated_at: now,
     };
-    // An assignment to `__proto__` would make no entry.
+    // Spread, since an assignment to `__proto__` would create no entry.
     app.secrets = { ...app.secrets, [name]: secret };
     return secret;
 }
@@ -40,12 +40,12 @@ function listed(app: AppRecord, show: boolean): Record<string, unknown>[] {
         .map(([name, secret]) => secretBody(name, secret, show));
 }
 
-/** The deprecated twin of `version` is still sent. */
+/** Returns the version, also under its deprecated name, which Fly still sends. */
 function versions(app: AppRecord): { version: number; Version: number } {
     return { version: app.secretsVersion, Version: app.secretsVersion };
 }
 
-/** An app's secrets: plain strings, and a version that every change moves on. */
+/** Routes of an app's secrets: strings, and a version that every change increments. */
 export function secretRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/secrets";
 

@@ -55,7 +55,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         return volumeBody(seen, usage);
     };
 
-    /** The volume that a new one is forked from: its data is copied from host to host. */
+    /** Finds the volume to fork, whose data is copied to the new one's host. */
     const forked = (id: string | undefined, app: string): VolumeRecord | undefined => {
         if (id === undefined) return undefined;
         const origin = own(data.volumes, id);
@@ -74,7 +74,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         }
     };
 
-    /** A volume that may be changed: there, and not on its way out. */
+    /** Finds a volume to change, unless it is being destroyed. */
     const changing = (request: Parameters<typeof findVolume>[1]): VolumeRecord => {
         changeApp(fly, request);
         const volume = findVolume(data, request);
@@ -102,7 +102,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         if (!isRegion(region)) throw invalidArgument(`invalid region: ${region}`);
         const snapshot = optionalString(body, "snapshot_id");
         const source = snapshot === undefined ? undefined : own(data.snapshots, snapshot);
-        // Of any app: `fly postgres create --snapshot-id` makes a new app from another's.
+        // From any app: `fly postgres create --snapshot-id` creates an app from another app's snapshot.
         if (snapshot !== undefined && source === undefined) throw notFound("snapshot");
         if (body.compute !== undefined) checkGuest(bodyOf(body.compute));
         const id = volumeId();
@@ -152,7 +152,7 @@ export function volumeRoutes(app: FastifyInstance, fly: Fly): void {
         return { volume: await shown(volume), needs_restart: restart };
     });
 
-    // Soft: the record stays and answers with a state on its way out, as Fly's does for a day.
+    // Soft delete: the record stays and reports a destroy state, as Fly's does for a day.
     app.delete(`${path}/:volume`, async (request) => {
         changeApp(fly, request);
         const volume = findVolume(data, request);

@@ -5,11 +5,11 @@ import { queryNumber } from "../model/validate.ts";
 import { findMachine } from "./access.ts";
 
 const MAX_WAIT_S = 60;
-/** States that `settled` stands for: nothing is under way. */
+/** States that `settled` stands for. */
 const SETTLED = ["started", "stopped", "suspended", "failed", "destroyed"];
 const WAITABLE = ["started", "stopped", "suspended", "destroyed", "failed", "settled"];
 
-/** Waits until the machine, or one version of it, is in one of the wanted states. */
+/** Waits until the machine, or one version of it, reaches one of the wanted states. */
 async function wait(fly: Fly, request: FastifyRequest): Promise<object> {
     findMachine(request.view, request);
     const machine = findMachine(fly.store.data, request);
@@ -27,7 +27,7 @@ async function wait(fly: Fly, request: FastifyRequest): Promise<object> {
     const seconds = Math.min(timeout ?? MAX_WAIT_S, MAX_WAIT_S);
     const known = machine.versions.some((one) => one.version === version);
     if (version && !known) throw notFound("machine version");
-    // An older version is `replaced` for good, whatever the machine does now.
+    // An older version stays `replaced`, whatever the machine does now.
     const stateNow = () =>
         version && version !== machine.instanceId && machine.state !== "destroyed"
             ? "replaced"

@@ -1,6 +1,6 @@
 /**
- * The machine configuration as it travels on the wire (snake_case), restricted to what this server
- * acts on; everything else is kept and echoed.
+ * Machine config as sent over the wire (snake_case), limited to what this server acts on. Other
+ * properties are kept and echoed.
  */
 export interface MachineConfig {
     image: string;
@@ -104,9 +104,9 @@ export interface Process {
     ignore_app_secrets?: boolean;
 }
 
-/** Fly's smallest machine, used when a configuration names no guest. */
+/** Fly's smallest machine, used if a config names no guest. */
 export const DEFAULT_GUEST = { cpu_kind: "shared", cpus: 1, memory_mb: 256 } as const;
-/** Fly stops a machine with SIGINT and kills it after five seconds, unless told otherwise. */
+/** Fly's default stop: SIGINT, then a kill after five seconds. */
 export const DEFAULT_STOP = { signal: "SIGINT", timeoutMs: 5000 } as const;
-/** Fly's restart policy where a configuration names none. */
+/** Fly's default restart policy. */
 export const DEFAULT_RESTART = { policy: "on-failure", max_retries: 10 } as const;

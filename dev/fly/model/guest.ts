@@ -3,18 +3,18 @@ import type { Guest } from "./config.ts";
 import { DEFAULT_GUEST } from "./config.ts";
 import { own } from "./own.ts";
 
-/** What Fly sells, per CPU kind. Memory bounds are per CPU, in MiB. */
+/** Sizes that Fly sells, by CPU kind. Memory bounds are per CPU, in MiB. */
 const KINDS: Record<string, { cpus?: number[]; min: number; max: number; step: number }> = {
     shared: { cpus: [1, 2, 4, 6, 8], min: 256, max: 2048, step: 256 },
     performance: { min: 2048, max: 8192, step: 1024 },
 };
 
-/** Of a kind that has no list of its own. */
+/** Limit for a kind without its own list. */
 const MAX_CPUS = 128;
 
 /**
- * Checks a guest against Fly's sizes and fills in what is left out.
- * @throws 400 with Fly's text, e.g. `invalid config.guest.memory_mb, minimum required 1024 MiB`.
+ * Checks a guest against Fly's sizes and fills in omitted values.
+ * @throws 400 with Fly's text, such as `invalid config.guest.memory_mb, minimum required 1024 MiB`
  */
 export function checkGuest(guest: Guest | undefined): Guest {
     if (guest === undefined) return { ...DEFAULT_GUEST };

@@ -6,7 +6,7 @@ import { shapeOf } from "./shape.ts";
 
 const SIGNALS = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGTERM"];
 const POLICIES = ["no", "always", "on-failure"];
-/** Fly caps the interval of a service's check at a minute (seen in its echo). */
+/** Fly caps the interval of a service's check at a minute, as its echo shows. */
 const MAX_SERVICE_INTERVAL_MS = 60_000;
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -35,7 +35,7 @@ function duration(value: unknown, key: string): number {
     return ms;
 }
 
-/** Durations are echoed as Go prints them ("90s" comes back as "1m30s"). */
+/** Normalizes a check. Durations are echoed as Go prints them: "90s" comes back as "1m30s". */
 function normalizeCheck(check: Check, key: string, maxIntervalMs?: number): Check {
     if (!isObject(check)) throw invalidArgument(`invalid ${key}, expected an object`);
     if (check.type !== "tcp" && check.type !== "http") {
@@ -107,9 +107,9 @@ function checkMounts(mounts: Mount[]): void {
 }
 
 /**
- * Checks a configuration and returns it as Fly echoes it: sizes filled in, `init` and `dns` present,
- * durations rewritten.
- * @throws 400 with a text that names the property.
+ * Checks a config and returns it as Fly echoes it: sizes filled in, `init` and `dns` present, durations
+ * rewritten.
+ * @throws 400 with a text that names the property
  */
 export function normalizeConfig(input: unknown): MachineConfig {
     if (!isObject(input)) throw badRequest("config is required");
@@ -161,7 +161,10 @@ export function normalizeConfig(input: unknown): MachineConfig {
     return next;
 }
 
-/** Signals the `signal` and `stop` routes take: names, or Go's integers (fly-go sends 9). */
+/**
+ * Signals that the `signal` and `stop` routes accept as Go's integers (fly-go sends 9); names are
+ * accepted too.
+ */
 const SIGNAL_NUMBERS: Record<number, string> = {
     1: "SIGHUP",
     2: "SIGINT",

@@ -1,4 +1,4 @@
-/** The entry of a key that a caller names; keys such as `constructor` are no entries. */
+/** Reads an own property by a key from outside, so that `constructor` and the like find nothing. */
 export function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
     return Object.hasOwn(record, key) ? record[key] : undefined;
 }

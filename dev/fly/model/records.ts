@@ -1,6 +1,6 @@
 import type { MachineConfig } from "./config.ts";
 
-/** One organisation; `personal` is an alias for the instance's own. */
+/** An organisation; `personal` is an alias for the instance's own. */
 export interface Organization {
     slug: string;
     name: string;
@@ -22,7 +22,7 @@ export interface IpRecord {
     service_name?: string;
     network?: string;
     created_at: string;
-    /** The loopback address the edge listens on, in IPv4 form; none for what is not routed. */
+    /** Loopback address the edge listens on, in IPv4 form; undefined if the address is not routed. */
     listen?: string;
 }
 
@@ -42,7 +42,7 @@ export interface AppRecord {
     network: string;
     deployed: boolean;
     createdAt: number;
-    /** Set while the app's asynchronous deletion is under way. */
+    /** Set while the app is being deleted in the background. */
     deleting?: boolean;
     secretsVersion: number;
     secrets: Record<string, SecretRecord>;
@@ -102,20 +102,20 @@ export interface MachineRecord {
     /** Newest first, as the API lists them. */
     events: MachineEvent[];
     checks: CheckStatus[];
-    /** Its host is lost (`PUT /_local/hosts`). */
+    /** Set while its host is lost (`PUT /_local/hosts`). */
     unreachable?: true;
     cordoned: boolean;
     lease?: LeaseRecord;
     versions: MachineVersion[];
     container?: string;
     skipSecrets: boolean;
-    /** Made with `skip_launch`: stays `created` until someone starts it. */
+    /** Set for a machine created with `skip_launch`: stays `created` until started. */
     skipLaunch: boolean;
-    /** The app's secrets as they were when this version was made: at its create or update (see `secretsOnRestart`). */
+    /** The app's secrets when this version was created or updated (see `secretsOnRestart`). */
     pinnedSecrets?: Record<string, string>;
-    /** Times (ms) of the restarts made by policy; only those of the last five minutes count. */
+    /** Times (ms) of restarts by policy; only those of the last five minutes count. */
     restarts: number[];
-    /** When the state last changed (ms). */
+    /** Time of the last change of state (ms). */
     changedAt: number;
 }
 
@@ -141,10 +141,10 @@ export interface VolumeRecord {
     zone: string;
     encrypted: boolean;
     fstype: string;
-    /** Its host is lost. */
+    /** Set while its host is lost. */
     unreachable?: true;
     machine?: string;
-    /** Set once its machine is gone: until then (ms) the volume still counts as bound. */
+    /** Time (ms) until which the volume counts as bound, once its machine is gone. */
     boundUntil?: number;
     snapshotRetention: number;
     autoBackup: boolean;
@@ -158,13 +158,13 @@ export interface DeployToken {
     expiresAt: number;
 }
 
-/** Everything that outlives the server. Holds secrets: written with mode 0600 only. */
+/** Everything that outlives the server. Holds secrets, so it is written with mode 0600. */
 export interface LocalState {
     schema: 1;
     token: string;
-    /** Every `host:port` the registry has had: image names made then still mean it. */
+    /** Every `host:port` that the registry has had: image names made then must still work. */
     registryHosts: string[];
-    /** How the volumes are kept, see runtime/volumes.ts. */
+    /** Kind of the volume store, see runtime/volumes.ts. */
     volumeKind?: "docker" | "loop";
     organizations: Organization[];
     deployTokens: DeployToken[];

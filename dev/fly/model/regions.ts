@@ -36,7 +36,7 @@ export const REGIONS: readonly Region[] = [
     row("yyz", "Toronto, Canada", 43.6447, -79.3842, "north_america"),
 ];
 
-/** The region a request lands in that names none. */
+/** Region of a request that names none. */
 export const NEAREST = "lhr";
 
 export function isRegion(code: string): boolean {

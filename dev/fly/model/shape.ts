@@ -7,10 +7,10 @@ const count = z.int().nonnegative();
 const strings = z.array(text);
 const map = z.record(text, text);
 const duration = z.union([text, z.number()]);
-/** What HTTP can carry: a line break or a space would make it another request. */
+/** Text that HTTP can carry: a line break or a space would start another request. */
 const token = text.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
 const line = text.regex(/^[\t\x20-\x7e]*$/);
-/** What a process or a container takes: a NUL would end it early. */
+/** Text that a process or container accepts: a NUL would end it early. */
 const argument = text.regex(/^[^\0]*$/);
 
 const check = z
@@ -61,7 +61,10 @@ const commands = {
     cmd: z.array(argument),
 };
 
-/** Types of what this server acts on. Everything is optional here: what must be there is asked elsewhere. */
+/**
+ * Types of the properties that this server acts on. All are optional here: required ones are checked
+ * elsewhere.
+ */
 const shape = z
     .looseObject({
         image: text,
@@ -102,7 +105,7 @@ const shape = z
     })
     .partial();
 
-/** Leaves out every null, which Fly reads as: not given. */
+/** Removes nulls, which Fly treats as omitted. */
 function withoutNulls(value: unknown): unknown {
     if (Array.isArray(value)) return value.map(withoutNulls);
     if (typeof value !== "object" || value === null) return value;
@@ -114,8 +117,8 @@ function withoutNulls(value: unknown): unknown {
 }
 
 /**
- * Checks the types of a machine's configuration.
- * @throws 400 that names the first property of another type
+ * Checks the types of a machine's config.
+ * @throws 400 that names the first property of a wrong type
  */
 export function shapeOf(input: object): MachineConfig {
     const given = withoutNulls(input);

@@ -3,7 +3,10 @@ import { parseDuration } from "../durations.ts";
 
 export type Body = Record<string, unknown>;
 
-/** @throws 400 unless the request carries a JSON object. */
+/**
+ * Reads a request's body.
+ * @throws 400 unless it is a JSON object
+ */
 export function bodyOf(value: unknown): Body {
     if (value === undefined || value === null) return {};
     if (typeof value !== "object" || Array.isArray(value)) {
@@ -43,7 +46,7 @@ export function optionalBoolean(body: Body, key: string): boolean | undefined {
     return value;
 }
 
-/** A whole number given in a query string. */
+/** Reads a whole number from a query string. */
 export function queryNumber(value: unknown, key: string): number | undefined {
     if (value === undefined || value === "") return undefined;
     const number = Number(value);
@@ -51,7 +54,10 @@ export function queryNumber(value: unknown, key: string): number | undefined {
     return number;
 }
 
-/** A Go duration or a number of seconds, as query strings and stop requests give it (→ ms). */
+/**
+ * Reads a Go duration or a number of seconds, as query strings and stop requests have it.
+ * @returns milliseconds
+ */
 export function querySpan(value: unknown, key: string): number | undefined {
     if (value === undefined || value === null || value === "" || value === 0) return undefined;
     if (typeof value === "number") return value * 1000;

@@ -41,9 +41,7 @@ export interface MachineView {
     lease?: boolean;
 }
 
-/**
- * A machine as the API shows it. `version` equals `instance_id`, and both change with every update.
- */
+/** Renders a machine as the API shows it. `version` equals `instance_id`; both change with every update. */
 export function machineBody(machine: MachineRecord, view: MachineView = {}): object {
     const body: Record<string, unknown> = {
         id: machine.id,
@@ -59,7 +57,7 @@ export function machineBody(machine: MachineRecord, view: MachineView = {}): obj
         cordoned: machine.cordoned,
     };
     if (machine.unreachable) {
-        // Fly pieces together what it knows of the config without the machine's host.
+        // While the host is lost, Fly shows only the parts of the config that it knows without it.
         const { image, guest, metadata, mounts, services } = machine.config;
         body.incomplete_config = { image, guest, metadata, mounts, services };
         body.host_status = "unreachable";
@@ -114,7 +112,7 @@ export function snapshotBody(snapshot: SnapshotRecord): Record<string, unknown> 
     return { id, size, volume_size, digest, created_at, status, retention_days };
 }
 
-/** The API never echoes the type an address was asked for with. */
+/** Renders an address. The API never echoes the type it was requested with. */
 export function ipBody(ip: IpRecord): Record<string, unknown> {
     return {
         ip: ip.ip,

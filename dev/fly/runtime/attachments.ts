@@ -1,8 +1,6 @@
 import type { LocalState, VolumeRecord } from "../model/records.ts";
 
-/**
- * The machine a volume is bound to. One that is destroyed keeps the volume for a while longer.
- */
+/** Finds the machine that a volume is bound to. A destroyed machine keeps its volume for a while. */
 export function boundTo(state: LocalState, volume: VolumeRecord): string | undefined {
     if (volume.machine === undefined) return undefined;
     const machine = state.machines[volume.machine];

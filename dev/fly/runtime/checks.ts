@@ -8,7 +8,7 @@ import type { CheckStatus, MachineRecord } from "../model/records.ts";
 
 const DEFAULT_INTERVAL_MS = 15_000;
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** How much of an answer or error a check shows. */
+/** Longest text of an answer or error that a check shows. */
 const MAX_OUTPUT = 512;
 
 export interface NamedCheck {
@@ -24,7 +24,7 @@ interface Outcome {
     output: string;
 }
 
-/** A machine's checks: the named ones, then those of its services under Fly's generated names. */
+/** Lists a machine's checks: the named ones, then its services' checks under Fly's generated names. */
 export function checksOf(config: MachineConfig): NamedCheck[] {
     const named = Object.entries(config.checks ?? {}).map(([name, check]) => ({
         name,
@@ -106,8 +106,8 @@ function probeHttp(address: string, one: NamedCheck, timeoutMs: number): Promise
 }
 
 /**
- * Runs the machines' health checks, as the platform does: the first after the grace period, then
- * one every interval; the result stands in the machine's `checks`.
+ * Runs machines' health checks as Fly does: the first after the grace period, then one an interval.
+ * Results go to the machine's `checks`.
  */
 export class Checks {
     readonly #changed: (machine: MachineRecord) => void;
@@ -128,7 +128,7 @@ export class Checks {
         for (const one of checks) this.#schedule(machine, address, one, timers);
     }
 
-    /** Ends the checks; what they last found is forgotten, since nothing runs that it was about. */
+    /** Stops the checks and resets their results: nothing runs that they could describe. */
     stop(machine: MachineRecord): void {
         for (const timer of this.#timers.get(machine.id) ?? []) clearTimeout(timer);
         this.#timers.delete(machine.id);
@@ -166,7 +166,7 @@ export class Checks {
                 passing: false,
                 output: String(error).slice(0, MAX_OUTPUT),
             }));
-            // Stopped, or started anew, while the probe was under way.
+            // The machine was stopped or restarted during the probe.
             if (this.#timers.get(machine.id) !== timers) return;
             this.#record(machine, one.name, found);
             later(interval);

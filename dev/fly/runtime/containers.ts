@@ -28,7 +28,10 @@ function isSet(value: string[] | null | undefined): value is string[] {
     return value !== undefined && value !== null && value.length > 0;
 }
 
-/** `exec` replaces image and overrides alike; `entrypoint` and `cmd` replace their namesakes. */
+/**
+ * Builds the container's command. `exec` replaces the image's and the overrides; `entrypoint` and `cmd`
+ * replace the image's own.
+ */
 function command(init: Init | Process | undefined): { Entrypoint?: string[]; Cmd?: string[] } {
     if (isSet(init?.exec)) {
         return { Entrypoint: init.exec.slice(0, 1), Cmd: init.exec.slice(1) };
@@ -47,7 +50,7 @@ function limits(config: MachineConfig): Docker.HostConfig {
     return { Memory: memory, MemorySwap: memory + swap, NanoCpus: cpuCount * 1e9 };
 }
 
-/** The Docker side of machines: one container a boot, made from the image anew each time. */
+/** Manages the containers of machines: each boot gets a new one from the image. */
 export class Containers {
     readonly docker: Docker;
     readonly #instance: string;
@@ -61,14 +64,14 @@ export class Containers {
         this.#logs = logs;
     }
 
-    /** The name a machine's container has while it is the machine's current one. */
+    /** Name of the container that is the machine's current one. */
     static nameOf(machine: MachineRecord): string {
         return `fly-${machine.app}-${machine.id}`;
     }
 
     /**
-     * Makes the container of a machine's next boot, files in place, not started. It has a temporary
-     * name until `adopt`, so that it can be made while the machine still runs.
+     * Creates the container for a machine's next boot, with its files, but does not start it. It has a
+     * temporary name until `adopt`, so that it can be created while the machine still runs.
      */
     async prepare(
         machine: MachineRecord,
@@ -118,7 +121,7 @@ export class Containers {
         return container.id;
     }
 
-    /** Gives a prepared container the machine's name, removing what held it before. */
+    /** Gives a prepared container the machine's name and removes the container that had it. */
     async adopt(machine: MachineRecord, id: string): Promise<void> {
         const name = Containers.nameOf(machine);
         const holder = await ignoring([404], this.docker.getContainer(name).inspect());
@@ -137,7 +140,10 @@ export class Containers {
         await ignoring([304], this.docker.getContainer(id).start());
     }
 
-    /** Sends `signal`, waits up to `timeoutMs`, then kills. Resolves with how it exited. */
+    /**
+     * Sends `signal`, waits up to `timeoutMs`, then kills.
+     * @returns how the container exited
+     */
     async halt(id: string, signal: string, timeoutMs: number): Promise<Exit> {
         const container = this.docker.getContainer(id);
         const exited = ignoring([404], container.wait() as Promise<unknown>);
@@ -163,7 +169,10 @@ export class Containers {
         await ignoring([404, 409], this.docker.getContainer(id).remove({ force: true, v: true }));
     }
 
-    /** @returns undefined when there is no such container. */
+    /**
+     * Inspects a container.
+     * @returns undefined when there is no such container
+     */
     async view(id: string): Promise<ContainerView | undefined> {
         let info: Docker.ContainerInspectInfo;
         try {
@@ -184,7 +193,7 @@ export class Containers {
         };
     }
 
-    /** Every container of this instance: its id and the machine it was made for. */
+    /** Lists this instance's containers, each with the machine it was made for. */
     async list(): Promise<{ id: string; machine: string }[]> {
         const found = await this.docker.listContainers({
             all: true,

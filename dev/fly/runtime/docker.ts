@@ -1,6 +1,6 @@
 import Docker from "dockerode";
 
-/** Labels on everything an instance makes in Docker; `instance` is derived from its directory. */
+/** Labels on everything that an instance creates in Docker; `instance` comes from its directory. */
 export const LABEL = {
     instance: "local-fly.instance",
     app: "local-fly.app",
@@ -10,7 +10,7 @@ export const LABEL = {
 
 /**
  * Connects to Docker as the docker command does (DOCKER_HOST, else /var/run/docker.sock).
- * @throws an error that says how Docker was sought, when it does not answer.
+ * @throws Error that says where Docker was looked for, if it does not answer
  */
 export async function connectDocker(): Promise<Docker> {
     const docker = new Docker();
@@ -27,14 +27,14 @@ export async function connectDocker(): Promise<Docker> {
     return docker;
 }
 
-/** The HTTP status of a failed Docker request, if that is what `error` is. */
+/** Reads the HTTP status of a failed Docker request; undefined for other errors. */
 export function dockerStatus(error: unknown): number | undefined {
     if (typeof error !== "object" || error === null) return undefined;
     const status = (error as { statusCode?: unknown }).statusCode;
     return typeof status === "number" ? status : undefined;
 }
 
-/** Runs `action`; that the thing is already gone, or already so, counts as done. */
+/** Runs `action` and ignores errors with these statuses, such as that the container is already gone. */
 export async function ignoring<T>(statuses: number[], action: Promise<T>): Promise<T | undefined> {
     try {
         return await action;

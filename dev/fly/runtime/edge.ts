@@ -16,13 +16,13 @@ interface Place {
     port: number;
 }
 
-/** What a port of an address is asked to do; where it is shared, by several apps. */
+/** An address and port to listen on, with the apps behind it; a shared address has several. */
 interface Wanted extends Place {
     shared: boolean;
     ports: TlsPort[];
 }
 
-/** An address and port that an app has and clients do not get to. */
+/** An address and port of an app that clients cannot reach. */
 export interface Refused extends Place {
     reason: string;
 }
@@ -32,8 +32,8 @@ const RETRY_LISTEN_MS = 500;
 const MODELLED = ["tls", "http", "proxy_proto"];
 
 /**
- * Fly's edge for TCP: every address of an app listens on the external ports of its machines'
- * services, applies the port's handlers and pipes each connection to a started machine.
+ * Fly's edge for TCP. Listens on every address of an app, at the external ports of its machines'
+ * services; applies the port's handlers and pipes each connection to a started machine.
  */
 export class Edge {
     readonly #routes: Routes;
@@ -41,10 +41,10 @@ export class Edge {
     readonly #ca: PublicCa;
     readonly #http = new HttpHandler();
     readonly #listeners = new Map<string, Server>();
-    /** Addresses that cannot be opened now; each is tried again. */
+    /** Addresses that cannot be opened now; each is retried. */
     readonly #refused = new Map<string, Refused>();
     #retry: NodeJS.Timeout | undefined;
-    /** Clients' own connections, below TLS → the machine that they lead to. */
+    /** Clients' sockets, below TLS, with the machine that each leads to. */
     readonly #sockets = new Map<Socket, string>();
     #closed = false;
 
@@ -54,7 +54,7 @@ export class Edge {
         this.#hooks = hooks;
     }
 
-    /** Opens and closes listeners so that they match the apps' addresses and machines. */
+    /** Opens and closes listeners to match the apps' addresses and machines. */
     sync(): void {
         if (this.#closed) return;
         const wanted = this.#wanted();
@@ -66,19 +66,19 @@ export class Edge {
         for (const key of this.#refused.keys()) if (!wanted.has(key)) this.#refused.delete(key);
         for (const [key, one] of wanted) {
             if (!this.#listeners.has(key)) this.#listen(key, one);
-            // So that it is there when the first client comes.
+            // Issued now, to be ready for the first client.
             if (one.ports.some(({ entry }) => entry.handlers?.includes("tls"))) {
                 this.#ca.certificate().catch((error: Error) => this.#hooks.log(String(error)));
             }
         }
     }
 
-    /** What is not served, and why: above all a port that another program has. */
+    /** Lists what is not served and why, such as a port that another program uses. */
     get refused(): Refused[] {
         return [...this.#refused.values()];
     }
 
-    /** Closes the connections that lead to a machine, as they break when a machine goes away. */
+    /** Closes the connections to a machine, as they break when a machine goes away. */
     drop(machine: string): void {
         for (const [socket, id] of this.#sockets) if (id === machine) socket.destroy();
     }
@@ -161,7 +161,7 @@ export class Edge {
             else join(raw, stream, reached.upstream);
             return;
         }
-        // Where TLS has not named the app, and the address is not its own, the host name does.
+        // On a shared address without TLS, the HTTP host name tells the app.
         const byHost = shared && tls.length === 0;
         this.#http.handle(stream, {
             raw,
@@ -175,7 +175,7 @@ export class Edge {
         });
     }
 
-    /** A connection to a machine of the app, with the header that it is to begin with. */
+    /** Connects to a machine of the app and sends the header that the port requires. */
     async #reach(raw: Socket, app: string, port: number): Promise<Reached | undefined> {
         const wanted = () => !raw.destroyed && !this.#closed;
         const reached = await this.#routes.reach(app, port, wanted);
@@ -198,11 +198,11 @@ function reasonOf({ code, message }: NodeJS.ErrnoException, ip: string, port: nu
         : message;
 }
 
-/** Pipes both ways. Each side may end before the other; what breaks on one breaks the other. */
+/** Pipes both ways. Each side may end on its own; an error on one breaks the other. */
 function join(raw: Socket, client: Duplex, upstream: Socket): void {
     upstream.on("error", () => raw.destroy());
     client.once("close", () => {
-        // A client that ended in order may leave bytes that are still on their way in.
+        // A client that ended normally may have sent bytes that are still arriving.
         if (!upstream.writableEnded) upstream.destroy();
     });
     upstream.once("close", (hadError) => {

@@ -5,23 +5,23 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Reached } from "./edgeRoutes.ts";
 
-/** A connection whose requests are to be passed on. */
+/** A connection whose requests are to be forwarded. */
 export interface HttpConnection {
-    /** The client's own connection, below TLS. */
+    /** The client's socket, below TLS. */
     raw: Socket;
     tls: boolean;
     port: number;
-    /** The app for a request's host name, and whether it wants HTTPS. */
+    /** Finds the app for a request's host name, and whether it requires HTTPS. */
     route(host: string): { app: string; forceHttps: boolean } | undefined;
     reach(app: string): Promise<Reached | undefined>;
 }
 
-/** The region that the edge says it is in. */
+/** Region that the edge claims to be in. */
 const REGION = "lhr";
-/** Of one connection only (RFC 9110, 7.6.1). */
+/** Hop-by-hop headers (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-connection"];
 
-/** Fly's `http` handler: HTTP/1.1 requests, and connections upgraded from them, to the machines. */
+/** Fly's `http` handler: forwards HTTP/1.1 requests, and connections upgraded from them, to machines. */
 export class HttpHandler {
     readonly #server: Server;
     readonly #connections = new WeakMap<Duplex, HttpConnection>();
@@ -33,7 +33,7 @@ export class HttpHandler {
         });
     }
 
-    /** Takes over a client's connection, in clear. */
+    /** Takes over a client's decrypted connection. */
     handle(stream: Duplex, connection: HttpConnection): void {
         this.#connections.set(stream, connection);
         this.#server.emit("connection", stream);
@@ -102,7 +102,7 @@ export class HttpHandler {
         passed.end();
     }
 
-    /** A connection to a machine, or what to answer instead. */
+    /** Connects to a machine, or decides which error to answer with. */
     async #decide(
         request: IncomingMessage,
         connection: HttpConnection,
@@ -119,7 +119,7 @@ export class HttpHandler {
 
 type Headers = Record<string, string | string[] | undefined>;
 
-/** The client's headers and Fly's own. */
+/** Adds Fly's headers to the client's. */
 function headersFor(request: IncomingMessage, { raw, tls, port }: HttpConnection): Headers {
     const client = plain(raw.remoteAddress);
     const before = request.headers["x-forwarded-for"];

@@ -5,18 +5,18 @@ import type { IpRecord, MachineRecord } from "../model/records.ts";
 import type { Store } from "../state.ts";
 import { checksOf } from "./checks.ts";
 
-/** How often and how long the edge tries a machine that is started but does not listen yet. */
+/** Retry interval and time limit for a machine that is started but does not listen yet. */
 const RETRY_MS = 100;
 const RETRY_FOR_MS = 8000;
-/** How long a connection waits for a machine that was started on its behalf. */
+/** Time that a connection waits for a machine that was started for it. */
 const AUTOSTART_MS = 30_000;
-/** Where a service sets none. A hard limit it then has not. */
+/** Soft limit of a service that sets none. It then has no hard limit. */
 const SOFT_LIMIT = 20;
 
 export interface EdgeHooks {
-    /** The container address of a started machine. */
+    /** Container address of a started machine. */
     address(machine: string): string | undefined;
-    /** Starts a stopped machine because a connection came for it. */
+    /** Starts a stopped machine for a connection. */
     autostart(machine: MachineRecord): void;
     log(text: string): void;
 }
@@ -25,16 +25,16 @@ export interface EdgeHooks {
 export interface Target {
     machine: MachineRecord;
     service: Service;
-    /** The entry of the service's `ports` that names the external port. */
+    /** The entry of the service's `ports` with the external port. */
     entry: Port;
 }
 
-/** A connection to a machine. It counts as its service's load until it closes. */
+/** A connection to a machine. Counts as its service's load until it closes. */
 export interface Reached extends Target {
     upstream: Socket;
 }
 
-/** External ports of a service, each with the entry that names it. */
+/** Lists a service's external ports, each with its entry. */
 function* portsOf(service: Service): Generator<[number, Port]> {
     for (const entry of service.ports ?? []) {
         const first = entry.port ?? entry.start_port ?? 0;
@@ -43,16 +43,19 @@ function* portsOf(service: Service): Generator<[number, Port]> {
     }
 }
 
-/** A shared address leads to an app by the name in TLS or HTTP, which a raw port has not. */
+/**
+ * Whether an address can carry a port. A shared address finds the app by the name in TLS or HTTP, which
+ * a raw port lacks.
+ */
 function carries(address: IpRecord, { handlers = [] }: Port): boolean {
     return !address.shared || handlers.includes("tls") || handlers.includes("http");
 }
 
-/** Which machines an address and port lead to, and connections to them. */
+/** Chooses machines for an address and port, and connects to them. */
 export class Routes {
     readonly #store: Store;
     readonly #hooks: EdgeHooks;
-    /** Connections by machine and service: Fly's limits are for each service of each machine. */
+    /** Connections by machine and service: Fly's limits apply to each service of each machine. */
     readonly #load = new Map<string, number>();
 
     constructor(store: Store, hooks: EdgeHooks) {
@@ -60,7 +63,7 @@ export class Routes {
         this.#hooks = hooks;
     }
 
-    /** Every address and port that leads somewhere: the app's name, and the port's entry. */
+    /** Lists every address and port that leads somewhere, with the app's name and the port's entry. */
     *all(): Generator<{ ip: string; port: number; app: string; shared: boolean; entry: Port }> {
         for (const machine of Object.values(this.#store.data.machines)) {
             if (machine.state === "destroyed") continue;
@@ -93,10 +96,9 @@ export class Routes {
     }
 
     /**
-     * Connects to a machine, trying again while none answers.
-     *
-     * @param wanted whether the client is still there
-     * @returns undefined when there is no machine to be had
+     * Connects to a machine, and retries while none answers.
+     * @param wanted whether the client is still connected
+     * @returns undefined when no machine can be reached
      */
     async reach(app: string, port: number, wanted: () => boolean): Promise<Reached | undefined> {
         const deadline = Date.now() + this.#patience(app, port);
@@ -109,7 +111,7 @@ export class Routes {
         return undefined;
     }
 
-    /** How long (ms) a client may wait; starts a machine for it where that is the way. */
+    /** How long (ms) a client may wait. Starts a machine for it if the service allows that. */
     #patience(app: string, port: number): number {
         const targets = this.targets(app, port);
         if (this.#choose(targets) !== undefined) return RETRY_FOR_MS;
@@ -124,7 +126,10 @@ export class Routes {
         return asleep !== undefined || coming ? AUTOSTART_MS : 0;
     }
 
-    /** Started, healthy, below its hard limit; of those below the soft limit first, then the least loaded. */
+    /**
+     * Chooses among started, healthy machines below their hard limit: first those below the soft limit,
+     * then the least loaded.
+     */
     #choose(targets: readonly Target[]): Target | undefined {
         const open = targets.filter((target) => {
             const { machine, service } = target;

@@ -3,7 +3,7 @@ import { createSecureContext, TLSSocket } from "node:tls";
 import type { Port } from "../model/config.ts";
 import type { EdgeCertificate } from "../publicCa.ts";
 
-/** Fly's own, which are those of Node with an ECDSA key: three for TLS 1.2, three for 1.3. */
+/** Fly's cipher suites, which Node offers with an ECDSA key: three for TLS 1.2, three for 1.3. */
 const CIPHERS = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
@@ -26,9 +26,8 @@ export interface Secured {
 }
 
 /**
- * Ends TLS for the app whose `APP.fly.dev` the client names. A client that names none of them, or
- * offers ALPN protocols of which the port has none, gets the alert for it.
- *
+ * Ends TLS for the app whose `APP.fly.dev` the client names. A client that names no such app, or offers
+ * only ALPN protocols that the port lacks, gets the matching TLS alert.
  * @returns undefined when the handshake fails
  */
 export function terminate(
@@ -47,7 +46,7 @@ export function terminate(
             minVersion: versions.includes("TLSv1.2") ? "TLSv1.2" : "TLSv1.3",
             maxVersion: versions.includes("TLSv1.3") ? "TLSv1.3" : "TLSv1.2",
         }),
-        // Without a certificate of its own the handshake ends where no name is known.
+        // No default certificate: without a known name the handshake fails.
         SNICallback: (name, done) => done(null, named(name) && context),
         ALPNCallback: ({ servername, protocols }) => {
             const entry = named(servername)?.entry;
@@ -71,7 +70,7 @@ export function terminate(
 
 const VERSIONS = ["TLSv1.2", "TLSv1.3"];
 
-/** What a port speaks, the first it likes best. HTTP/2, which Fly would offer, is not here. */
+/** Protocols that a port speaks, in order of preference. HTTP/2, which Fly offers, is not simulated. */
 function alpnOf({ handlers = [], tls_options }: Port): string[] {
     const offered = tls_options?.alpn ?? ["h2", "http/1.1"];
     return handlers.includes("http") ? offered.filter((name) => name !== "h2") : offered;

@@ -3,7 +3,7 @@ import { DEFAULT_GUEST } from "../model/config.ts";
 import { own } from "../model/own.ts";
 import type { MachineRecord } from "../model/records.ts";
 
-/** An image reference in full: `registry/repository[:tag][@digest]`. */
+/** Formats an image reference in full: `registry/repository[:tag][@digest]`. */
 export function fullImageRef(machine: MachineRecord): string {
     const { registry, repository, tag, digest } = machine.image;
     const name = `${registry}/${repository}${tag === undefined ? "" : `:${tag}`}`;
@@ -24,8 +24,8 @@ function processSecrets(
 }
 
 /**
- * The environment of a machine: what its configuration says, over it the app's secrets (Fly lets a
- * secret win over a variable of the same name), over them what the platform itself sets.
+ * Builds a machine's environment. The app's secrets override variables of the config, as on Fly; the
+ * platform's own variables override both.
  */
 export function environment(
     machine: MachineRecord,

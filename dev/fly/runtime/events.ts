@@ -2,7 +2,7 @@ import { ulid } from "../ids.ts";
 import type { MachineEvent, MachineRecord } from "../model/records.ts";
 import type { Exit } from "./containers.ts";
 
-/** How many events a machine keeps; the API never lists more. */
+/** Number of events that a machine keeps; the API never lists more. */
 const KEPT = 50;
 
 export type Source = "user" | "flyd" | "proxy";
@@ -27,8 +27,8 @@ export function addEvent(
 }
 
 /**
- * The event of a main process that ended. A process killed by signal N has exit code 128 + N; Fly
- * shows the signal apart, -1 when there was none.
+ * Adds the event of a main process that exited. A process killed by signal N has exit code 128 + N; Fly
+ * shows the signal separately, -1 if there was none.
  */
 export function addExit(
     machine: MachineRecord,

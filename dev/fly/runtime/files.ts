@@ -5,10 +5,10 @@ import { pack } from "tar-stream";
 import type { GuestFile } from "../model/config.ts";
 import { dockerStatus } from "./docker.ts";
 
-/** Permission bits of a file that names none. */
+/** Permission bits of a file without its own. */
 const DEFAULT_MODE = 0o644;
 
-/** A file a machine wants, with its content at hand. */
+/** A file for a machine, with its content. */
 export interface ResolvedFile {
     path: string;
     content: Buffer;
@@ -30,8 +30,8 @@ function decode(name: string, text: string | undefined): Buffer {
 }
 
 /**
- * Finds the content of each file. A secret mounted as a file holds base64, as Fly wants it.
- * @throws {MissingSecret} when a named secret is absent or not base64.
+ * Finds the content of each file. A secret mounted as a file holds base64, as Fly requires.
+ * @throws {MissingSecret} when a named secret is missing or not base64
  */
 export function resolveFiles(
     files: readonly GuestFile[],
@@ -49,7 +49,7 @@ export function resolveFiles(
 
 async function exists(container: Docker.Container, path: string): Promise<boolean> {
     try {
-        // The answer is a stream, though it has no body; left unread it would hold its connection.
+        // The answer is a stream without a body; unless it is read, it keeps its connection.
         const answer = (await container.infoArchive({ path })) as unknown as Readable;
         answer.resume();
         return true;
@@ -59,7 +59,7 @@ async function exists(container: Docker.Container, path: string): Promise<boolea
     }
 }
 
-/** Parent directories that the container lacks, outermost first. */
+/** Lists parent directories that the container lacks, outermost first. */
 async function missingParents(container: Docker.Container, paths: string[]): Promise<string[]> {
     const known = new Map<string, boolean>([["/", true]]);
     const missing = new Set<string>();
@@ -76,7 +76,7 @@ async function missingParents(container: Docker.Container, paths: string[]): Pro
     return [...missing];
 }
 
-/** Puts files into a container that has not started yet: owned by root, with their modes. */
+/** Copies files into a container that is not started: owned by root, with their modes. */
 export async function putFiles(
     container: Docker.Container,
     files: readonly ResolvedFile[],

@@ -11,7 +11,7 @@ const MANIFEST_TYPES = [
     "application/vnd.oci.image.index.v1+json",
 ].join(", ");
 
-/** Docker's grammar of references. Anything else would be a path of its own in Docker's API. */
+/** Docker's grammar of references. Anything else could become another path of Docker's API. */
 const HOST = "(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[0-9a-fA-F:]+\\])(?::[0-9]+)?";
 const PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 const REFERENCE = new RegExp(
@@ -19,12 +19,12 @@ const REFERENCE = new RegExp(
 );
 const MAX_REFERENCE = 512;
 
-/** Docker's own registry takes no larger manifest. */
+/** Docker's own registry accepts no larger manifest. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /**
- * Splits an image reference the way Docker does; the registry defaults to Docker Hub's.
- * @throws 400 for what is no reference
+ * Splits an image reference as Docker does; the registry defaults to Docker Hub.
+ * @throws 400 for an invalid reference
  */
 export function parseImage(image: string): ImageRef {
     if (image.length > MAX_REFERENCE || !REFERENCE.test(image)) {
@@ -58,7 +58,7 @@ interface RegistryAnswer {
     body: string;
 }
 
-/** What the machines' images are, and how they get to Docker. */
+/** Resolves machines' images and pulls them into Docker. */
 export class Images {
     readonly #docker: Docker;
     readonly #socket: string;
@@ -67,9 +67,10 @@ export class Images {
     readonly #token: () => string;
 
     /**
+     * Connects to the registry.
      * @param socket the registry's own socket, behind the authenticating front
-     * @param host the front's `host:port`, as image names carry it
-     * @param earlier what `host` was in earlier runs of this instance
+     * @param host `host:port` of the front, as in image names
+     * @param earlier previous values of `host` of this instance
      */
     constructor(
         docker: Docker,
@@ -85,13 +86,13 @@ export class Images {
         this.#token = token;
     }
 
-    /** Whether an image lives in this instance's registry (`registry.fly.io` means it too). */
+    /** Whether an image is in this instance's registry; `registry.fly.io` means it too. */
     isOwn(image: ImageRef): boolean {
         return [this.#host, "registry.fly.io", ...this.#earlier].includes(image.registry);
     }
 
     /**
-     * Looks an image up, as Fly does before it accepts a machine.
+     * Looks up an image, as Fly does before it accepts a machine.
      * @returns the reference with digest and labels
      * @throws 400 `failed to get manifest …`
      */
@@ -139,7 +140,10 @@ export class Images {
         }
     }
 
-    /** The name by which Docker knows a resolved image, pulled if it is not there yet. */
+    /**
+     * Pulls a resolved image unless Docker has it.
+     * @returns its name in Docker
+     */
     async ensure(ref: ImageRef, image: string): Promise<string> {
         const own = this.isOwn(ref);
         const name = own ? `${this.#host}/${ref.repository}@${ref.digest ?? ""}` : image;
@@ -157,7 +161,7 @@ export class Images {
         return name;
     }
 
-    /** A pull that fails says so in its progress, not as an error of the request. */
+    /** Waits for a pull. A failure is reported in the progress, not as an error of the request. */
     async #finished(progress: NodeJS.ReadableStream): Promise<void> {
         const lines = await new Promise<{ error?: string }[]>((resolve, reject) => {
             this.#docker.modem.followProgress(progress, (error, all: { error?: string }[]) => {

@@ -3,17 +3,20 @@ import { dockerStatus } from "./docker.ts";
 
 /** A line that a machine wrote to its standard output or error. */
 export interface LogLine {
-    /** RFC 3339, with nanoseconds. */
+    /** Time in RFC 3339, with nanoseconds. */
     at: string;
     text: string;
 }
 
 const KEPT = 100;
 const KEPT_MACHINES = 100;
-/** Before each piece of output Docker puts its stream and, as the last four bytes, its length. */
+/**
+ * Length of the header that Docker puts before each piece of output: the stream, and in the last four
+ * bytes the length.
+ */
 const HEADER = 8;
 
-/** The last lines of each machine; those of its earlier boots outlive their containers here. */
+/** Keeps the last lines of each machine, including earlier boots whose containers are gone. */
 export class Logs {
     readonly #docker: Docker;
     readonly #earlier = new Map<string, LogLine[]>();
@@ -22,7 +25,7 @@ export class Logs {
         this.#docker = docker;
     }
 
-    /** Called before a machine's container is removed. */
+    /** Saves a container's lines before it is removed. */
     async keep(machine: string, container: string): Promise<void> {
         const lines = [...(this.#earlier.get(machine) ?? []), ...(await this.#read(container))];
         this.#earlier.delete(machine);
@@ -32,7 +35,7 @@ export class Logs {
             this.#earlier.delete(oldest);
     }
 
-    /** Oldest first. */
+    /** Lists a machine's lines, oldest first. */
     async of(machine: string, container: string | undefined): Promise<LogLine[]> {
         const present = container === undefined ? [] : await this.#read(container);
         return [...(this.#earlier.get(machine) ?? []), ...present].slice(-KEPT);
@@ -58,7 +61,7 @@ export class Logs {
     }
 }
 
-/** Without their headers, which output of a terminal does not have. */
+/** Splits output into pieces without their headers, which a terminal's output does not have. */
 function* pieces(output: Buffer): Generator<string> {
     if (output.length > 0 && output[0]! > 2) {
         yield output.toString();

@@ -12,8 +12,8 @@ const run = promisify(execFile);
 const GIB = 1024 ** 3;
 
 /**
- * Volumes as ext4 file systems of their true size, each in a sparse file behind a loop device that
- * Docker mounts: a full volume is full, extending and snapshots are real. Needs root on Linux.
+ * Volumes as ext4 file systems of their real size, each in a sparse file behind a loop device that
+ * Docker mounts. A full volume is full; extending and snapshots are real. Needs root on Linux.
  */
 export class LoopVolumes implements VolumeStore {
     readonly kind = "loop";
@@ -27,7 +27,7 @@ export class LoopVolumes implements VolumeStore {
         this.#instance = instance;
     }
 
-    /** Whether this machine lets us have loop devices, tried with a small one. */
+    /** Whether this machine allows loop devices, tried with a small one. */
     static async works(dir: string): Promise<boolean> {
         if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
         if (/^(tcp|ssh|https?):/.test(process.env.DOCKER_HOST ?? "")) return false;
@@ -75,7 +75,7 @@ export class LoopVolumes implements VolumeStore {
             await run("resize2fs", [device ?? image]);
             return false;
         } catch {
-            // Growing while mounted wants CAP_SYS_RESOURCE; without it the next boot does it.
+            // Growing a mounted file system needs CAP_SYS_RESOURCE; without it, the next boot does it.
             return true;
         }
     }
@@ -102,7 +102,7 @@ export class LoopVolumes implements VolumeStore {
         const name = this.#name(id);
         const known = await ignoring([404], this.#docker.getVolume(name).inspect());
         if (known?.Options?.device !== device) {
-            // The device has another number since this computer was started again.
+            // After a reboot of this computer the device has another number.
             if (known !== undefined) await this.#forget(id);
             await this.#docker.createVolume({
                 Name: name,
@@ -141,7 +141,7 @@ export class LoopVolumes implements VolumeStore {
         rmSync(this.#copy(snapshot), { force: true });
     }
 
-    /** Gives the loop devices back; what still runs keeps its own. */
+    /** Detaches the loop devices; running containers keep theirs. */
     async close(): Promise<void> {
         await detachAll(this.#dir);
     }
@@ -164,7 +164,7 @@ export class LoopVolumes implements VolumeStore {
         return stdout.trim().split("\n")[0]?.trim() || undefined;
     }
 
-    /** Where Docker has it mounted at present. */
+    /** Finds where Docker has the volume mounted now. */
     async #mounted(id: string): Promise<string | undefined> {
         const known = await ignoring([404], this.#docker.getVolume(this.#name(id)).inspect());
         if (known === undefined) return undefined;
@@ -177,7 +177,7 @@ export class LoopVolumes implements VolumeStore {
         }
     }
 
-    /** Removes Docker's volume (not the data), and the ended containers that still name it. */
+    /** Removes Docker's volume, but not the data, and the exited containers that still use it. */
     async #forget(id: string): Promise<void> {
         const name = this.#name(id);
         const users = await this.#docker.listContainers({
@@ -191,7 +191,7 @@ export class LoopVolumes implements VolumeStore {
     }
 }
 
-/** The file system is thawed whatever happens to the copy, or to the server meanwhile. */
+/** Copies a frozen file system. The trap thaws it even if the copy or the server fails. */
 const FROZEN_COPY = `
 trap 'fsfreeze --unfreeze "$1"' EXIT
 sync -f "$1" && fsfreeze --freeze "$1" && cp --sparse=always "$2" "$3"
@@ -202,7 +202,7 @@ async function attach(image: string): Promise<string> {
     return stdout.trim();
 }
 
-/** The size in bytes that an ext4 file system's own superblock tells. */
+/** Reads an ext4 file system's size in bytes from its superblock. */
 async function fileSystemSize(image: string): Promise<number> {
     const file = await open(image);
     try {
@@ -214,8 +214,8 @@ async function fileSystemSize(image: string): Promise<number> {
 }
 
 /**
- * Grows an unmounted file system to the size of its device. It is checked first, which also replays
- * the journal a crash left; that something was mended is no failure.
+ * Grows an unmounted file system to its device's size. Checks it first, which also replays the journal
+ * after a crash; mended errors are not failures.
  */
 async function grow(target: string): Promise<void> {
     try {
@@ -226,7 +226,7 @@ async function grow(target: string): Promise<void> {
     await run("resize2fs", [target]);
 }
 
-/** Detaches the loop devices of the volumes in an instance's directory. */
+/** Detaches the loop devices of an instance's volumes. */
 export async function detachAll(dir: string): Promise<void> {
     if (!existsSync(join(dir, "volumes"))) return;
     let listed: string;

@@ -5,29 +5,32 @@ import type { AppRecord, ImageRef, MachineRecord } from "../model/records.ts";
 import type { Settings } from "../settings.ts";
 import type { Store } from "../state.ts";
 
-/** How many destroyed machines an app's records keep. */
+/** Number of destroyed machines that an app's records keep. */
 const KEPT_DESTROYED = 50;
 const KEPT_VERSIONS = 50;
 
-/** An app's secrets of now: name → value. */
+/** An app's current secrets: name → value. */
 export function secretValues({ secrets }: AppRecord): Record<string, string> {
     return Object.fromEntries(Object.entries(secrets).map(([name, { value }]) => [name, value]));
 }
 
-/** What is on record of machines, and of what goes with them. */
+/** Changes the records of machines and of what belongs to them. */
 export class MachineRecords {
     readonly #store: Store;
     readonly #settings: Settings;
     readonly #changed: (machine: MachineRecord) => void;
 
-    /** @param changed called after every change of a machine's state */
+    /**
+     * Uses a store.
+     * @param changed called after every change of a machine's state
+     */
     constructor(store: Store, settings: Settings, changed: (machine: MachineRecord) => void) {
         this.#store = store;
         this.#settings = settings;
         this.#changed = changed;
     }
 
-    /** Tells those who wait, too. */
+    /** Sets a machine's state and wakes those who wait for it. */
     set(machine: MachineRecord, state: string): void {
         machine.state = state;
         machine.changedAt = Date.now();
@@ -36,7 +39,7 @@ export class MachineRecords {
         this.#changed(machine);
     }
 
-    /** A new version of it, with this configuration. */
+    /** Gives a machine a new version with this config. */
     renew(machine: MachineRecord, config: MachineConfig, image: ImageRef): void {
         machine.config = config;
         machine.image = image;
@@ -49,10 +52,10 @@ export class MachineRecords {
         machine.pinnedSecrets = this.#secretsOf(machine.app);
     }
 
-    /** The secrets that the machine starts with: name → value. */
+    /** Secrets that the machine starts with: name → value. */
     secrets(machine: MachineRecord): Record<string, string> {
         if (this.#settings.secretsOnRestart === "fresh") return this.#secretsOf(machine.app);
-        // A record of before there was such a setting has none.
+        // Records older than this setting have none.
         machine.pinnedSecrets ??= this.#secretsOf(machine.app);
         return machine.pinnedSecrets;
     }
@@ -62,7 +65,7 @@ export class MachineRecords {
         return found === undefined ? {} : secretValues(found);
     }
 
-    /** The volume counts as bound for a while after its machine is gone. */
+    /** Releases a machine's volume, which stays bound for a while after the machine is gone. */
     releaseVolume(machine: MachineRecord): void {
         const until = Date.now() + this.#settings.volumeReleaseMs;
         for (const volume of Object.values(this.#store.data.volumes)) {
@@ -70,7 +73,7 @@ export class MachineRecords {
         }
     }
 
-    /** Destroyed machines answer for a while, not for ever. */
+    /** Drops the oldest destroyed machines. */
     forgetOldest(app: string): void {
         const gone = Object.values(this.#store.data.machines)
             .filter((one) => one.app === app && one.state === "destroyed")

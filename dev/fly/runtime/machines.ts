@@ -14,12 +14,12 @@ import { Running } from "./running.ts";
 import type { MachineHooks, StopWish } from "./running.ts";
 import { Waiters } from "./waiters.ts";
 
-/** Where work on a machine is refused because it is on its way out. */
+/** States in which a machine is being destroyed and accepts no work. */
 const LEAVING = ["destroying", "destroyed"];
 
 /**
- * Makes machines do what their records say. Work on one machine happens one step after another;
- * the record's state is set at once, as the API shows it, and the work follows.
+ * Makes machines do what their records say. Work on one machine runs step by step: the record's state
+ * changes at once, as the API shows it, and the work follows.
  */
 export class Machines {
     readonly #store: Store;
@@ -29,7 +29,7 @@ export class Machines {
     readonly #running: Running;
     readonly #records: MachineRecords;
     readonly #log: (text: string) => void;
-    /** Wakes requests that wait for a state. */
+    /** Requests that wait for a state. */
     readonly waiters = new Waiters();
     readonly #queues = new Queues();
     readonly #restarts = new Restarts();
@@ -54,7 +54,7 @@ export class Machines {
         this.#log = (text) => hooks.log(text);
     }
 
-    /** The container address of a started machine. */
+    /** Container address of a started machine. */
     address(id: string): string | undefined {
         return this.#running.address(id);
     }
@@ -88,7 +88,7 @@ export class Machines {
         this.#enqueue(machine, () => this.#boot(machine, machine.instanceId, how));
     }
 
-    /** Takes a new configuration: a new version, booted unless `launch` is false. */
+    /** Updates a machine: a new version, booted unless `launch` is false. */
     update(machine: MachineRecord, config: MachineConfig, image: ImageRef, launch: boolean): void {
         this.#restarts.cancel(machine.id);
         const before = machine.state;
@@ -108,7 +108,7 @@ export class Machines {
         this.#restarts.cancel(machine.id);
         addEvent(machine, "destroy", "destroying", source);
         this.#records.set(machine, "destroying");
-        // Flagged: it ends when its host is back.
+        // The state is set; the machine is destroyed when its host is back.
         if (machine.unreachable) return;
         this.#enqueue(machine, async () => {
             await this.#running.remove(machine);
@@ -119,14 +119,14 @@ export class Machines {
         });
     }
 
-    /** Its host is lost: what runs there is out of reach, and the record stays as it is. */
+    /** Loses a machine's host: what runs there is unreachable, and the record stays as it is. */
     lose(machine: MachineRecord): void {
         this.#restarts.cancel(machine.id);
         machine.unreachable = true;
         this.#enqueue(machine, () => this.#running.remove(machine));
     }
 
-    /** Its host is back, as after a reboot. */
+    /** Brings a machine's host back, as after a reboot. */
     regain(machine: MachineRecord): void {
         delete machine.unreachable;
         if (machine.state === "destroying") return this.destroy(machine, "flyd");
@@ -135,7 +135,7 @@ export class Machines {
         this.launch(machine);
     }
 
-    /** A container ended that nobody asked to end. */
+    /** Handles a container that exited without being asked to. */
     exited(machineId: string, container: string): void {
         const machine = this.#store.data.machines[machineId];
         if (machine === undefined || this.#closing) return;
@@ -147,7 +147,7 @@ export class Machines {
         });
     }
 
-    /** Looks at every started machine again: Docker was away, and its events with it. */
+    /** Checks every started machine again after Docker was away and events were missed. */
     recheck(): void {
         for (const machine of Object.values(this.#store.data.machines)) {
             if (machine.container !== undefined) this.exited(machine.id, machine.container);
@@ -155,8 +155,8 @@ export class Machines {
     }
 
     /**
-     * Takes up where an earlier server stopped: finds the containers again, notices those that died
-     * meanwhile, finishes what was half done.
+     * Takes over from an earlier server: finds the containers again, notices those that died meanwhile
+     * and completes unfinished work.
      */
     async recover(): Promise<void> {
         await removeStrays(this.#containers, this.#store.data.machines);
@@ -185,7 +185,7 @@ export class Machines {
         }
     }
 
-    /** Ends every machine's container, keeping the records: the next server boots them again. */
+    /** Stops every machine's container, but keeps the records: the next server boots the machines again. */
     async close(): Promise<void> {
         this.#closing = true;
         this.#restarts.close();
@@ -214,7 +214,7 @@ export class Machines {
         const reason = error instanceof Error ? error.message : String(error);
         this.#log(`machine ${machine.id} failed: ${reason}`);
         if (LEAVING.includes(machine.state)) return;
-        // The version that still runs has been replaced, though by one that cannot start.
+        // The running version has been replaced, even though the new one cannot start.
         await this.#running
             .halt(machine, { requestedStop: true, restarting: false })
             .catch(() => undefined);

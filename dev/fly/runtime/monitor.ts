@@ -7,7 +7,7 @@ interface DockerEvent {
     Actor?: { ID?: string; Attributes?: Record<string, string> };
 }
 
-/** Hears from Docker that a container of this instance ended. */
+/** Listens to Docker for exits of this instance's containers. */
 export class Monitor {
     readonly #docker: Docker;
     readonly #instance: string;
@@ -16,7 +16,10 @@ export class Monitor {
     #stream: Readable | undefined;
     #closed = false;
 
-    /** @param lost called when events may have been missed: Docker was away for a while */
+    /**
+     * Starts listening.
+     * @param lost called when events may have been missed, since Docker was away
+     */
     constructor(
         docker: Docker,
         instance: string,

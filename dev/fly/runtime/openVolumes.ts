@@ -4,9 +4,9 @@ import { DockerVolumes } from "./volumes.ts";
 import type { VolumeStore } from "./volumes.ts";
 
 /**
- * Opens the store that volumes are kept in.
- * @param kind `auto`: loop devices where this machine lets us have them, else Docker's own volumes
- * @throws when loop devices are asked for and cannot be had
+ * Opens the volume store.
+ * @param kind `auto` means loop devices if this machine allows them, else Docker's own volumes
+ * @throws Error when loop devices are requested, but unavailable
  */
 export async function openVolumes(
     kind: VolumeStore["kind"] | "auto",
@@ -16,6 +16,7 @@ export async function openVolumes(
 ): Promise<VolumeStore> {
     if (kind === "docker") return new DockerVolumes(docker, instance);
     if (await LoopVolumes.works(dir)) return new LoopVolumes(docker, dir, instance);
-    if (kind === "loop") throw new Error("loop devices cannot be had here (root on Linux can)");
+    if (kind === "loop")
+        throw new Error("loop devices are unavailable here: they need root on Linux");
     return new DockerVolumes(docker, instance);
 }

@@ -7,7 +7,7 @@ function ipv4(address: string | undefined): string {
 }
 
 /**
- * The PROXY protocol's header for a client's connection, IPv4 only (the edge's addresses are).
+ * Builds the PROXY protocol header of a client's connection; IPv4 only, as the edge's addresses are.
  * @param version "v1" (text) or "v2" (binary)
  */
 export function proxyHeader(client: Socket, version: string): Buffer {

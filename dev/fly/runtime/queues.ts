@@ -1,8 +1,11 @@
-/** Runs jobs one after another per key; jobs of different keys run side by side. */
+/** Runs jobs one after another per key; jobs with different keys run side by side. */
 export class Queues {
     readonly #tails = new Map<string, Promise<void>>();
 
-    /** @param job must not reject */
+    /**
+     * Adds a job.
+     * @param job must not reject
+     */
     add(key: string, job: () => Promise<void>): void {
         const tail = (this.#tails.get(key) ?? Promise.resolve()).then(job);
         this.#tails.set(key, tail);
@@ -11,7 +14,7 @@ export class Queues {
         });
     }
 
-    /** Resolves when no job is left, those included that are added meanwhile. */
+    /** Resolves when no job is left, including those added meanwhile. */
     async idle(): Promise<void> {
         while (this.#tails.size > 0) await Promise.all(this.#tails.values());
     }

@@ -1,24 +1,24 @@
 import type { MachineRecord } from "../model/records.ts";
 import type { Containers, ContainerView, Exit } from "./containers.ts";
 
-/** How a process ended of which nothing is left to ask. */
+/** Exit of a process that left no trace. */
 export function lostExit(): Exit {
     return { exitCode: 137, oomKilled: false, finishedAt: new Date().toISOString() };
 }
 
-/** What a server that starts has to do about a machine that an earlier one left. */
+/** What a starting server does with a machine of an earlier one. */
 export type Recovery =
-    /** It runs on: take it up again. */
+    /** Still running: adopt it. */
     | { action: "adopt"; view: ContainerView }
-    /** It ended while nobody looked. */
+    /** Exited meanwhile. */
     | { action: "ended"; exit: Exit }
-    /** It is to run and does not. */
+    /** Should run, but does not. */
     | { action: "boot" }
     | { action: "stop" }
     | { action: "destroy" }
     | { action: "none" };
 
-/** Removes containers of the instance that are no machine's current one. */
+/** Removes this instance's containers that are no machine's current one. */
 export async function removeStrays(
     containers: Containers,
     machines: Record<string, MachineRecord>,
@@ -40,7 +40,7 @@ export async function recoveryOf(
                     ? undefined
                     : await containers.view(machine.container);
             if (view?.running === true) return { action: "adopt", view };
-            // An exit already on record: the earlier server was told to stop, and stopped it.
+            // The exit is already recorded: the earlier server stopped the machine when it was stopped.
             if (machine.events[0]?.type === "exit") return { action: "boot" };
             return { action: "ended", exit: view?.exit ?? lostExit() };
         }

@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { end, noteOf } from "../processes.ts";
 import type { ProcessNote } from "../processes.ts";
 
-/** A unix socket's path may not be longer (sun_path, with some room). */
+/** Longest path of a unix socket (sun_path, with some margin). */
 const MAX_SOCKET_PATH = 100;
 
 /**
- * Starts the registry, and ends it when standard input closes: that happens however this server
- * ends, so the registry cannot outlive it.
+ * Starts the registry and ends it when standard input closes. That happens however this server ends, so
+ * the registry cannot outlive it.
  */
 const GUARD = `
 exec 3<&0
@@ -35,7 +35,7 @@ function configuration(storage: string, socket: string): string {
     ].join("\n");
 }
 
-/** The real OCI registry (the `docker-registry` program), on a socket in the instance's directory. */
+/** Runs the real OCI registry (`docker-registry`) on a socket in the instance's directory. */
 export class Registry {
     readonly socket: string;
     readonly #dir: string;
@@ -57,7 +57,10 @@ export class Registry {
         return this.#note?.pid;
     }
 
-    /** @throws when the program is missing or does not come up, with what it said. */
+    /**
+     * Starts the registry.
+     * @throws Error with its output when it is missing or does not start
+     */
     async start(): Promise<void> {
         await Registry.endLeftover(this.#dir);
         const storage = join(this.#dir, "registry");
@@ -68,7 +71,8 @@ export class Registry {
         const child = spawn("sh", ["-c", GUARD, "sh", this.#program, "serve", config], {
             stdio: ["pipe", "pipe", "pipe"],
             env: { PATH: process.env.PATH, HOME: this.#dir, GOGC: "25", GOMAXPROCS: "2" },
-            // A group of its own: Ctrl-C in the terminal is for the server, which ends the registry.
+            // A process group of its own: Ctrl-C in the terminal reaches only the server, which stops
+            // the registry.
             detached: true,
         });
         this.#child = child;
@@ -104,7 +108,7 @@ export class Registry {
         rmSync(this.socket, { force: true });
     }
 
-    /** Ends a registry that an earlier server of this directory left, if it still runs. */
+    /** Stops a registry that an earlier server of this directory left running. */
     static async endLeftover(dir: string): Promise<void> {
         const file = join(dir, "registry.pid");
         let note: ProcessNote | undefined;

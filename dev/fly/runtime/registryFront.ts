@@ -10,7 +10,7 @@ export interface FrontDecision {
 
 export interface FrontHooks {
     isToken(token: string | undefined): boolean;
-    /** Why an app's repository is refused; undefined when it is not. */
+    /** Reason to refuse an app's repository; undefined if allowed. */
     refuse(app: string, token: string): FrontDecision | undefined;
     log(method: string, path: string, status: number): void;
 }
@@ -27,19 +27,19 @@ function deny(response: ServerResponse, decision: FrontDecision): void {
     response.end(JSON.stringify({ errors: [{ code, message, detail: null }] }));
 }
 
-/** The app a registry path is about: the first part of the repository's name. */
+/** Finds the app of a registry path: the first part of the repository's name. */
 function appOf(path: string): string | undefined {
     const match = /^\/v2\/([^/?]+)\//.exec(path);
     return match?.[1] === "_catalog" ? undefined : match?.[1];
 }
 
 /**
- * What stands at the registry's public port: asks for user `x` and the token as password, lets
- * nothing through to a repository without an app, and hands the rest to the registry untouched.
+ * Guards the registry's public port: requires user `x` and the token as password, refuses repositories
+ * without an app, and forwards everything else unchanged.
  */
 export function registryFront(socket: string, hooks: FrontHooks): Server {
-    // Each on a connection of its own, since the registry may be closing one that looks free; and it
-    // is we who close it, since the registry would before it is written to its end (EPIPE).
+    // One connection a request: the registry may be closing an idle one. The front closes it, since the
+    // registry would close before everything is written (EPIPE).
     const agent = new Agent({ keepAlive: false, maxSockets: 16 });
     const handle = (incoming: IncomingMessage, response: ServerResponse) => {
         const method = incoming.method ?? "GET";

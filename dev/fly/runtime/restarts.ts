@@ -2,7 +2,7 @@ import type { MachineConfig } from "../model/config.ts";
 import { DEFAULT_RESTART } from "../model/config.ts";
 import type { Exit } from "./containers.ts";
 
-/** Fly counts restarts within a window of five minutes. */
+/** Window in which Fly counts restarts. */
 const WINDOW_MS = 5 * 60_000;
 const MAX_BACKOFF_MS = 30_000;
 
@@ -10,9 +10,9 @@ export type AfterExit =
     { action: "stop" } | { action: "destroy" } | { action: "restart"; delayMs: number };
 
 /**
- * What follows a machine's main process ending by itself.
- * @param restarts times (ms) of the restarts made by policy so far
- * @param backoffMs the second restart's delay; it doubles from there, the first has none
+ * Decides what follows when a machine's main process exits by itself.
+ * @param restarts times (ms) of earlier restarts by policy
+ * @param backoffMs delay of the second restart, which doubles from there; the first has none
  */
 export function afterExit(
     config: MachineConfig,
@@ -33,7 +33,7 @@ export function afterExit(
     return failed && recent < allowed ? { action: "restart", delayMs } : stop;
 }
 
-/** The restarts to come, one a machine. */
+/** Scheduled restarts, one a machine. */
 export class Restarts {
     readonly #timers = new Map<string, NodeJS.Timeout>();
 

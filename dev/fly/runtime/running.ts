@@ -8,9 +8,9 @@ export interface MachineHooks {
     /** Called after every change of a machine's state, address or routing. */
     changed(machine: MachineRecord): void;
     started(machine: MachineRecord, address: string): void;
-    /** The machine is about to end: nothing new goes to it. */
+    /** Called before a machine is stopped: it gets no new connections. */
     ending(machine: MachineRecord): void;
-    /** Its processes are gone, and with them its connections. */
+    /** Called when its processes are gone, and its connections with them. */
     ended(machine: MachineRecord): void;
     log(text: string): void;
 }
@@ -20,7 +20,7 @@ export interface StopWish {
     timeoutMs?: number;
 }
 
-/** The machines whose containers run, and who is told when one begins and ends. */
+/** Tracks machines whose containers run, and reports when one starts and ends. */
 export class Running {
     readonly #containers: Containers;
     readonly #hooks: MachineHooks;
@@ -37,16 +37,15 @@ export class Running {
         return this.#running.has(id);
     }
 
-    /** The container's address. */
+    /** Container address of a machine. */
     address(id: string): string | undefined {
         return this.#running.get(id)?.address;
     }
 
     /**
-     * Starts the next container once the present one has ended: a machine that is updated or
-     * restarted is away no longer than its processes need.
-     *
-     * @param next made, and not started
+     * Starts the next container once the current one has exited, so that an update or restart takes no
+     * longer than the machine's processes need.
+     * @param next container that is created, but not started
      */
     async replace(
         machine: MachineRecord,
@@ -71,7 +70,7 @@ export class Running {
         this.#hooks.changed(machine);
     }
 
-    /** Ends its container where one runs, and puts down how it ended. */
+    /** Stops a machine's container, if it runs, and records its exit. */
     async halt(
         machine: MachineRecord,
         about: { requestedStop: boolean; restarting: boolean },
@@ -91,14 +90,14 @@ export class Running {
         addExit(machine, exit, about);
     }
 
-    /** Its container has ended by itself. */
+    /** Records that a machine's container exited by itself. */
     ended(machine: MachineRecord): void {
         this.#running.delete(machine.id);
         this.#hooks.ending(machine);
         this.#hooks.ended(machine);
     }
 
-    /** Removes every container that is the machine's, by force. */
+    /** Removes all of a machine's containers, by force. */
     async remove(machine: MachineRecord): Promise<void> {
         this.#running.delete(machine.id);
         this.#hooks.ending(machine);

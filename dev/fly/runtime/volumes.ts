@@ -2,29 +2,35 @@ import type Docker from "dockerode";
 import type { VolumeUsage } from "../model/wire.ts";
 import { ignoring, LABEL } from "./docker.ts";
 
-/** Where volumes keep their data. Sizes in GiB. */
+/** Stores volumes' data. Sizes are in GiB. */
 export interface VolumeStore {
-    /** What a user reads in `status`: how volumes are kept, and whether their size is enforced. */
+    /** Kind of store as `status` shows it; with `loop`, sizes are enforced. */
     readonly kind: "docker" | "loop";
     create(id: string, sizeGb: number, snapshot?: string): Promise<void>;
-    /** @returns whether the machine must be started anew to see the new size */
+    /**
+     * Extends a volume.
+     * @returns whether the machine must restart to see the new size
+     */
     extend(id: string, sizeGb: number): Promise<boolean>;
-    /** Called right before a machine starts with it, when nothing else has it mounted. */
+    /** Called right before a machine starts with the volume, while nothing else has it mounted. */
     ready(id: string): Promise<void>;
     remove(id: string): Promise<void>;
-    /** How a container mounts it at `path`. */
+    /** How a container mounts the volume at `path`. */
     mount(id: string, path: string): Promise<Docker.MountSettings>;
     usage(id: string): Promise<VolumeUsage | undefined>;
-    /** Copies the volume's present content aside; resolves with the copy's size in bytes. */
+    /**
+     * Copies the volume's current content.
+     * @returns the copy's size in bytes
+     */
     snapshot(id: string, snapshot: string): Promise<number>;
     removeSnapshot(snapshot: string): Promise<void>;
-    /** Gives back what is held of the computer; the data stays. */
+    /** Releases what the store holds of the computer; the data stays. */
     close(): Promise<void>;
 }
 
 /**
- * Volumes as Docker's own named volumes: work everywhere, but a volume can grow past its size, and
- * snapshots hold nothing.
+ * Volumes as Docker's own named volumes. They work everywhere, but can grow past their size, and
+ * snapshots are empty.
  */
 export class DockerVolumes implements VolumeStore {
     readonly kind = "docker";
@@ -42,7 +48,9 @@ export class DockerVolumes implements VolumeStore {
 
     async create(id: string, _sizeGb: number, snapshot?: string): Promise<void> {
         if (snapshot !== undefined) {
-            throw new Error("restoring a snapshot needs volumes on loop devices (root on Linux)");
+            throw new Error(
+                "restoring a snapshot needs volumes on loop devices, which need root on Linux",
+            );
         }
         await this.#docker.createVolume({
             Name: this.#name(id),

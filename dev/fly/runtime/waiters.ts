@@ -1,11 +1,11 @@
-/** Lets requests wait for a condition that changes of state can bring about. */
+/** Lets requests wait for a condition that a change of state can fulfil. */
 export class Waiters {
     readonly #looks = new Set<() => void>();
     readonly #ends = new Set<() => void>();
 
     /**
-     * Runs `check` now and after every change, until it gives a value.
-     * @returns undefined when it gave none within `timeoutMs`
+     * Runs `check` now and after every change, until it returns a value.
+     * @returns undefined when there was none within `timeoutMs`
      */
     async until<T>(check: () => T | undefined, timeoutMs: number): Promise<T | undefined> {
         const first = check();

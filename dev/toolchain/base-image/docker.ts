@@ -2,19 +2,18 @@ import { spawn } from "node:child_process";
 import { capture } from "../../../lib/process.ts";
 import { lastLines, must } from "./run.ts";
 
-/** Set on an image that was made here, to tell it from the official one. */
+/** Label of an image that was built here, which tells it from the official one. */
 export const MADE_LABEL = "appkata.base-image.made-from";
 
 const LABELS = "{{json .Config.Labels}}";
 
 export interface Present {
-    /** What the image was made from (`Debian's mosquitto 2.1.2-3`); undefined for a real one. */
+    /** Packages the image was built from (`Debian's mosquitto 2.1.2-3`); undefined for an official one. */
     madeFrom: string | undefined;
 }
 
 /**
  * Looks for an image in the local Docker.
- *
  * @throws Error when Docker does not answer
  */
 export async function findImage(image: string): Promise<Present | undefined> {
@@ -27,12 +26,15 @@ export async function findImage(image: string): Promise<Present | undefined> {
     throw new Error(`Docker does not answer: ${ended.stderr.trim()}`);
 }
 
-/** How a pull ended: the registry may be out of reach, or may be there and not have the image. */
+/**
+ * How a pull ended. `reached` is false if the registry did not answer, true if it answered but lacks
+ * the image.
+ */
 export type Pulled = { ok: true } | { ok: false; reached: boolean; said: string };
 
 /**
- * Pulls an image. A registry that says nothing for `answerWithinMs` counts as out of reach; once it
- * has begun to answer, the download has ten minutes.
+ * Pulls an image. A registry that does not answer within `answerWithinMs` counts as unreachable; once
+ * it answers, the download may take ten minutes.
  */
 export async function pullImage(image: string, answerWithinMs = 15_000): Promise<Pulled> {
     const ended = await new Promise<{ code: number | null; stdout: string; stderr: string }>(
@@ -73,13 +75,16 @@ export async function pullImage(image: string, answerWithinMs = 15_000): Promise
     return { ok: false, reached, said };
 }
 
-/** Makes an image from a root file system in a tar file. */
+/** Creates an image from a root file system in a tar file. */
 export async function importImage(image: string, tarFile: string, changes: string[]) {
     const flags = changes.flatMap((change) => ["--change", change]);
     await must("docker", ["import", ...flags, tarFile, image]);
 }
 
-/** The version that the image's broker says it is; an image whose programs do not run is an error. */
+/**
+ * Asks the image's broker for its version.
+ * @throws Error when the broker does not run
+ */
 export async function brokerVersion(image: string): Promise<string> {
     const program = ["--network", "none", "--entrypoint", "/usr/sbin/mosquitto", image, "-h"];
     const ended = await capture(["docker", "run", "--rm", ...program]);

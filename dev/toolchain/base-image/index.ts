@@ -1,9 +1,9 @@
 /**
- * Sees to it that the base image is in the local Docker: present, else pulled, else, where no
- * registry can be reached, made from Debian's packages under the name that `FROM` asks for.
+ * Provides the base image in the local Docker: uses it if present, else pulls it, else, if no registry
+ * is reachable, builds it from Debian's packages under the same name.
  *
- * A made image behaves as the official one does (user, entrypoint, volumes, paths) but is built on
- * Debian's libc instead of Alpine's; its label `appkata.base-image.made-from` and description say so.
+ * A built image behaves like the official one (user, entrypoint, volumes, paths), but uses Debian's
+ * libc instead of Alpine's. Its label `appkata.base-image.made-from` and its description say so.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -20,7 +20,7 @@ import { makeRootfs } from "./rootfs.ts";
 const HERE = import.meta.dirname;
 const CACHE = join(TOOLCHAIN, "base-image");
 
-/** Where the image came from, and what it was made from when it was made here. */
+/** Where the image came from, and what it was built from if it was built here. */
 export interface BaseImage {
     image: string;
     origin: "present" | "pulled" | "made";
@@ -28,10 +28,9 @@ export interface BaseImage {
 }
 
 /**
- * Makes sure that `image` can be used in `FROM`. Doing it again changes nothing.
- *
- * @param say takes a line for the screen at each step
- * @throws Error with one line that says what is missing and the way out
+ * Makes `image` usable in `FROM`. Repeating it changes nothing.
+ * @param say called with a line for each step
+ * @throws Error that says what is missing and how to get it
  */
 export async function ensureBaseImage(
     image: string,
@@ -85,7 +84,7 @@ interface Rootfs {
     version: string;
 }
 
-/** The root file system made by an earlier run of this very recipe, if it is still there. */
+/** Finds the root file system that an earlier run made with the same recipe. */
 async function cached(recipe: Recipe): Promise<Rootfs | undefined> {
     const prefix = await cacheName(recipe);
     const record = join(CACHE, `${prefix}.version`);
@@ -101,13 +100,13 @@ async function makeTar(recipe: Recipe): Promise<Rootfs> {
         const version = mosquittoVersion(files);
         if (!version.startsWith(`${recipe.series}.`)) {
             throw new Error(
-                `Debian ${recipe.suite} has mosquitto ${version}, not ${recipe.series} any more`,
+                `Debian ${recipe.suite} now has mosquitto ${version}, no longer ${recipe.series}`,
             );
         }
         const draft = join(work, "rootfs.tar");
         await makeRootfs(files, recipe, join(HERE, "image"), join(work, "root"), draft);
         const prefix = join(CACHE, await cacheName(recipe));
-        // The record is written before the tar is in place: both are there, or it is made again.
+        // The tar is moved into place last, so an interrupted run leaves no record with a tar.
         await writeFile(`${prefix}.version`, `${version}\n`);
         await rename(draft, `${prefix}.tar`);
         return { tarFile: `${prefix}.tar`, version };
@@ -116,7 +115,7 @@ async function makeTar(recipe: Recipe): Promise<Rootfs> {
     }
 }
 
-/** Changes with anything that shapes the root file system. */
+/** Name that changes with everything that shapes the root file system. */
 async function cacheName(recipe: Recipe): Promise<string> {
     const hash = createHash("sha256").update(`${process.arch}\n`);
     const own = (await readdir(join(HERE, "image"))).map((name) => join("image", name));

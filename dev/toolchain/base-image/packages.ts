@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { capture } from "../../../lib/process.ts";
 import { lastLines, must } from "./run.ts";
 
-/** What the image holds; everything these need is found by apt. */
+/** Packages in the image; apt adds their dependencies. */
 const WANTED = ["mosquitto", "mosquitto-clients", "busybox-static"];
 
 /**
- * Packages that Mosquitto's package asks for but its programs do not use in a container (a service
- * manager, maintainer-script helpers). apt is told that they are there already.
+ * Dependencies of Mosquitto's package that its programs do not use in a container, such as a service
+ * manager. apt is told that they are installed.
  */
 const LEFT_OUT = ["systemd", "sysvinit-utils", "adduser", "init-system-helpers", "debconf"];
 
@@ -18,24 +18,23 @@ const KEYRINGS = [
     "/usr/share/keyrings/debian-archive-keyring.gpg",
 ];
 
-/** A way out for machines on which the image cannot be made. */
+/** Alternative for machines on which the image cannot be built. */
 const OTHERWISE =
     "Bring the image over instead: `docker pull IMAGE && docker save IMAGE` where it can be pulled, " +
     "`docker load` here.";
 
 /**
- * The mirror that this machine gets Debian from: the repository that apt's own sources name for
- * the release the machine runs.
- *
- * @throws Error when the machine is not a Debian or names no such repository
+ * Finds the Debian mirror of this machine: the repository in apt's sources for the release the machine
+ * runs.
+ * @throws Error when the machine does not run Debian or has no such repository
  */
 export async function debianMirror(osRelease = "/etc/os-release"): Promise<string> {
     const about = existsSync(osRelease) ? await readFile(osRelease, "utf8") : "";
     const field = (key: string) => new RegExp(`^${key}="?([^"\n]*)"?$`, "m").exec(about)?.[1];
     if (field("ID") !== "debian") {
         throw new Error(
-            `this machine is not a Debian (${field("PRETTY_NAME") ?? process.platform}), so the ` +
-                `image cannot be made from Debian's packages. ${OTHERWISE}`,
+            `this machine does not run Debian (${field("PRETTY_NAME") ?? process.platform}), so the ` +
+                `image cannot be built from Debian's packages. ${OTHERWISE}`,
         );
     }
     const listed = await must("apt-get", [
@@ -56,12 +55,11 @@ export async function debianMirror(osRelease = "/etc/os-release"): Promise<strin
 }
 
 /**
- * Downloads Mosquitto's packages of a suite, with all that they need, through an apt that has its
- * own state and sources and leaves the machine's alone. apt checks signatures and sums against the
- * machine's Debian keyring; the machine's other settings (proxy) hold.
- *
- * @param dir an empty folder to work in
- * @returns the downloaded .deb files, absolute
+ * Downloads Mosquitto's packages of a suite with their dependencies, through an apt with its own state
+ * and sources that leaves the machine's apt alone. apt checks signatures and checksums with the
+ * machine's Debian keyring and keeps its other settings, such as a proxy.
+ * @param dir empty folder to work in
+ * @returns absolute paths of the downloaded .deb files
  */
 export async function downloadPackages(suite: string, dir: string): Promise<string[]> {
     const mirror = await debianMirror();
@@ -69,7 +67,7 @@ export async function downloadPackages(suite: string, dir: string): Promise<stri
     if (keyring === undefined) {
         throw new Error("Debian's keys are missing: apt-get install debian-archive-keyring");
     }
-    // apt downloads as its own user, which must get into the folder.
+    // apt downloads as its own user, who needs access to the folder.
     await chmod(dir, 0o755);
     const archives = join(dir, "cache/archives");
     for (const sub of ["state/lists/partial", "cache/archives/partial", "sources"]) {
@@ -98,7 +96,7 @@ export async function downloadPackages(suite: string, dir: string): Promise<stri
     return files.map((name) => join(archives, name));
 }
 
-/** The version of the `mosquitto` package among downloaded files, e.g. `2.1.2-3`. */
+/** Finds the version of the downloaded `mosquitto` package, such as `2.1.2-3`. */
 export function mosquittoVersion(files: string[]): string {
     for (const file of files) {
         const match = /\/mosquitto_([^_/]+)_[^/]*\.deb$/.exec(file);
@@ -114,7 +112,7 @@ function asInstalled(name: string): string {
     );
 }
 
-/** Read after the machine's own configuration, so that its hooks and index files can be dropped. */
+/** Configuration read after the machine's own, so that it can drop its hooks and index files. */
 function aptConfiguration(dir: string): string {
     return [
         "#clear APT::Update::Post-Invoke;",
@@ -124,7 +122,7 @@ function aptConfiguration(dir: string): string {
         "#clear Acquire::IndexTargets::deb::DEP-11-icons;",
         'Acquire::Languages "none";',
         'Acquire::Retries "2";',
-        // A list that cannot be fetched is an error, not a warning.
+        // Makes a list that cannot be fetched an error instead of a warning.
         'APT::Update::Error-Mode "any";',
         `Dir::State "${dir}/state";`,
         `Dir::State::status "${dir}/status";`,

@@ -1,31 +1,30 @@
-/** What an image of a given name is made from. */
+/** The packages that an image is built from. */
 export interface Recipe {
-    /** The Debian suite whose `mosquitto` package is of the image's series. */
+    /** Debian suite whose `mosquitto` package has the image's series. */
     suite: "sid" | "trixie";
-    /** Mosquitto's series that the tag stands for. */
+    /** Mosquitto series of the tag. */
     series: "2.0" | "2.1";
-    /** The exact version that the tag names, if it names one. */
+    /** Exact version in the tag, if it has one. */
     version: string | undefined;
 }
 
 /**
- * Which Debian suite has the Mosquitto that a tag of `eclipse-mosquitto` stands for: 2.1 is in
- * unstable (sid), 2.0 in Debian 13 (trixie). The tags are those of the official-images library
- * (`openssl`, `2-openssl` and `2.0` are the 2.0 line; `latest`, `2` and `alpine` the 2.1 line).
- *
- * @throws Error saying what is wrong with the name, when no such image can be made
+ * Finds the Debian suite with the Mosquitto of an `eclipse-mosquitto` tag: unstable (sid) has 2.1,
+ * Debian 13 (trixie) has 2.0. The tags are those of the official-images library: `openssl`, `2-openssl`
+ * and `2.0` mean 2.0; `latest`, `2` and `alpine` mean 2.1.
+ * @throws Error that says why no such image can be built
  */
 export function recipeFor(image: string): Recipe {
     if (image.includes("@")) {
         throw new Error(
-            `${image}: an image named by digest can only be pulled; name it by its tag here`,
+            `${image}: an image named by digest can only be pulled, and no registry is reachable; name it by its tag`,
         );
     }
     const match = /^(?:(?:docker\.io\/)?(?:library\/)?)eclipse-mosquitto(?::([\w][\w.-]*))?$/.exec(
         image,
     );
     if (!match) {
-        throw new Error(`${image}: only eclipse-mosquitto can be made from Debian's packages`);
+        throw new Error(`${image}: only eclipse-mosquitto can be built from Debian's packages`);
     }
     const tag = match[1] ?? "latest";
     const version = /^\d+\.\d+\.\d+/.exec(tag)?.[0];

@@ -7,13 +7,16 @@ import type { Recipe } from "./recipe.ts";
 /** Mosquitto's user and group, as in the official image. */
 const MOSQUITTO_ID = 1883;
 
-/** Files of this folder's `image/` and where they go, with their modes. */
+/** Files of this folder's `image/`, with their destinations and modes. */
 const OWN_FILES: [name: string, to: string, mode: number][] = [
     ["docker-entrypoint.sh", "docker-entrypoint.sh", 0o755],
     ["mosquitto-no-auth.conf", "mosquitto-no-auth.conf", 0o644],
 ];
 
-/** Folders of the image with their modes, whatever the umask here is; a parent before its children. */
+/**
+ * Folders of the image with their modes, which do not depend on the umask. Parents come before
+ * children.
+ */
 const FOLDERS: [path: string, mode: number][] = [
     ...[".", "usr", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc", "dev", "proc", "sys"],
     ...["run", "var", "var/empty", "mosquitto"],
@@ -26,7 +29,7 @@ const FOLDERS: [path: string, mode: number][] = [
         ["var/tmp", 0o1777],
     ]);
 
-/** What Debian ships and a container does not use. Copyright files in usr/share/doc stay. */
+/** Files that Debian ships and a container does not use. Copyright files in usr/share/doc stay. */
 const UNUSED = [
     "etc/init.d",
     "etc/logrotate.d",
@@ -43,13 +46,13 @@ const UNUSED = [
     "var/log/mosquitto",
 ];
 
-/** busybox programs that would only pretend: there is no package manager and no init. */
+/** busybox programs that would not work: the image has no package manager and no init. */
 const NO_APPLET = new Set(["dpkg", "dpkg-deb", "rpm", "rpm2cpio", "init", "linuxrc", "busybox"]);
 
 /**
- * Unpacks packages into a root file system laid out like the official image: user mosquitto
- * (1883:1883), programs in /usr/bin and /usr/sbin, plugins in /usr/lib, /mosquitto/{config,data,log},
- * /docker-entrypoint.sh, and busybox for a shell as in Alpine. Written as a tar file.
+ * Unpacks packages into a root file system laid out like the official image and packs it as a tar file:
+ * user mosquitto (1883:1883), programs in /usr/bin and /usr/sbin, plugins in /usr/lib,
+ * /mosquitto/{config,data,log}, /docker-entrypoint.sh, and busybox as the shell, as in Alpine.
  */
 export async function makeRootfs(
     files: string[],
@@ -85,7 +88,7 @@ async function trim(root: string): Promise<void> {
     for (const path of UNUSED) await rm(join(root, path), { recursive: true, force: true });
     for (const dir of await triplets(root)) {
         await rm(join(dir, "gconv"), { recursive: true, force: true });
-        // Some packages leave the links for their libraries' names to ldconfig.
+        // Some packages rely on ldconfig to create the links for their libraries.
         await must("/sbin/ldconfig", ["-n", dir]);
     }
     const docs = join(root, "usr/share/doc");
@@ -96,7 +99,7 @@ async function trim(root: string): Promise<void> {
     }
 }
 
-/** Debian's folders of libraries, e.g. usr/lib/x86_64-linux-gnu. */
+/** Debian's library folders, such as usr/lib/x86_64-linux-gnu. */
 async function triplets(root: string): Promise<string[]> {
     const lib = join(root, "usr/lib");
     return (await readdir(lib))
@@ -104,10 +107,11 @@ async function triplets(root: string): Promise<string[]> {
         .map((name) => join(lib, name));
 }
 
-/** The official image has Mosquitto's plugins directly in /usr/lib. */
+/** Moves Mosquitto's plugins to /usr/lib, where the official image has them. */
 async function placePlugins(root: string): Promise<void> {
     for (const triplet of await triplets(root)) {
-        // Debian's 2.1 keeps links with the 2.0 paths beside its plugin folder: real files last.
+        // Debian's 2.1 keeps links under the 2.0 paths beside its plugin folder, so real files come
+        // last.
         for (const dir of [triplet, join(triplet, "mosquitto")]) {
             for (const name of await readdir(dir).catch(() => [])) {
                 if (!/^mosquitto_.*\.so$/.test(name)) continue;
@@ -146,7 +150,10 @@ async function addUsers(root: string): Promise<void> {
     await writeFile(join(etc, "nsswitch.conf"), "hosts: files dns\n");
 }
 
-/** The tar file: everything root's, /mosquitto the broker's; the same bytes for the same packages. */
+/**
+ * Packs the tar file: root owns everything except /mosquitto, which the broker owns. The same packages
+ * give the same bytes.
+ */
 async function pack(root: string, tarFile: string): Promise<void> {
     const fixed = ["-C", root, "--sort=name", "--mtime=@0", "--numeric-owner", "--format=gnu"];
     const all = ["--owner=0", "--group=0", "--exclude=./mosquitto", "."];

@@ -1,6 +1,9 @@
 import { capture } from "../../../lib/process.ts";
 
-/** Runs a program and returns its output; rejects with its last lines unless it ends with 0. */
+/**
+ * Runs a program and returns its output.
+ * @throws Error with its last lines unless it exits with 0
+ */
 export async function must(
     program: string,
     args: string[],
@@ -11,8 +14,8 @@ export async function must(
     return ended.stdout;
 }
 
-/** What a program said at its end, in one line. */
+/** Joins a program's last lines of output into one. */
 export function lastLines(ended: { stdout: string; stderr: string }): string {
-    const said = ended.stderr.trim() || ended.stdout.trim() || "it was ended, or could not start";
+    const said = ended.stderr.trim() || ended.stdout.trim() || "it was killed, or could not start";
     return said.split("\n").slice(-3).join(" / ");
 }
