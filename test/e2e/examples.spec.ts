@@ -101,6 +101,24 @@ describe("the package in a program of its own", function () {
         return others.map(({ urn }) => urn.split("::").at(-1)!);
     }
 
+    it("deploys nothing when it is imported, and all when its outputs are used by nobody", async () => {
+        await lay("twoRegions");
+        try {
+            for (const load of ["import('appkata-mqtt')", "require('appkata-mqtt')"]) {
+                const command = [process.execPath, "-e", load];
+                const { code, stderr } = await capture(command, { cwd: stack.folder });
+                assert.equal(code, 0, stderr);
+            }
+            edit((text) => text.replaceAll(/^export .*$/gm, ""));
+            const names = await changed();
+            for (const broker of ["london", "sydney"]) {
+                assert.ok(names.includes(`${broker}:verification:client`), names.join());
+            }
+        } finally {
+            stack.remove();
+        }
+    });
+
     describe("with two brokers", () => {
         let both: TwoRegions;
 
