@@ -20,6 +20,7 @@ import {
     keepStackFile,
     saltIn,
     shadowedIn,
+    sizeProblemIn,
     withoutSalt,
     writeStackFile,
 } from "../dev/toolchain/devStack.ts";
@@ -97,6 +98,8 @@ export async function ensureDevStack(cli: string, env: NodeJS.ProcessEnv): Promi
                 "Remove them from the file and set them here: `npm run pulumi -- config set --secret KEY`.",
         );
     }
+    const tooLarge = sizeProblemIn(found);
+    if (tooLarge !== undefined) say(`Pulumi.${DEV}.yaml: ${tooLarge}`);
     for (const key of shadowedIn(STACK)) {
         say(`${key}: the secret set on this machine overrides the value in Pulumi.${DEV}.yaml.`);
     }

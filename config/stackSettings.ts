@@ -1,6 +1,7 @@
 /** The settings of a broker as they are written: in the selected stack's file. */
 import * as pulumi from "@pulumi/pulumi";
 import { settingsIn } from "./namespace.ts";
+import { withUsersFile } from "./usersFile.ts";
 
 /** A broker's settings as they are written, before they are checked. */
 export interface WrittenSettings {
@@ -23,7 +24,7 @@ export interface WrittenSettings {
 export function stackSettings(): WrittenSettings {
     const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
     return {
-        ...settingsIn(pulumi.runtime.allConfig(), { project, stack }),
+        ...withUsersFile(settingsIn(pulumi.runtime.allConfig(), { project, stack })),
         place: `Pulumi.${stack}.yaml`,
         folder: `certs/${stack}`,
         ownsStack: true,

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pack, unpack, type Packed } from "../../providers/packed.ts";
 import type { RevocationRecord } from "../../providers/kept/revocationList.ts";
-import { Project } from "../../test/support/project.ts";
+import { Project, usersNamed } from "../../test/support/project.ts";
 import { alternate, ratio, row } from "./support/measure.ts";
 
 const RUNS = Number(process.env.RUNS ?? 5);
@@ -15,7 +15,7 @@ const COUNTS = (process.env.USERS ?? "1000,5000").split(",").map(Number);
 /** Seconds beyond the first `up` of one user, and ratios to an unchanged one of one user. */
 const BOUNDS = { firstUp: 60, unchanged: 1.3 };
 
-const everyone = { readWrite: ["%u/#"] };
+const IN_SETTINGS = 2000;
 
 const projects: Project[] = [];
 try {
@@ -49,24 +49,27 @@ try {
 }
 
 async function deploy(count: number): Promise<{ project: Project; seconds: number }> {
-    const project = await Project.make({ users: users(count), everyone });
+    const project = await Project.make();
+    configure(project, count);
     projects.push(project);
     const begun = performance.now();
     await project.deploy();
     return { project, seconds: (performance.now() - begun) / 1000 };
 }
 
-/** With short names and no grants of their own: 5,000 of them fill the variable that Pulumi hands settings over in. */
-function users(count: number, ...others: string[]): { name: string }[] {
-    const names = Array.from({ length: count }, (_, at) => `u${at}`);
-    return [...names, ...others].map((name) => ({ name }));
+/** In the settings, or in a file where Pulumi could not hand them over. */
+function configure(project: Project, count: number, devices: string[] = []): void {
+    const names = Array.from({ length: count }, (_, at) => `user-${at}`);
+    const users = usersNamed(...names, ...devices);
+    writeFileSync(path.join(project.dir, "users.json"), JSON.stringify(users));
+    project.configure({ users: count > IN_SETTINGS ? "users.json" : users });
+    if (devices.length > 0) project.configure({ devices, clientCertificates: "optional" });
 }
 
 /** Has so many certificates revoked, and restarts the broker with all of them. */
 async function revoke(project: Project, count: number): Promise<void> {
     const up = (...devices: string[]) => {
-        const all = users(count, ...devices);
-        project.configure({ users: all, devices, clientCertificates: "optional" });
+        configure(project, count, devices);
         return pulumi(project, ["up", "--yes", "--skip-preview"]);
     };
     await up("lamp", "lock");

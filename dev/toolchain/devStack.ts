@@ -100,6 +100,25 @@ export function shadowedIn(stack: DevStack): string[] {
     return Object.keys(own).filter((key) => Object.hasOwn(committed, key));
 }
 
+/** Linux takes no more for a variable of the environment, with its name. */
+const MAX_VARIABLE_BYTES = 131_071;
+
+/**
+ * Settings that Pulumi could not start the program with: it hands them over in one variable, and itself says
+ * `argument list too long` alone.
+ */
+export function sizeProblemIn(text: string): string | undefined {
+    const config = Object.entries(configIn(text)).map(([key, value]) => {
+        return [key, typeof value === "string" ? value : JSON.stringify(value)];
+    });
+    const variable = `PULUMI_CONFIG=${JSON.stringify(Object.fromEntries(config))}`;
+    const bytes = Buffer.byteLength(variable);
+    return bytes <= MAX_VARIABLE_BYTES
+        ? undefined
+        : `The settings take ${bytes} bytes, and Pulumi hands them to the program in one variable of the environment, ` +
+              `which may have ${MAX_VARIABLE_BYTES}. Move the users into a file: \`appkata-mqtt:users: users.json\`.`;
+}
+
 type Config = Record<string, unknown>;
 
 function configIn(text: string): Config {

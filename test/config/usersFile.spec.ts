@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { withUsersFile } from "../../config/usersFile.ts";
+import { problems, users } from "./support/problems.ts";
+
+describe("users in a file", () => {
+    let dir: string;
+    let file: string;
+
+    before(() => {
+        dir = mkdtempSync(path.join(tmpdir(), "users-"));
+        file = path.join(dir, "users.json");
+    });
+    after(() => rmSync(dir, { recursive: true, force: true }));
+
+    it("are the file's, and its mistakes are told as those of the setting", () => {
+        writeFileSync(file, users);
+        assert.deepEqual(withUsersFile({ raw: { users: file, port: "1" }, problems: ["p"] }), {
+            raw: { users, port: "1" },
+            problems: ["p"],
+        });
+        writeFileSync(file, JSON.stringify([{ name: "#" }]));
+        const { raw } = withUsersFile({ raw: { users: file }, problems: [] });
+        assert.match(problems(raw)[0]!, /^users\.0\.name: "#" begins with #/);
+        writeFileSync(file, "name: ada");
+        const { raw: other } = withUsersFile({ raw: { users: file }, problems: [] });
+        assert.match(problems(other)[0]!, /^users: must be a list of users.*it is "name: ada"$/);
+    });
+
+    it("are refused where the file cannot be read", () => {
+        const missing = path.join(dir, "missing.json");
+        const found = withUsersFile({ raw: { users: missing }, problems: [] });
+        assert.deepEqual(found.problems, [`users: ${missing} cannot be read: ENOENT`]);
+    });
+
+    it("are the setting's own where it names no file", () => {
+        const found = { raw: { users }, problems: [] };
+        assert.deepEqual(withUsersFile(found), found);
+        assert.deepEqual(withUsersFile({ raw: {}, problems: [] }), { raw: {}, problems: [] });
+    });
+});
