@@ -143,7 +143,8 @@ export function deployedFrom(state: State, now: Date): Deployed {
         if (type === REVOCATION_LIST) {
             // Newer than the output where the last `up` did not come to its end.
             const record = recordIn(outputs as unknown as PackedRecord);
-            deployed.revocations.set(generationOf(urn.split("::").at(-1)!), record);
+            const by = new X509Certificate(String(outputs.caCertPem));
+            deployed.revocations.set(generationOf(nameOf(by)), record);
         }
         if (type === MACHINE) deployed.queues = queueLimitsIn(outputs.config ?? {});
         const [, component, name] = RESOURCE.exec(urn) ?? [];
@@ -157,12 +158,13 @@ export function deployedFrom(state: State, now: Date): Deployed {
             continue;
         }
         if (type === "tls:index/selfSignedCert:SelfSignedCert") {
-            const generation = generationOf(name);
+            const certificate = new X509Certificate(String(outputs.certPem));
+            const commonName = nameOf(certificate);
+            const generation = generationOf(commonName);
             const old = new Date(before[generation] ?? end);
             const held = old > now && old < end ? old : end;
-            const certificate = new X509Certificate(String(outputs.certPem));
             deployed.authorities.set(generation, { end, held });
-            deployed.commonNames.set(generation, nameOf(certificate));
+            deployed.commonNames.set(generation, commonName);
             subjects.set(certificate.subject, generation);
         } else if (type === SIGNED && name === "server") {
             deployed.server = end;
@@ -185,10 +187,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
     return deployed;
 }
 
-/** Common names of the CAs in a bundle, by generation, which is in the name. */
+/** Common names of the CAs in a bundle, by generation. */
 function commonNamesIn(pem: string): Map<number, string> {
     const names = certificatesIn(pem).map((one) => nameOf(new X509Certificate(one)));
-    return new Map(names.map((name) => [Number(/ CA (\d+)$/.exec(name)?.[1] ?? 1), name]));
+    return new Map(names.map((name) => [generationOf(name), name]));
 }
 
 /** Reads a CA's name, which is all of its subject. */
@@ -196,9 +198,9 @@ function nameOf({ subject }: X509Certificate): string {
     return subject.replace(/^CN=/, "");
 }
 
-/** Reads the generation from the name of a CA's resources: the first has no number. */
-function generationOf(name: string): number {
-    return name === "ca" ? 1 : Number(name.replace("ca-", ""));
+/** Reads the generation from a CA's name, which the code's logical names do not change. The first has no number. */
+function generationOf(commonName: string): number {
+    return Number(/ CA (\d+)$/.exec(commonName)?.[1] ?? 1);
 }
 
 type PackedRecord = PackedIn<RevocationRecord, "issued" | "revoked">;

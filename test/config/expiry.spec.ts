@@ -116,7 +116,7 @@ describe("certificates of a stack's state", () => {
         const list = (name: string, number: number) => {
             const type = "pulumi-nodejs:dynamic/kept:RevocationList";
             const urn = `urn:pulumi:dev::p::appkata-mqtt:index:Revocation$${type}::${name}`;
-            return { [urn]: { type, outputs: { ...record, number, crlPem: "" } } };
+            return { [urn]: { type, outputs: { ...record, number, caCertPem: pems[name] } } };
         };
         const stack = { type: "pulumi:pulumi:Stack", outputs: { revocations: { 2: record } } };
         assert.deepEqual(

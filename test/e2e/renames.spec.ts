@@ -32,7 +32,7 @@ describe("another logical name of a deployed stack's resource", function () {
             if (fate === "refused") {
                 await stack.isRefused([], SHUT_OUT);
                 rename([]);
-                await stack.isWhole();
+                await stack.goesThrough();
             } else {
                 const done = await stack.goesThrough();
                 const renamed = { type, name: `${name}-renamed` };
