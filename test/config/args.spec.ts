@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { asArguments, type MosquittoBrokerArgs } from "../../config/args.ts";
 import type { schema } from "../../config/schema.ts";
+import { protectionProblem } from "../../providers/fly/protection.ts";
 import { stateOf } from "../../config/ownState.ts";
 
 type Setting = keyof typeof schema.shape | "passwords";
@@ -18,6 +19,11 @@ describe("a broker's arguments", () => {
         assert.equal(
             asArguments("if it is meant: `pulumi config set appkata-mqtt:protectVolume false`"),
             "if it is meant: `protectVolume: false`",
+        );
+        const protectedBy = 'protectVolume of MosquittoBroker "eu"';
+        assert.match(
+            protectionProblem("volume", { protectedBy }, true)!,
+            /`protectVolume of MosquittoBroker "eu"` is true; if it is meant: set it to false$/,
         );
     });
 });
