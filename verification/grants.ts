@@ -10,8 +10,9 @@ const SYS = "$SYS/broker/version";
 
 /**
  * Subscribes to topics that must not be read, and publishes to those and to topics that must not be
- * written. MQTT 3.1.1 has brokers acknowledge both, so the check is that nothing was delivered by the
- * time the message published last comes back; the broker keeps their order.
+ * written. MQTT 3.1.1 has brokers acknowledge a publish, so the check is that nothing was delivered by the
+ * time the message published last comes back; the broker keeps their order. A shared subscription must be
+ * refused: it would take messages from those who may read them.
  */
 export async function tryForbiddenTopics(
     client: MqttClient,
@@ -22,6 +23,11 @@ export async function tryForbiddenTopics(
     const readOnly = `${TOPICS.readOnly}/${id}`;
     const forbidden = [`${TOPICS.writeOnly}/${id}`, `${TOPICS.notGranted}/${id}`, SYS];
     const seen = new Set<string>();
+    const isGranted = (filter: string) =>
+        client.subscribeAsync(filter, { qos: 1 }).then(
+            () => true,
+            () => false,
+        );
     let step = "SUBSCRIBE";
     let timer: NodeJS.Timeout | undefined;
     const ended = new Promise<string | undefined>((resolve) => {
@@ -30,13 +36,16 @@ export async function tryForbiddenTopics(
         client.once("close", () => resolve(`the connection closed after ${step}`));
         client.on("message", (topic) => {
             if (topic === last) resolve(undefined);
-            else seen.add(topic);
+            else seen.add(`a message on ${topic}`);
         });
     });
     const sent = (async () => {
         // Forbidden topics first. The broker may also refuse the subscription, which is as good.
         for (const topic of forbidden) {
-            await client.subscribeAsync(topic, { qos: 1 }).catch(() => undefined);
+            await isGranted(topic);
+            if (await isGranted(`$share/${id}/${topic}`)) {
+                seen.add(`a shared subscription to ${topic}`);
+            }
         }
         await client.subscribeAsync([readOnly, last], { qos: 1 });
         step = "PUBLISH";
@@ -52,6 +61,5 @@ export async function tryForbiddenTopics(
         clearTimeout(timer);
     }
     if (seen.size === 0) return { kind: "kept" };
-    const detail = [...seen].map((topic) => `a message on ${topic}`).join(", ");
-    return { kind: "broken", detail };
+    return { kind: "broken", detail: [...seen].join(", ") };
 }

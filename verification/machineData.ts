@@ -16,13 +16,13 @@ const SET_ASIDE =
     /^(mosquitto\.(?:sqlite3|db))\.unreadable-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
 /**
- * Prints the names in the data folder, the memory limit (with the configured one, if it was raised),
- * the volume's space, and the files in force, which older images do not report.
+ * Prints the names in the data folder, the volume's space, the memory limit (with the configured one, if it was
+ * raised; Mosquitto 2.0 has none), and the files in force, which older images do not report.
  */
 export const DATA_COMMAND = [
     "sh",
     "-c",
-    `ls ${DATA} && grep memory_limit /etc/mosquitto/mosquitto.conf && df -Pk ${DATA} && { broker-files state 2>/dev/null || true; }`,
+    `ls ${DATA} && df -Pk ${DATA} && { grep memory_limit /etc/mosquitto/mosquitto.conf; broker-files state 2>/dev/null; true; }`,
 ];
 
 /** Size and free space of the volume, in kilobytes. */

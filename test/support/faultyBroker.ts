@@ -19,6 +19,8 @@ export interface BrokerBehaviour {
     delivers?: (payload: Buffer) => Buffer | undefined;
     /** Topics that are delivered although the verification's user is not granted them. */
     grantsToo?: RegExp;
+    /** Takes shared subscriptions of anybody to anything. */
+    sharesAll?: boolean;
     /** What comes of a connection that does not begin with a TLS handshake. Default: hung up. */
     plain?: (socket: Socket, broker: Aedes) => void;
     /** Topics that a client may not publish to without being cut off. */
@@ -73,6 +75,10 @@ export class FaultyBroker {
             },
             authorizePublish: (_client, packet, done) =>
                 done(behaviour.hangsUpOn?.test(packet.topic) ? new Error("refused") : null),
+            authorizeSubscribe: (_client, subscription, done) => {
+                const refused = subscription.topic.startsWith("$share/") && !behaviour.sharesAll;
+                done(null, refused ? null : subscription);
+            },
             authorizeForward: (_client, packet) => {
                 const denied = NOT_GRANTED.test(packet.topic);
                 if (denied && behaviour.grantsToo?.test(packet.topic) !== true) return null;

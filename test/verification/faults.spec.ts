@@ -113,6 +113,15 @@ describe("verification of a broker that is wrong in one thing", () => {
         });
     }
 
+    it("fails when a shared subscription takes part in what may not be read", async () => {
+        const steps = await on.stepsOf({ sharesAll: true });
+        expectFailure(
+            steps,
+            "grants",
+            /saw: a shared subscription to appkata-mqtt\/\S+-write-only\//,
+        );
+    });
+
     it("fails when $SYS is read without a grant", async () => {
         const { port, broker } = await on.start({ grantsToo: /^\$SYS\// });
         const version = { topic: "$SYS/broker/version", payload: Buffer.from("1") };
