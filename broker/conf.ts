@@ -48,8 +48,8 @@ export const CERTIFICATE_PORT = 1885;
 export const MONITOR_PORT = 9883;
 /** How the monitor comes in: its folder is only the broker's user's. */
 const MONITOR_SOCKET = "/run/broker/socket";
-/** Empty, but for what the plugin itself writes; in the same folder. */
-const CUTOFF_FILE = "/run/broker/cutoff.json";
+/** Made of the ACL file at each start (broker-subscriptions). */
+const SUBSCRIPTIONS = "/run/broker/subscriptions.json";
 
 /** Two, and what is left of them after the monitor was started anew. */
 const MONITOR_CONNECTIONS = 10;
@@ -63,13 +63,12 @@ export function renderConf(series: Series, conf: BrokerConf): string {
         limits(series, conf),
         log(),
         users(series),
-        cutsOff(series, conf),
         mqttListener(series, conf),
         conf.clientCertificates === "optional"
             ? certificateListener(series, CERTIFICATE_PORT, conf)
             : [],
         webSocketsListener(series, conf),
-        monitorListener(series, conf),
+        monitorListener(series),
     ];
     return blocks
         .filter((block) => block.length > 0)
@@ -109,14 +108,17 @@ function persistence(series: Series): Block {
 }
 
 /**
- * The heap's limit lets the broker refuse one client where the kernel would kill it for all. The
- * monitor's connections are beside those of clients.
+ * The heap's limit lets the broker refuse one client where the kernel would kill it for all. 2.0 has none: its
+ * official image does not count its heap, and 2.0.21 with glibc counts less with each change of a subscription's rule,
+ * until nothing fits (fixed in 2.0.22). The monitor's connections are beside those of clients.
  */
 function limits(series: Series, { retained, limits }: BrokerConf): Block {
     return [
-        `memory_limit ${limits.memoryMb * 1024 * 1024}`,
         ...(series === "2.1"
-            ? [`global_max_connections ${limits.connections + MONITOR_CONNECTIONS}`]
+            ? [
+                  `memory_limit ${limits.memoryMb * 1024 * 1024}`,
+                  `global_max_connections ${limits.connections + MONITOR_CONNECTIONS}`,
+              ]
             : []),
         `max_packet_size ${limits.packetBytes}`,
         `max_queued_messages ${limits.queuedMessages}`,
@@ -144,51 +146,46 @@ function log(): Block {
  * would allow all. In 2.0 not per listener: that keeps restored messages from everybody. Retained messages
  * are delivered only while their author may write there, which neither series checks unless it is told to;
  * 2.1 checks no more what it has restored.
+ *
+ * The ACL file is held against messages. Subscriptions are the dynamic-security plugin's to refuse, so 2.1 asks it
+ * before the ACL file, which grants them all; and after the passwords, which it knows nothing of. 2.0 asks plugins
+ * first, and this one leaves the passwords to the file.
  */
 function users(series: Series): Block {
     const ofRetained = "check_retain_source true";
+    const subscriptions = [
+        `${series === "2.1" ? "global_plugin" : "plugin"} /usr/lib/mosquitto_dynamic_security.so`,
+        `plugin_opt_config_file ${SUBSCRIPTIONS}`,
+    ];
     return series === "2.1"
         ? [
               ofRetained,
+              "global_plugin /usr/lib/mosquitto_password_file.so",
+              `plugin_opt_password_file ${KEPT}/passwd`,
+              ...subscriptions,
               "global_plugin /usr/lib/mosquitto_acl_file.so",
               `plugin_opt_acl_file ${KEPT}/acl`,
-              "plugin_load password /usr/lib/mosquitto_password_file.so",
-              `plugin_opt_password_file ${KEPT}/passwd`,
           ]
         : [
               ofRetained,
               "allow_anonymous false",
               `password_file ${KEPT}/passwd`,
               `acl_file ${KEPT}/acl`,
+              ...subscriptions,
           ];
-}
-
-/**
- * By which `broker-files` ends the connections of whose certificates are revoked: SIGHUP looks at passwords
- * only. The plugin ends those of a user that it is told to delete; for one that it does not know, which is
- * everybody, it leaves login and ACL to the others. 2.1 asks it at the monitor's listener alone.
- */
-function cutsOff(series: Series, { clientCertificates }: BrokerConf): Block {
-    if (clientCertificates === "off") return [];
-    const plugin = "/usr/lib/mosquitto_dynamic_security.so";
-    return [
-        series === "2.1" ? `plugin_load cutoff ${plugin}` : `plugin ${plugin}`,
-        `plugin_opt_config_file ${CUTOFF_FILE}`,
-    ];
 }
 
 /**
  * What a listener for clients has: so many of them, and nobody who is not a user. 2.1 counts them over all
  * listeners too; 2.0 cannot, so there each has its part of what the machine takes.
  */
-function forClients(series: Series, conf: BrokerConf, by = "password"): Block {
+function forClients(series: Series, conf: BrokerConf): Block {
     const listeners =
         1 + Number(conf.clientCertificates === "optional") + Number(conf.webSockets !== "off");
     const part = Math.max(1, Math.floor(conf.limits.connections / listeners));
     return [
         `max_connections ${series === "2.1" ? conf.limits.connections : part}`,
         ...(series === "2.1" ? ["listener_allow_anonymous false"] : []),
-        ...(series === "2.1" && by === "password" ? ["plugin_use password"] : []),
         ...(conf.clientIds === "user" ? ["use_username_as_clientid true"] : []),
     ];
 }
@@ -235,7 +232,7 @@ function behindEdge(port: number): string {
 function certificateListener(series: Series, port: number, conf: BrokerConf): Block {
     return [
         `listener ${port}`,
-        ...forClients(series, conf, "certificate"),
+        ...forClients(series, conf),
         ...ownTls(),
         `cafile ${KEPT}/certs/client-ca.crt`,
         `crlfile ${KEPT}/certs/client-ca.crl`,
@@ -244,12 +241,11 @@ function certificateListener(series: Series, port: number, conf: BrokerConf): Bl
     ];
 }
 
-/** For the monitor, a user as any other; whoever comes in here may cut off others. */
-function monitorListener(series: Series, { clientCertificates }: BrokerConf): Block {
+/** For the monitor, a user as any other; whoever comes in here may change who subscribes to what. */
+function monitorListener(series: Series): Block {
     return [
         `listener 0 ${MONITOR_SOCKET}`,
         `max_connections ${MONITOR_CONNECTIONS}`,
-        ...(series === "2.1" ? ["listener_allow_anonymous false", "plugin_use password"] : []),
-        ...(series === "2.1" && clientCertificates !== "off" ? ["plugin_use cutoff"] : []),
+        ...(series === "2.1" ? ["listener_allow_anonymous false"] : []),
     ];
 }

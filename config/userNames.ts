@@ -44,6 +44,9 @@ function problemAlone(name: string): string | undefined {
     if (name.startsWith("$")) {
         return `"${name}" begins with $, so that a filter with %u could grant the broker's own topics; take another name`;
     }
+    if (/(^|\/)%c(\/|$)/.test(name)) {
+        return `"${name}" has the level %c, for which Mosquitto would take a client's ID; take another name`;
+    }
     if (configPath("passwords", name) === undefined) {
         return `"${name}" ends with a backslash, which no path of \`pulumi config set --path\` can; take another name`;
     }

@@ -19,14 +19,8 @@ tls_version tlsv1.2
 ciphers ECDHE+AESGCM:ECDHE+CHACHA20
 `;
 
-const CUTOFF = {
-    "2.1": "\nplugin_load cutoff /usr/lib/mosquitto_dynamic_security.so\nplugin_opt_config_file /run/broker/cutoff.json\n",
-    "2.0": "\nplugin /usr/lib/mosquitto_dynamic_security.so\nplugin_opt_config_file /run/broker/cutoff.json\n",
-};
-const USED = "\nplugin_use cutoff\n";
-
 describe("mosquitto.conf", () => {
-    it("of 2.1 has plugins, and users at the listener", () => {
+    it("of 2.1 has plugins: passwords, subscriptions and what may be read and written, in this order", () => {
         assert.equal(
             renderConf("2.1", CONF),
             `${HEADER}
@@ -43,20 +37,20 @@ max_inflight_messages 20
 
 ${LOG}
 check_retain_source true
+global_plugin /usr/lib/mosquitto_password_file.so
+plugin_opt_password_file /etc/mosquitto/passwd
+global_plugin /usr/lib/mosquitto_dynamic_security.so
+plugin_opt_config_file /run/broker/subscriptions.json
 global_plugin /usr/lib/mosquitto_acl_file.so
 plugin_opt_acl_file /etc/mosquitto/acl
-plugin_load password /usr/lib/mosquitto_password_file.so
-plugin_opt_password_file /etc/mosquitto/passwd
 
 listener 1883
 max_connections 1024
 listener_allow_anonymous false
-plugin_use password
 ${TLS}
 listener 0 /run/broker/socket
 max_connections 10
 listener_allow_anonymous false
-plugin_use password
 `,
         );
     });
@@ -79,14 +73,9 @@ use_identity_as_username true
             const usual = renderConf(series, CONF);
             const own = `\nlistener 1885\n${ofTwo[series]}${ofClients}`;
             assert.ok(optional.includes(own), optional);
-            const withoutOwn = optional.replace(own, "").replace(half, all);
-            assert.equal(withoutOwn.replace(CUTOFF[series], "").replace(USED, "\n"), usual);
+            assert.equal(optional.replace(own, "").replace(half, all), usual);
             const required = renderConf(series, { ...CONF, clientCertificates: "required" });
             assert.ok(required.includes(`\nlistener 1883\n${single[series]}${ofClients}`));
-            // Of passwords there is the monitor's only.
-            const monitor = required.indexOf("listener 0 ");
-            const forClients = required.slice(required.indexOf("listener "), monitor);
-            assert.ok(!forClients.includes("password") && !forClients.includes("cutoff"));
             assert.equal(required.split("\nlistener ").length, usual.split("\nlistener ").length);
         }
     });
@@ -100,7 +89,6 @@ persistence_location /mosquitto/data
 autosave_on_changes true
 autosave_interval 1
 
-memory_limit 134217728
 max_packet_size 2097152
 max_queued_messages 10000
 max_queued_bytes 8388608
@@ -111,6 +99,8 @@ check_retain_source true
 allow_anonymous false
 password_file /etc/mosquitto/passwd
 acl_file /etc/mosquitto/acl
+plugin /usr/lib/mosquitto_dynamic_security.so
+plugin_opt_config_file /run/broker/subscriptions.json
 
 listener 1883
 max_connections 1024
@@ -179,7 +169,7 @@ max_connections 10
             renderConf("2.1", { ...CONF, ...conf })
                 .split(/^(?=listener )/m)
                 .slice(1, -1);
-        const users = "max_connections 1024\nlistener_allow_anonymous false\nplugin_use password\n";
+        const users = "max_connections 1024\nlistener_allow_anonymous false\n";
         const edge = `listener 1884 0.0.0.0\n${users}`;
         const behind = `listener 9001 0.0.0.0\nprotocol websockets\n${users}`;
         const own = `listener 9002\nprotocol websockets\n${users}${TLS}`;

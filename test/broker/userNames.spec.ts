@@ -82,14 +82,16 @@ for (const series of SERIES) {
                 client.on("message", take);
                 return () => client.off("message", take);
             });
-            for (const client of Object.values(clients))
-                await client.subscribeAsync("#", { qos: 1 });
+            // Whoever may not read it is refused.
+            for (const client of Object.values(clients)) {
+                await client.subscribeAsync(topic, { qos: 1 }).catch(() => undefined);
+            }
             const refused = await clients[from]!.publishAsync(topic, "", { qos: 1 }).then(
                 () => false,
                 () => true,
             );
             // The broker answers each in order, so what there is has come before.
-            for (const client of Object.values(clients)) await client.unsubscribeAsync("#");
+            for (const client of Object.values(clients)) await client.unsubscribeAsync(topic);
             for (const end of takes) end();
             return refused ? undefined : seen.toSorted();
         }

@@ -41,6 +41,11 @@ describe("user names", () => {
             /begins with #, so its/,
         ],
         [
+            "a client's ID in a pattern",
+            () => problems([{ name: "lab/%c", ...ALL }]),
+            /^users\.0\.name: "lab\/%c" has the level %c, for which Mosquitto would take/,
+        ],
+        [
             "a path's end",
             () => problems([{ name: "a.b\\", ...ALL }]),
             /^users\.0\.name: "a\.b\\" ends with a backslash, which no path of `pulumi config set/,

@@ -98,14 +98,8 @@ describe("a deployed broker that was changed live and starts again", function ()
         await (await mqtt.connectAsync({ ...at, ca, ...pairOf("kept-device") })).endAsync();
         await assert.rejects(mqtt.connectAsync({ ...at, ca, ...former.device }));
         const changed = await connect(outputs, { user: "changed" });
-        const [granted] = await changed.subscribeAsync("other/#", { qos: 1 });
-        const reader = await connect(outputs, { user: "tester" });
-        let read = 0;
-        changed.on("message", () => read++);
-        await reader.publishAsync("other/a", "x", { qos: 1 });
+        await assert.rejects(changed.subscribeAsync("other/#"), /Subscribe error/);
         await changed.endAsync();
-        await reader.endAsync();
-        assert.ok(granted === undefined || granted.qos > 2 || read === 0, "has the fewer grants");
     }
 
     const post = async (action: string) => {
