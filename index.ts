@@ -3,7 +3,7 @@ import { namesOfProgram } from "./components/namesOfProgram.ts";
 import { stackSettings } from "./config/stackSettings.ts";
 
 const broker = new MosquittoBroker("mosquitto", stackSettings(), {
-    // Stacks of version 0.1 have what the component makes at their top.
+    // In stacks of version 0.1 the component's resources are at the top.
     transformations: [namesOfProgram],
 });
 

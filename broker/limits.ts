@@ -1,47 +1,48 @@
 /**
- * What the broker may take, from the machine's memory. The memory is shared out so that the machine
- * lives through the worst that clients can do at once, and the broker refuses before the kernel kills:
+ * Limits of the broker, derived from the machine's memory. The memory is divided so that the machine survives
+ * the worst that clients can do at once, and the broker refuses clients before the kernel kills it:
  *
- *   a half    the broker's own heap: sessions, subscriptions, queued and retained messages
- *   a quarter its connections, 64 KB each: TLS takes 47 KB of the broker's (measured with 2.1.2; it is
- *             OpenSSL's, so it does not count as heap), the kernel's socket the rest
- *   a quarter the system, the programs, and sqlite's and the file system's caches
+ *   a half    the broker's heap: sessions, subscriptions, queued and retained messages
+ *   a quarter its connections, 64 KB each: 47 KB for TLS (measured with 2.1.2; OpenSSL allocates it, so it
+ *             does not count as heap), the rest for the kernel's socket
+ *   a quarter the system, the programs, and the caches of sqlite and the file system
  *
- * Mosquitto counts its heap in 2.1; 2.0.22 does with glibc only, so that the official image of 2.0 (Alpine's
- * musl) has no bound there (its memory_mosq.c).
+ * Mosquitto 2.1 measures its heap; 2.0.22 does so only with glibc, so the official image of 2.0 (Alpine, musl)
+ * has no heap limit (memory_mosq.c).
  */
 export interface Limits {
-    /** Megabytes of the broker's heap. What does not fit is refused, and its client cut off. */
+    /** Megabytes of the broker's heap. A request that does not fit is refused and its client disconnected. */
     memoryMb: number;
-    /** Clients that are connected at once; more are refused. */
+    /** Clients connected at once; more are refused. */
     connections: number;
-    /** Bytes of the largest MQTT packet; who sends a larger one is cut off. */
+    /** Bytes of the largest MQTT packet; a client that sends a larger one is disconnected. */
     packetBytes: number;
     /**
-     * QoS 1 and 2 messages, and their bytes, that wait for one client; more are dropped. When 2.1 starts with
-     * lower ones, those that wait already are too.
+     * QoS 1 and 2 messages queued for one client, in number and bytes; more are dropped. When 2.1 starts with
+     * lower limits, it also drops messages that are already queued.
      */
     queuedMessages: number;
     queuedBytes: number;
-    /** QoS 1 and 2 messages on their way to one client at once. */
+    /** QoS 1 and 2 messages in flight to one client. */
     inflightMessages: number;
-    /** The longest keepalive; 0: any. MQTT 5 clients are told, older ones with a longer are refused. */
+    /** Longest keepalive; 0 for any. The broker tells MQTT 5 clients; it refuses older ones that ask for more. */
     keepaliveSeconds: number;
-    /** Days after which a session whose client is away is forgotten; 0: never. */
+    /** Days after which the session of an offline client is removed; 0 for never. */
     sessionExpiryDays: number;
 }
 
 /**
- * Messages that wait for one client. A new subscriber's retained messages wait too, and what goes beyond it never gets,
- * so this has to hold all that a house has of them. Each takes 140 bytes of the heap that way, and 470 where its client
- * is away (measured with 2.1.2 and short payloads): less than `queuedBytes` of the smallest machine.
+ * Messages queued for one client. Retained messages for a new subscription are queued too, and those beyond the
+ * limit are lost, so it must exceed all retained messages that one subscription matches. Each takes 140 bytes of
+ * the heap, or 470 for an offline client (measured with 2.1.2 and short payloads): less than `queuedBytes` of the
+ * smallest machine.
  */
 const QUEUED_MESSAGES = 10_000;
 
-/** Kilobytes of the machine's memory that a connection takes. */
+/** Kilobytes of the machine's memory per connection. */
 const CONNECTION_KB = 64;
 
-/** The limits of a machine of so many megabytes. */
+/** Derives the limits for a machine with this much memory. */
 export function limitsOf(memoryMb: number): Limits {
     return {
         memoryMb: memoryMb / 2,
@@ -56,18 +57,18 @@ export function limitsOf(memoryMb: number): Limits {
 }
 
 /**
- * Megabytes of the volume that the broker's data may take. All of it is in the heap too, and its database is
- * 1.2 times the heap at most (measured with 2.1.2: large and small messages, full queues); client IDs of
- * kilobytes can make it more. With a tenth of the volume left it is ended (broker-space).
+ * Megabytes of the volume that the broker needs. All its data is in the heap too, and the database is at most
+ * 1.2 times the heap (measured with 2.1.2: large and small messages, full queues); client IDs of kilobytes can
+ * exceed that. The broker is stopped when a tenth of the volume is left (broker-space).
  */
 export function volumeNeedMb(limits: Limits): number {
     return Math.ceil((limits.memoryMb * 1.5) / 0.9);
 }
 
-/** MQTT's own: a packet's length has four bytes of seven bits, and its head is not counted. */
+/** MQTT's own limit: the remaining length of a packet is encoded in four bytes of seven bits. */
 export const MAX_PACKET_BYTES = 268_435_455;
 
-/** What cannot be on a machine of so many megabytes; keys are those of `Limits`. */
+/** Checks that the limits fit a machine with this much memory. */
 export function limitProblems(
     limits: Limits,
     machineMb: number,
@@ -75,14 +76,14 @@ export function limitProblems(
     const problems: { key: keyof Limits; problem: string }[] = [];
     const heap = limits.memoryMb * 1024 * 1024;
     const connectionsMb = Math.ceil((limits.connections * CONNECTION_KB) / 1024);
-    // What is left for the system may be less than the rule's quarter, not less than an eighth.
+    // The system needs at least an eighth of the memory; the default leaves it a quarter.
     const free = machineMb - machineMb / 8;
     if (limits.memoryMb + connectionsMb > free) {
         problems.push({
             key: limits.memoryMb > machineMb / 2 ? "memoryMb" : "connections",
             problem:
                 `${limits.memoryMb} MB for the broker and ${connectionsMb} MB for ` +
-                `${limits.connections} connections are more than ${free} of ${machineMb} MB`,
+                `${limits.connections} connections exceed the available ${free} of ${machineMb} MB`,
         });
     }
     if (limits.packetBytes * 4 > heap) {

@@ -1,4 +1,4 @@
-/** What the brokers of one program have to do with each other, and with its stack. */
+/** Coordinates the brokers of one program: unique names and apps, and one check of all settings. */
 import * as pulumi from "@pulumi/pulumi";
 import { usersMistake, type Checked } from "../config/index.ts";
 
@@ -7,13 +7,13 @@ interface OfStack {
     readonly checks: Promise<Checked>[];
 }
 
-/** By the stack's resource, since one process may run several programs (Pulumi's Automation API). */
+/** Keyed by the stack's resource, since one process may run several programs (Pulumi's Automation API). */
 const stacks = new WeakMap<pulumi.Resource, OfStack>();
 
 /**
- * Waits until the settings of all brokers are checked, so that a mistake in one costs nothing of the others.
+ * Waits until the settings of all brokers are checked, so that a mistake in one changes nothing in the others.
  *
- * @throws pulumi.RunError for a name that another has, since their resources would be mixed up
+ * @throws pulumi.RunError for a name that another broker has, since their resources would collide
  */
 export async function checkedWithOthers(name: string, check: Promise<Checked>): Promise<Checked> {
     const stack = pulumi.runtime.getStackResource()!;
@@ -28,15 +28,16 @@ export async function checkedWithOthers(name: string, check: Promise<Checked>): 
     if (checked.settings.appName !== undefined && apps.length > 1) {
         throw usersMistake(
             `Two brokers have the appName "${checked.settings.appName}"; nothing was changed. ` +
-                "Each needs an app of its own: give another, or leave it out to have one made.",
+                "Each needs its own app: set another name, or leave it out to have one generated.",
         );
     }
     return checked;
 }
 
 function nameProblem(name: string, names: ReadonlySet<string>): string | undefined {
-    if (name.includes(":")) return `MosquittoBroker "${name}": a broker's name has no colon.`;
+    if (name.includes(":"))
+        return `MosquittoBroker "${name}": a broker's name must not contain a colon.`;
     return names.has(name)
-        ? `MosquittoBroker "${name}": is there twice; each broker in a program needs a name of its own.`
+        ? `MosquittoBroker "${name}": is declared twice; each broker in a program needs its own name.`
         : undefined;
 }

@@ -9,15 +9,15 @@ import type { FlyApp } from "./flyApp.ts";
 const CA_FILE = "rootCA.pem";
 
 /**
- * Keeps the CA where the clients' commands name it, also in a preview: whoever runs the program can
- * connect.
+ * Writes the CA's certificate to the file that the clients' commands name, in a preview too, so that whoever
+ * runs the program can connect.
  *
  * @param folder relative to the program, so that the outputs are the same on every machine
  */
 function keepCaFile(caPem: pulumi.Input<string>, folder: string): pulumi.Output<string> {
     const file = `${folder}/${CA_FILE}`;
     return pulumi.output(caPem).apply((pem) => {
-        // Private, since keys of clients are put beside it.
+        // Private, since clients' keys are stored beside it.
         mkdirSync(folder, { recursive: true, mode: 0o700 });
         chmodSync(folder, 0o700);
         writeFileSync(file, pem, { mode: 0o600 });
@@ -31,20 +31,20 @@ export interface ClientArgs {
     app: FlyApp;
     passwords: pulumi.Input<Record<string, string>>;
     caPem: pulumi.Input<string>;
-    /** Folder in which the CA's certificate is kept; undefined: none is. */
+    /** Folder for the CA's certificate; undefined to write none. */
     folder: string | undefined;
 }
 
 /**
- * A command to subscribe and one to publish, for the first user who may, sooner one with a password.
- * Secret, since they carry it.
+ * Renders a command to subscribe and one to publish, for the first user who may, preferably one with a
+ * password. Secret, since they include it.
  */
 export function clientCommands({ settings, app, passwords, caPem, folder }: ClientArgs) {
     const { port, clientCertificates } = settings;
     const host = settings.connectBy === "address" ? app.address : app.hostname;
     const certificatePort = clientCertificates.mode === "optional" ? clientCertificates.port : port;
     const kept = folder === undefined ? CA_FILE : keepCaFile(caPem, folder);
-    // A public one, which the system knows.
+    // At the edge the certificate is public, and the system trusts its CA.
     const caFile = settings.broker.tls === "edge" ? undefined : kept;
     const access = settings.users.toSorted(
         (one, other) => Number(one.certificate) - Number(other.certificate),
@@ -73,20 +73,20 @@ interface Example {
 }
 
 /**
- * The first user who may do it, and where. Where only what everyone is granted lets them, the seed's
- * topics: such a rule may be about the client's ID, which is not known here.
+ * Picks the first user who may read or write, and a topic. Falls back to `#` and `tests` where only grants
+ * for everyone allow it: those may depend on the client's ID, which is not known here.
  */
 function example(access: User[], kind: "read" | "write"): Example {
-    const seeds = kind === "read" ? "#" : "tests";
+    const fallback = kind === "read" ? "#" : "tests";
     for (const user of access) {
         const { name, everything } = user;
-        if (everything === true || everything === kind) return { user, topic: seeds };
+        if (everything === true || everything === kind) return { user, topic: fallback };
         const [filter] = [...user[kind], ...user.readWrite];
         if (filter === undefined) continue;
         const topic = filterOf(name, filter);
         return { user, topic: kind === "read" ? topic : topic.replaceAll(/[+#]/g, "tests") };
     }
-    return { user: access[0]!, topic: seeds };
+    return { user: access[0]!, topic: fallback };
 }
 
 export interface ClientCommand {
@@ -95,7 +95,7 @@ export interface ClientCommand {
     port: number;
     topic: string;
     user: string;
-    /** Logs in with the certificate and key beside the CA's file. */
+    /** Whether it logs in with the certificate and key beside the CA's file. */
     certificate: boolean;
     password: string | undefined;
     caFile: string | undefined;
@@ -103,7 +103,7 @@ export interface ClientCommand {
     rest: string;
 }
 
-/** A line for the shell. */
+/** Renders a command for the shell. */
 export function clientCommand({ program, rest, user, certificate, caFile, ...to }: ClientCommand) {
     const file = (ending: string) => shellQuote(`${path.dirname(caFile!)}/${user}.${ending}`);
     return [
@@ -118,7 +118,7 @@ export function clientCommand({ program, rest, user, certificate, caFile, ...to 
 
 type Connection = Pick<ClientCommand, "host" | "port" | "user" | "password" | "topic">;
 
-/** A URL; options where it can't carry the parts, since mosquitto's clients decode nothing in it. */
+/** Renders the connection as a URL, or as options where a URL would need escapes, which mosquitto's clients do not decode. */
 function connection({ host, port, user, password, topic }: Connection): string[] {
     const plain = /^[A-Za-z0-9._~-]+$/;
     if (password === undefined) return [`-h ${host}`, `-p ${port}`, `-t ${shellQuote(topic)}`];

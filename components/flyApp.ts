@@ -7,20 +7,20 @@ import { MAX_PREFIX } from "../providers/kept/name.ts";
 export interface FlyAppArgs {
     settings: Settings;
     deployed: Deployed;
-    /** What a name that is made for the app begins with. */
+    /** Prefix of a generated app name. */
     prefix: string;
 }
 
-/** Fly's app with its name and its addresses: all that must exist before a certificate names it. */
+/** The Fly app with its name and addresses, which must exist before a certificate can name them. */
 export class FlyApp extends pulumi.ComponentResource {
     readonly appName: pulumi.Output<string>;
     /** `APP.fly.dev` */
     readonly hostname: pulumi.Output<string>;
-    /** As Fly assigned them; a dedicated IPv4 first, where there is one. */
+    /** Dedicated addresses, an IPv4 first. */
     readonly addresses: pulumi.Output<string>[];
-    /** All of them, the shared one too: what DNS is to say of a name that leads here. */
+    /** All addresses, with the shared one, for DNS records of custom host names. */
     readonly allAddresses: pulumi.Output<string>[];
-    /** Where the broker is reached: an address of its own, else the shared one. */
+    /** Address that clients use: a dedicated one, else the shared one. */
     readonly address: pulumi.Output<string>;
 
     constructor(
@@ -33,7 +33,7 @@ export class FlyApp extends pulumi.ComponentResource {
         const { endpoint, imports } = settings;
         const { appName: current } = deployed;
 
-        // In the state before Fly is asked, so that a killed `up` makes no second app.
+        // Saved before Fly is called, so a killed `up` creates no second app.
         const made =
             settings.appName === undefined
                 ? new Name(
@@ -42,7 +42,7 @@ export class FlyApp extends pulumi.ComponentResource {
                       parent,
                   )
                 : undefined;
-        // An older version's `--replace` of the name made another one, which the app never had.
+        // In older versions a `--replace` of the name generated another one, which the app never had.
         const wantedName = settings.appName ?? current ?? made!.name;
 
         const app = new App(
@@ -56,7 +56,7 @@ export class FlyApp extends pulumi.ComponentResource {
                 ...(imports.app !== undefined && { importId: imports.app }),
                 ...protection(settings),
             },
-            // The volume is gone with its app.
+            // Deleting the app would delete a retained volume.
             { ...parent, retainOnDelete: settings.volume.retain },
         );
         this.appName = app.name;
@@ -80,21 +80,21 @@ export class FlyApp extends pulumi.ComponentResource {
               )
             : undefined;
         this.allAddresses = [...this.addresses, ...(shared ? [shared.address] : [])];
-        // Whoever verifies has an IPv4 sooner than an IPv6.
+        // The verifier is more likely to have IPv4 than IPv6.
         const byIpv4 = settings.addresses.ipv4 || settings.broker.tls !== "edge";
         this.address = (byIpv4 ? this.addresses[0] : shared?.address) ?? this.addresses[0]!;
         this.registerOutputs({ appName: this.appName, hostname: this.hostname });
     }
 }
 
-/** The setting that keeps data, and clients' access, from being deleted. */
+/** Names the setting that protects data and clients' access from deletion, where it is on. */
 export function protection({ volume, place }: Settings): { protectedBy?: string } {
     if (!volume.protect) return {};
     const inFile = place.endsWith(".yaml");
     return { protectedBy: inFile ? "appkata-mqtt:protectVolume" : `protectVolume of ${place}` };
 }
 
-/** Names of projects, stacks and components may have what an app's may not. */
+/** Replaces characters that an app's name cannot have, unlike names of projects, stacks and components. */
 function namePrefix(name: string): string {
     return name
         .toLowerCase()

@@ -6,17 +6,17 @@ export interface ImageArgs {
     appName: pulumi.Input<string>;
     registry: string;
     baseImage: string;
-    /** Fly's token: the registry's password. A new one rebuilds nothing. */
+    /** Fly's token, which is the registry's password. A change rebuilds nothing. */
     token: string | undefined;
-    /** The `REGISTRY/APP:TAG` of the last `up`. */
+    /** Image of the last `up`, `REGISTRY/APP:TAG`. */
     former: string | undefined;
-    /** The registry has that no more. */
+    /** Whether the registry has lost that image. */
     missing: boolean;
 }
 
 /** The broker's image, built from `broker/` and pushed to the app's repository. */
 export class Image extends pulumi.ComponentResource {
-    /** `REGISTRY/APP@sha256:…`, what the machine runs. */
+    /** Image that the machine runs, `REGISTRY/APP@sha256:…`. */
     readonly repoDigest: pulumi.Output<string>;
     /** `sha256:…` */
     readonly digest: pulumi.Output<string>;
@@ -49,7 +49,7 @@ export class Image extends pulumi.ComponentResource {
 
 const TAG = "broker";
 
-/** The same as before, or, where the image must be pushed again, the next: `broker`, `broker-2`. */
+/** Keeps the former tag, or takes the next (`broker`, `broker-2`) where the image must be pushed again. */
 function tagOf({ former, missing }: ImageArgs): string {
     const [tag = TAG, times = "1"] = /:(broker(?:-(\d+))?)$/.exec(former ?? "")?.slice(1) ?? [];
     return missing ? `${TAG}-${Number(times) + 1}` : tag;

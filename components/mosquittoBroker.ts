@@ -16,14 +16,14 @@ import { outputsOf, type Outputs } from "./outputs.ts";
 import { revocation } from "./revocation.ts";
 import { Verification } from "./verification.ts";
 
-/** What `initialize` is given, by the component's options. */
+/** Passes the settings to `initialize` in the component's options. */
 interface Options extends pulumi.ComponentResourceOptions {
     settings: MosquittoBrokerArgs | WrittenSettings;
 }
 
 /**
- * A Mosquitto broker on Fly: an app with its addresses, a volume, and one machine. It is up once a real
- * client has subscribed and published over TLS. A program may have several, each with a name of its own.
+ * A Mosquitto broker on Fly: an app with its addresses, a volume, and one machine. `up` succeeds only once a real
+ * client has subscribed and published over TLS. A program may have several brokers, each with its own name.
  *
  * @example
  * const broker = new MosquittoBroker("london", { region: "lhr", users: [{ name: "ada", everything: true }] });
@@ -32,7 +32,7 @@ interface Options extends pulumi.ComponentResourceOptions {
 export class MosquittoBroker extends pulumi.ComponentResource<Outputs> {
     /** All outputs, without those that do not apply: `export default await broker.outputs`. */
     readonly outputs: Promise<Outputs>;
-    /** Fly's app. */
+    /** Name of the Fly app. */
     readonly appName: pulumi.Output<string>;
     /** `APP.fly.dev` */
     readonly hostname: pulumi.Output<string>;
@@ -48,31 +48,31 @@ export class MosquittoBroker extends pulumi.ComponentResource<Outputs> {
     readonly volumeId: pulumi.Output<string>;
     /** `sha256:…` */
     readonly imageDigest: pulumi.Output<string>;
-    /** Secret: user name → password, of those who log in with one. */
+    /** Secret: user name → password, of users that log in with one. */
     readonly users: pulumi.Output<BrokerOutputs["users"]>;
     /** Secret: user name → certificate and key; undefined unless clients log in with certificates. */
     readonly clientCertificates: pulumi.Output<BrokerOutputs["clientCertificates"]>;
     /** DNS records and status of `hostnames` at Fly's edge; undefined unless it ends TLS. */
     readonly edgeHostnames: pulumi.Output<BrokerOutputs["edgeHostnames"]>;
-    /** When certificates end. */
+    /** Expiry of the server's and the CAs' certificates. */
     readonly expiry: pulumi.Output<BrokerOutputs["expiry"]>;
     /** Secret, since it carries a password; for `mosquitto_sub`. */
     readonly subscribeCommand: pulumi.Output<string>;
     /** Secret, since it carries a password; for `mosquitto_pub`. */
     readonly publishCommand: pulumi.Output<string>;
-    /** What the client did, a line a step: known once the broker is proved. */
+    /** Report of the verification, one line per step; known once the broker is proved. */
     readonly verification: pulumi.Output<string>;
 
     /**
-     * @param name without a colon; resources have it before their own
-     * @param settings in the program; or `stackSettings()`, which are in the stack's file
+     * @param name prefix of the resources' names; without a colon
+     * @param settings arguments in the program, or `stackSettings()` for those in the stack's file
      */
     constructor(
         name: string,
         settings: MosquittoBrokerArgs | WrittenSettings,
         opts: pulumi.ComponentResourceOptions = {},
     ) {
-        // No inputs: the state would have the passwords once more.
+        // No inputs: they would duplicate the passwords in the state.
         const options: Options = { ...opts, settings };
         super("appkata-mqtt:index:MosquittoBroker", name, {}, options);
         this.outputs = this.getData();
@@ -98,7 +98,7 @@ export class MosquittoBroker extends pulumi.ComponentResource<Outputs> {
         this.verification = output("verification");
     }
 
-    /** Declares nothing before the settings of all brokers are checked, which takes some requests. */
+    /** Declares the broker once the settings of all brokers in the program are checked. */
     protected override async initialize(
         _args: pulumi.Inputs,
         { settings }: Options,
@@ -106,7 +106,7 @@ export class MosquittoBroker extends pulumi.ComponentResource<Outputs> {
     ): Promise<Outputs> {
         const checked = await checkedWithOthers(name, checkSettings(name, settings));
         const outputs = declareBroker(name, checked, this);
-        // A broker that owns the stack finds them in the stack's outputs.
+        // A broker that owns the stack has them in the stack's outputs.
         const kept = checked.written.ownsStack
             ? {}
             : { kept: pulumi.secret(pulumi.jsonStringify(outputs)) };
@@ -121,7 +121,7 @@ function declareBroker(
     parent: pulumi.Resource,
 ): Outputs {
     const opts = { parent };
-    // Names of what is made once: app and CA.
+    // Base of the names that are made once: the app's and the CA's.
     const title = [pulumi.getProject(), pulumi.getStack(), ...(written.ownsStack ? [] : [name])];
     const app = new FlyApp(`${name}:fly`, { settings, deployed, prefix: title.join("-") }, opts);
 

@@ -12,10 +12,10 @@ import type { Image } from "./image.ts";
 import type { Revocation } from "./revocation.ts";
 import type { Verification } from "./verification.ts";
 
-/** Each of them known by itself. */
+/** A broker's outputs, each an output of its own. */
 export type Outputs = { [Key in keyof BrokerOutputs]: pulumi.Output<BrokerOutputs[Key]> };
 
-/** All that a broker has. */
+/** Parts of a broker that its outputs come from. */
 interface Parts {
     settings: Settings;
     app: FlyApp;
@@ -27,7 +27,7 @@ interface Parts {
     image: Image;
     broker: Broker;
     verification: Verification;
-    /** Folder in which the CA's certificate is kept. */
+    /** Folder for the CA's certificate; undefined to write none. */
     folder: string | undefined;
 }
 

@@ -14,25 +14,25 @@ import type { Revocation } from "./revocation.ts";
 export interface VerificationArgs {
     settings: Settings;
     token: string | undefined;
-    /** Where clients reach the broker. */
+    /** App with the addresses that clients connect to. */
     app: FlyApp;
-    /** The machine that runs it. */
+    /** Machine that runs the broker. */
     broker: Broker;
     imageDigest: pulumi.Input<string>;
-    /** The volume of the last `up`. */
+    /** Volume of the last `up`. */
     formerVolumeId: string | undefined;
     caPem: pulumi.Input<string>;
     credentials: Credentials;
-    /** Where clients log in with certificates. */
+    /** Undefined unless clients log in with certificates. */
     clients: ClientCertificates | undefined;
     revocation: Revocation | undefined;
 }
 
-/** A real client against the deployed broker; unless it gets through, `up` fails. */
+/** Runs a real client against the deployed broker; `up` fails unless it gets through. */
 export class Verification extends pulumi.ComponentResource {
-    /** Secret: who the verification logs in as, and who must stay out. */
+    /** Secret: logins that the verification expects to succeed and to fail. */
     readonly logins: pulumi.Output<Logins>;
-    /** What was done, a line a step, with how long it took. */
+    /** Report, one line per step, with its duration. */
     readonly report: pulumi.Output<string>;
 
     constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -60,9 +60,9 @@ export class Verification extends pulumi.ComponentResource {
                     MQTT_USERNAME: verifier.username,
                     MQTT_PASSWORD: pulumi.secret(verifier.password),
                 },
-                // Linux takes at most 131,072 bytes for a variable of the environment.
+                // By standard input, since Linux limits an environment variable to 131,072 bytes.
                 stdin: pulumi.secret(pulumi.jsonStringify(this.logins)),
-                // It runs again when something that it proves has changed.
+                // Runs again when something that it proves has changed.
                 triggers: [
                     broker.instanceId,
                     broker.secretsVersion,

@@ -1,6 +1,6 @@
 /**
- * What a program says of a broker: the same settings, with the same rules, as in a stack's file. One that it leaves
- * out is that of the stack's file (`appkata-mqtt:region`), else its default.
+ * Arguments of a broker in a program: the same settings, with the same rules, as in a stack's file. An omitted one
+ * takes the stack file's value (`appkata-mqtt:region`), else its default.
  */
 import * as pulumi from "@pulumi/pulumi";
 import { keysIn, NAMESPACE } from "./namespace.ts";
@@ -8,19 +8,19 @@ import { SettingsError } from "./settings.ts";
 import type { WrittenSettings } from "./stackSettings.ts";
 
 /**
- * Arguments of a MosquittoBroker. *Live*: the running broker takes a change, and clients stay connected.
- * *Restart*: the machine starts anew in place, for some seconds. *Replaced*: another is made.
+ * Arguments of a MosquittoBroker. What a change does: *live*: the running broker takes it, and clients stay
+ * connected; *restart*: the machine restarts in place, for some seconds; *replaced*: a new one is created.
  */
 export interface MosquittoBrokerArgs {
-    /** Who logs in, and what each may do; at least one. Live. */
+    /** Users and what each may do; at least one. Live. */
     users: UserArgs[];
-    /** What each user may do besides. Default: nothing. Live. */
+    /** Grants of every user, besides its own. Default: none. Live. */
     everyone?: GrantArgs;
-    /** Passwords by user; of the others one is generated and kept. Known before anything is made. Live. */
+    /** Passwords by user; must be known in a preview. Default: one is generated and kept. Live. */
     passwords?: pulumi.Input<Record<string, string>>;
     /** How hard a given password must be to guess, from 0 to 4 (zxcvbn). Default: 2. In place. */
     passwordStrength?: number;
-    /** `user`: a client's ID is its user's name, whatever it says. Default: `any`. Restart. */
+    /** `user`: the broker sets a client's ID to its user's name. Default: `any`. Restart. */
     clientIds?: "any" | "user";
     /** Whether clients log in with certificates; `optional`: at a port of their own. Default: `off`. Restart. */
     clientCertificates?: "off" | "optional" | "required";
@@ -66,69 +66,71 @@ export interface MosquittoBrokerArgs {
     baseImage?: string;
     /** Whether Fly collects the broker's metrics. Default: true. Restart. */
     metrics?: boolean;
-    /** What is there already and is taken over. Default: nothing. Read when each is first made. */
+    /** IDs of existing objects to import. Default: none. Read when each is created. */
     import?: { app?: string; v4?: string; v6?: string; volume?: string; machine?: string };
 
     /** Default: 1. Grows in place; cannot shrink. */
     volumeSizeGb?: number;
     /** Default: `mosquitto_data`. The volume is replaced. */
     volumeName?: string;
-    /** Whether nothing that the data or the clients' access hang on is deleted. Default: false. In place. */
+    /** Whether the data, and what clients need to connect, are protected from deletion. Default: false. In place. */
     protectVolume?: boolean;
     /** Whether `pulumi destroy` leaves the volume and its app on Fly. Default: false. In the state alone. */
     retainVolume?: boolean;
-    /** What becomes of the data where the volume is replaced. Default: `refuse`. In place. */
+    /** What a replacement of the volume does with the data. Default: `refuse`. In place. */
     volumeReplacement?: "refuse" | "restore" | "discard";
-    /** ID of a snapshot to make the volume from. Default: none. Read when it is made. */
+    /** ID of a snapshot to create the volume from. Default: none. Read when it is created. */
     volumeSnapshot?: string;
     /** Days that Fly keeps a snapshot, 1 to 60. Default: 5. In place. */
     snapshotRetentionDays?: number;
 
     /** Days that a server or client certificate is valid. Default: 365. Renews them. */
     certificateValidDays?: number;
-    /** `up` renews a certificate in the last of these days. Default: 30. In place. */
+    /** Days before its end from which `up` renews a certificate. Default: 30. In place. */
     certificateRenewDays?: number;
-    /** Preview and `up` warn of what ends within these days. Default: 30. In place. */
+    /** Days before the end of a certificate from which preview and `up` warn. Default: 30. In place. */
     expiryWarningDays?: number;
     /** Generations of the CA that clients trust, one or two. Default: [1]. Live. */
     caTrusted?: number[];
-    /** The generation that signs. Default: 1. Live; renews certificates. */
+    /** CA generation that signs. Default: 1. Live; renews certificates. */
     caIssuer?: number;
-    /** Whether an `up` may shut clients out, by a new CA or app name. Default: `refuse`. In place. */
+    /** Whether an `up` may lock clients out by a new CA or app name. Default: `refuse`. In place. */
     clientsShutOut?: "refuse" | "allow";
 
     /** Whether the broker takes retained messages. Default: true. Restart. */
     retainedMessages?: boolean;
-    /** Most of the memory that Mosquitto takes. Default: by `memoryMb`, as what follows. Restart. */
+    /** Heap limit of Mosquitto. Default: half of `memoryMb`. Restart. */
     memoryLimitMb?: number;
-    /** Connections at once. Restart. */
+    /** Connections at once. Default: by `memoryMb`. Restart. */
     maxConnections?: number;
-    /** Size of an MQTT packet. Restart. */
+    /** Bytes of the largest MQTT packet. Default: by `memoryMb`. Restart. */
     maxPacketBytes?: number;
-    /** Messages that wait for one client. Restart. */
+    /** Messages queued for one client. Default: 10,000. Restart. */
     maxQueuedMessages?: number;
-    /** Their size. Restart. */
+    /** Bytes queued for one client. Default: by `memoryMb`. Restart. */
     maxQueuedBytes?: number;
-    /** Messages to one client that it has not acknowledged. Restart. */
+    /** Unacknowledged messages to one client. Default: 20. Restart. */
     maxInflightMessages?: number;
-    /** Longest keepalive that a client may ask for; 0 is any. Restart. */
+    /** Longest keepalive that a client may ask for; 0 for any. Default: 0. Restart. */
     maxKeepaliveSeconds?: number;
-    /** Days after which the session of a client that is away is forgotten; 0 is never. Restart. */
+    /** Days after which the session of an offline client is removed; 0 for never. Default: 0. Restart. */
     sessionExpiryDays?: number;
 
-    /** Base of Fly's Machines API, of its logs, and its registry's host. Default: Fly's own. */
+    /** Base of Fly's Machines API. Default: Fly's own. */
     endpoint?: string;
+    /** Base of the API with machine logs. Default: Fly's own, or `endpoint` where that is set. */
     logsEndpoint?: string;
+    /** Host of the image registry. Default: Fly's own. */
     registry?: string;
 
     /**
-     * Folder in which each run keeps the CA's certificate as `rootCA.pem`, for the two commands. Relative to
-     * the program. Default: none is kept, and the commands name `rootCA.pem`: save `caCertificatePem` as that.
+     * Folder, relative to the program, to which each run writes the CA's certificate as `rootCA.pem` for the two
+     * commands. Default: none; save `caCertificatePem` as `rootCA.pem`, which the commands name.
      */
     certificateFolder?: string;
 }
 
-/** Topic filters; `%u` is the user's name, `%c` a client's ID. What is not granted is not allowed. */
+/** Granted topic filters; `%u` is the user's name, `%c` a client's ID. Everything else is denied. */
 export interface GrantArgs {
     read?: string[];
     write?: string[];
@@ -137,15 +139,17 @@ export interface GrantArgs {
 
 export interface UserArgs extends GrantArgs {
     name: string;
-    /** Neither read nor written, whatever else grants it. */
+    /** Filters that the user may neither read nor write, whatever else grants them. */
     deny?: string[];
-    /** Every topic but those that begin with `$`: to read, to write, or both. */
+    /** Grants every topic but those that begin with `$`, to read, to write, or both. Default: false. */
     everything?: boolean | "read" | "write";
 }
 
 /**
+ * Converts arguments to settings as they would be in a stack's file.
+ *
  * @param broker the component's name
- * @throws SettingsError for a password that only an `up` will know
+ * @throws SettingsError for a password that a preview does not know
  */
 export async function settingsOf(
     broker: string,
@@ -155,7 +159,7 @@ export async function settingsOf(
     const known = await valueOf(passwords);
     if (passwords !== undefined && known === undefined) {
         throw new SettingsError(place, [
-            "passwords: must be known before anything is made, and so none of another resource's outputs",
+            "passwords: must be known in a preview, so they cannot be another resource's outputs",
         ]);
     }
     const all = Object.entries({ ...plain, passwords: known });
@@ -172,18 +176,18 @@ export async function settingsOf(
     };
 }
 
-/** Commands that set a key of a stack's file, as arguments of the component: `protectVolume: false`. */
+/** Rewrites commands that set a key of a stack's file as arguments of the component: `protectVolume: false`. */
 export function asArguments(problems: string): string {
     return problems.replace(/`pulumi config set (?:[\w-]+:)?(\w+) ([^`]+)`/g, "`$1: $2`");
 }
 
-/** As Pulumi hands over what a stack's file has. */
+/** Renders a value as Pulumi passes it from a stack's file. */
 function textOf(value: unknown): string {
     return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** Undefined too where a preview does not know it. */
+/** Resolves an input; undefined too where a preview does not know it. */
 function valueOf<T>(input: pulumi.Input<T> | undefined): Promise<T | undefined> {
-    // The SDK has this, and does not declare it.
+    // The SDK implements `promise()` but does not declare it.
     return (pulumi.output(input) as unknown as { promise(): Promise<T | undefined> }).promise();
 }

@@ -1,6 +1,6 @@
 /**
- * What the last `up` left in the stack's state, of certificates above all. A preview that renews one knows
- * nothing of its end any more, and no resource tells what was trusted before.
+ * Reads what the last `up` left in the stack's state, mostly certificates. A preview that renews one no longer
+ * knows when the old one expires, and no resource tells which CAs were trusted before.
  */
 import { X509Certificate } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
@@ -16,44 +16,44 @@ import { stateOf, type Owner } from "./ownState.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
-    /** The app's name; undefined before the first `up`, as what follows. */
+    /** The app's name; undefined before the first `up`. */
     appName: string | undefined;
     volume: { app: string; name: string; region: string; sizeGb: number } | undefined;
-    /** By generation: when the CA's certificate ends, and when the one ends that clients may have. */
+    /** Generation → expiry of the CA's certificate (`end`), and of the one that clients may still have (`held`). */
     authorities: Map<number, { end: Date; held: Date }>;
-    /** Common name of each CA's subject, by generation. */
+    /** Generation → common name of the CA's subject. */
     commonNames: Map<number, string>;
-    /** When the server certificate ends; undefined before the first `up`. */
+    /** Expiry of the server certificate; undefined before the first `up`. */
     server: Date | undefined;
-    /** Generation of the CA that signed it; undefined before the first `up`. */
+    /** Generation of the CA that signed the server certificate; undefined before the first `up`. */
     issuer: number | undefined;
     /**
-     * Generations that the outputs have told clients of. An `up` that was ended before its outputs may
-     * have made others. None before the first that came to its end.
+     * CA generations in the stack's outputs, and so known to clients. An interrupted `up` may have created
+     * others. Empty before the first complete `up`.
      */
     published: Set<number>;
-    /** By user: when the certificate ends that it logs in with. */
+    /** User → expiry of its client certificate. */
     clients: Map<string, Date>;
     /**
-     * By user: generations of the CAs by whose certificates it may log in: that of the one that is
-     * there, and of the one that the outputs told, which is older after an `up` that was ended before.
+     * User → generations of the CAs that signed its certificates: the one in the state, and the one in the
+     * outputs, which is older after an interrupted `up`.
      */
     clientIssuers: Map<string, Set<number>>;
-    /** These certificates, in PEM. */
+    /** User → client certificate in PEM. */
     clientPems: Record<string, string>;
-    /** Passwords of the users that there are, and former ones. */
+    /** Current and former passwords. */
     passwords: KnownPasswords;
-    /** Devices that there are, and former ones. */
+    /** Current and former devices. */
     devices: KnownDevices;
-    /** The CAs' revocation lists by generation; none before devices log in with certificates. */
+    /** Generation → the CA's revocation list; empty before devices log in with certificates. */
     revocations: Map<number, RevocationRecord>;
-    /** Whose certificates are on one, a name for each certificate. */
+    /** User of each revoked certificate. */
     revoked: string[];
-    /** The app with its machine and its volume. */
+    /** App, machine and volume. */
     broker: { app: string; machineId: string; volumeId: string } | undefined;
-    /** Its image: `REGISTRY/APP:TAG`, and the same by its digest. */
+    /** The broker's image: `REGISTRY/APP:TAG`, and the same by digest. */
     image: { imageName: string; repoDigest: string } | undefined;
-    /** How much may wait for a client on the machine that there is. */
+    /** Queue limits of the deployed machine. */
     queues: QueueLimits | undefined;
 }
 
@@ -73,7 +73,7 @@ const IMAGE = "docker:index/image:Image";
 
 const VOLUME = "pulumi-nodejs:dynamic/fly:Volume";
 
-/** URN of a certificate: in which component, and its name. */
+/** Matches a certificate's URN; captures its component and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
 
 export async function readDeployed(owner: Owner): Promise<Deployed> {
@@ -84,7 +84,7 @@ export async function readDeployed(owner: Owner): Promise<Deployed> {
     return deployedFrom(stateOf(owner, outputs), new Date());
 }
 
-/** Undefined while one of the two is not there. */
+/** @returns undefined unless both machine and volume exist */
 function brokerIn(state: State): Deployed["broker"] {
     const outputsOf = (type: string) =>
         Object.values(state).find((resource) => resource.type === type)?.outputs ?? {};
@@ -141,7 +141,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
         if (type === APP) deployed.appName = String(outputs.name);
         if (type === VOLUME) deployed.volume = outputs as unknown as Deployed["volume"];
         if (type === REVOCATION_LIST) {
-            // Newer than the output where the last `up` did not come to its end.
+            // Newer than the output after an interrupted `up`.
             const record = recordIn(outputs as unknown as PackedRecord);
             const by = new X509Certificate(String(outputs.caCertPem));
             deployed.revocations.set(generationOf(nameOf(by)), record);

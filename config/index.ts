@@ -12,18 +12,18 @@ export interface Checked {
     written: WrittenSettings;
     settings: Settings;
     token: string | undefined;
-    /** What the stack has from before. */
+    /** State left by the last `up`. */
     deployed: Deployed;
-    /** The registry has the stack's image no more. */
+    /** Whether the registry has lost the stack's image. */
     imageMissing: boolean;
 }
 
 /**
- * A broker's settings and Fly's token, checked both by rule and by asking. Warns of certificates that
- * are about to end, and of messages that would be dropped.
+ * Checks a broker's settings and Fly's token, by rules and by requests. Warns about certificates that expire
+ * soon and messages that would be dropped.
  *
  * @param broker the component's name
- * @throws pulumi.RunError listing every mistake; nothing has been declared by then
+ * @throws pulumi.RunError listing every mistake, before anything is declared
  */
 export async function checkSettings(
     broker: string,
@@ -49,7 +49,7 @@ export async function checkSettings(
     }
 }
 
-/** Shown without a stack trace. It has none, since the SDK formats it even so, and slowly: 14 s. */
+/** An error that Pulumi shows without a stack trace. Its trace is deleted, since the SDK formats it anyway, in 14 s. */
 export function usersMistake(message: string): Error {
     const error = new pulumi.RunError(message);
     delete error.stack;

@@ -1,6 +1,6 @@
 /**
- * Passwords and devices that the stack has, and former ones: from their resources, from those that an
- * earlier version had, and, where somebody took these out of the state, from the stack's outputs.
+ * Collects current and former passwords and devices: from their resources, from those of an earlier version,
+ * and, where somebody removed these from the state, from the stack's outputs.
  */
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KeptPassword, KnownPasswords } from "../providers/kept/passwords.ts";
@@ -13,7 +13,7 @@ export type State = Readonly<
 >;
 
 const PASSWORDS = "pulumi-nodejs:dynamic/kept:Passwords";
-/** One resource a user, in an earlier version. */
+/** Type of an earlier version, with one resource per user. */
 const PASSWORD = "pulumi-nodejs:dynamic/kept:Password";
 const FORMER_DEVICES = "pulumi-nodejs:dynamic/kept:FormerDevices";
 

@@ -1,19 +1,19 @@
-/** Which keys of a stack's config are settings, also where the project has another name. */
+/** Finds the settings among the keys of a stack's config, also where the project has been renamed. */
 
 export const NAMESPACE = "appkata-mqtt";
 
-/** A key that every stack has: by it a namespace is known that held the settings under another name. */
+/** A key that every stack has; it reveals settings under a former project name. */
 const ALWAYS = "users";
 
 export interface Found {
-    /** By the setting's name. */
+    /** Setting's name → value. */
     raw: Record<string, string>;
     problems: string[];
 }
 
 /**
- * Reads the settings in the project's own namespace too, where `pulumi config set` without a namespace
- * puts them.
+ * Reads settings under `appkata-mqtt:` and under the project's name, which `pulumi config set` uses by
+ * default.
  *
  * @param config the stack's whole config, by NAMESPACE:KEY
  */
@@ -28,7 +28,7 @@ export function settingsIn(
             if (raw[key] !== undefined && raw[key] !== value) {
                 problems.push(
                     `${key}: is set twice, as ${NAMESPACE}:${key} and as ${project}:${key}; ` +
-                        `take one out: \`pulumi config rm --stack ${stack} ${project}:${key}\``,
+                        `remove one: \`pulumi config rm --stack ${stack} ${project}:${key}\``,
                 );
             }
             raw[key] ??= value;
@@ -40,14 +40,14 @@ export function settingsIn(
         if (other === NAMESPACE || other === project || !ignored.includes(ALWAYS)) continue;
         problems.push(
             `${ignored.map((key) => `${other}:${key}`).join(", ")}: not read, since the project is ` +
-                `"${project}"; its settings are ${NAMESPACE}:KEY: ` +
+                `"${project}"; settings must be ${NAMESPACE}:KEY: ` +
                 `\`sed -i 's/^\\( *\\)${other}:/\\1${NAMESPACE}:/' Pulumi.${stack}.yaml\``,
         );
     }
     return { raw, problems };
 }
 
-/** The keys of one namespace, without it. */
+/** Reads the keys of one namespace, without its prefix. */
 export function keysIn(
     config: Readonly<Record<string, string>>,
     namespace: string,

@@ -1,18 +1,18 @@
-/** A stack's outputs, as `pulumi stack output --json --show-secrets` gives them. */
+/** Type of a stack's outputs, as `pulumi stack output --json --show-secrets` prints them. */
 import type { BrokerConf } from "../broker/conf.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import type { Packed } from "../providers/packed.ts";
 import type { Logins, Pem, Target } from "../verification/target.ts";
 
 export interface BrokerOutputs {
-    /** Fly's app. */
+    /** Name of the Fly app. */
     appName: string;
     /** `APP.fly.dev` */
     hostname: string;
     /** IP address at which clients reach the broker. */
     address: string;
     port: number;
-    /** Where TLS ends. */
+    /** Whether the broker or Fly's edge ends TLS. */
     tls: BrokerConf["tls"];
     webSockets: BrokerConf["webSockets"];
     /** `mqtts://HOSTNAME:PORT` */
@@ -28,12 +28,12 @@ export interface BrokerOutputs {
     volumeId: string;
     /** `sha256:…` */
     imageDigest: string;
-    /** Secret: user name → password, of those who log in with one. */
+    /** Secret: user name → password, of users that log in with one. */
     users: Record<string, string>;
     clientIds: BrokerConf["clientIds"];
-    /** Secret: the user that the verification logs in as. */
+    /** Secret: the verification's user. */
     verifier: Target["verifier"];
-    /** Secret: who the verification logs in as, and who must stay out. */
+    /** Secret: logins that the verification expects to succeed and to fail. */
     verificationLogins: Logins;
     /** Secret, by user name; absent unless clients log in with certificates. */
     clientCertificates?: Record<string, Pem>;
@@ -43,11 +43,11 @@ export interface BrokerOutputs {
     subscribeCommand: string;
     /** Secret, since it carries a password. */
     publishCommand: string;
-    /** The verification's report, a line a step. */
+    /** The verification's report, one line per step. */
     verification: string;
 }
 
-/** When certificates end, in ISO 8601: the server's, and each CA's by its generation. */
+/** Expiry of certificates in ISO 8601: the server's, and each CA's by its generation. */
 export interface Expiry {
     server: string;
     ca: Record<string, string>;

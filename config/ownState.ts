@@ -1,4 +1,4 @@
-/** The part of a stack's state that is one broker's. */
+/** Selects one broker's part of a stack's state. */
 import type { State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
 
@@ -9,15 +9,15 @@ export interface Owner {
     ownsStack: boolean;
 }
 
-/** The outputs that a broker keeps in its component, where the stack's are another's. */
+/** Outputs that a broker keeps in its component, where it does not own the stack's outputs. */
 type Kept = Partial<BrokerOutputs>;
 
 const COMPONENT = "appkata-mqtt:index:MosquittoBroker";
 const STACK = "pulumi:pulumi:Stack";
 
 /**
- * A broker's resources, each by the name that it has within its component: `ca` for
- * `mosquitto:certificates:ca`. So they were called until version 0.2, when the program had no such component.
+ * Selects a broker's resources and names each by its name within the component: `ca` for
+ * `mosquitto:certificates:ca`. Before version 0.2, without the component, these were the full names.
  */
 export function stateOf({ broker, ownsStack }: Owner, state: State): State {
     const own = Object.entries(state).flatMap(([urn, resource]) => {

@@ -1,7 +1,6 @@
 /**
- * What can only be found out by asking: endpoint, token, region, app name, Docker, registry, and what
- * the stack has already. Asked at once and before anything is declared, so that a mistake here costs
- * nothing either.
+ * Checks what needs requests: endpoint, token, region, app name, Docker, registry, and the stack's state. Sends
+ * them concurrently, before anything is declared, so that a mistake changes nothing.
  */
 import { preflight as flyPreflight } from "../providers/fly/preflight.ts";
 import { authoritiesProblem } from "./authorities.ts";
@@ -16,12 +15,13 @@ import { SettingsError, type Settings } from "./settings.ts";
 interface Asked {
     settings: Settings;
     token: string | undefined;
-    /** Whose state is read. */
+    /** Broker whose state is read. */
     owner: Owner;
 }
 
 /**
- * @returns what the stack has, and what to warn of
+ * Runs all checks.
+ * @returns the deployed state, and warnings
  * @throws SettingsError with all problems
  */
 export async function preflight({ settings, token, owner }: Asked): Promise<{

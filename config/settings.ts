@@ -1,6 +1,6 @@
 /**
- * Stack config → plain, validated settings. Every mistake is found before anything is declared, and
- * all of them are listed at once, each with its key, the rule and the value seen.
+ * Parses a stack's config into validated settings. Finds every mistake before anything is declared, and lists
+ * all of them at once, each with its key, the rule and the value.
  */
 import type { z } from "zod";
 import type { Access, Grants } from "../broker/acl.ts";
@@ -15,7 +15,7 @@ import { MESSAGE_INCLUDES_VALUE, schema } from "./schema.ts";
 import { withoutEffect } from "./withoutEffect.ts";
 
 export interface Settings {
-    /** Fly app name; undefined: one is made from project and stack and kept in the state. */
+    /** Fly app name; undefined to generate one from project and stack and keep it in the state. */
     appName: string | undefined;
     /** Fly organisation's slug. */
     organization: string;
@@ -23,42 +23,42 @@ export interface Settings {
     region: string;
     /** External TCP port of the broker. */
     port: number;
-    /** External port of MQTT over WebSockets, where `broker.webSockets` is not off. */
+    /** External port of MQTT over WebSockets; unused where `broker.webSockets` is off. */
     webSocketsPort: number;
     users: User[];
-    /** What each user may do besides what is granted to it. */
+    /** Grants of every user, besides its own. */
     everyone: Grants;
     volume: VolumeSettings;
     machineName: string;
-    /** What is there already and is taken over instead of made: read when each is first made. */
+    /** IDs of existing objects to import; read when each is created. */
     imports: Imports;
     guest: { cpuKind: "shared" | "performance"; cpus: number; memoryMb: number };
-    /** Those of its own, and Fly's shared IPv4, which leads in by name where Fly ends TLS. */
+    /** Dedicated addresses, and Fly's shared IPv4, which routes by name where Fly ends TLS. */
     addresses: { ipv6: boolean; ipv4: boolean; sharedIpv4: boolean };
-    /** What the commands for clients name: `APP.fly.dev`, or the address that Fly assigned. */
+    /** Whether the commands for clients name `APP.fly.dev` or the address that Fly assigned. */
     connectBy: "hostname" | "address";
-    /** Names and IP addresses that the server certificate carries beside the app's own. */
+    /** Names and IP addresses in the server certificate, besides the app's own. */
     hostnames: string[];
-    /** Days that a server certificate is valid, and days before its end when `up` renews it or warns. */
+    /** Days that a certificate is valid, and days before its end from which `up` renews it or warns. */
     certificate: { validDays: number; renewDays: number; warnDays: number };
-    /** Generations of the CA that clients trust, one or two, and the one that signs. */
+    /** CA generations that clients trust, one or two, and the one that signs. */
     authorities: { trusted: number[]; issuer: number };
-    /** Whether an `up` may do what shuts clients out: a new CA, a new name of the app. */
+    /** Whether an `up` may lock clients out by a new CA or a new app name. */
     clientsShutOut: ClientsShutOut;
-    /** Whether clients log in with certificates; optional: at a port of their own. */
+    /** Whether clients log in with certificates; `optional` gives them a port of their own. */
     clientCertificates: { mode: "off" | "optional" | "required"; port: number };
     baseImage: string;
     /** Whether Fly collects the monitor's metrics. */
     metrics: boolean;
-    /** What mosquitto.conf is rendered from. */
+    /** Settings of mosquitto.conf. */
     broker: BrokerConf;
     /** Base of the Machines API, without `/v1`. */
     endpoint: string;
-    /** Base of the API that has the machines' log, for errors. */
+    /** Base of the API with machine logs, for errors. */
     logsEndpoint: string;
     /** Host (and port) of the registry that the image is pushed to. */
     registry: string;
-    /** What is no mistake, but does not do what it seems to. */
+    /** Warnings about valid but ineffective settings. */
     warnings: string[];
     /** Where they are written: `Pulumi.dev.yaml`, `MosquittoBroker "eu"`. */
     place: string;
@@ -70,19 +70,19 @@ export interface VolumeSettings {
     name: string;
     /** Gigabytes; grows in place, never shrinks. */
     sizeGb: number;
-    /** Nothing that the data or the clients' access hang on is deleted until this is off. */
+    /** Whether the data, and what clients need to connect, are protected from deletion. */
     protect: boolean;
-    /** Pulumi's `retainOnDelete`: `destroy` leaves it, and the app that it is in, on Fly. */
+    /** Pulumi's `retainOnDelete`: `destroy` leaves the volume and its app on Fly. */
     retain: boolean;
-    /** What happens to the data where a change replaces the volume. */
+    /** What a replacement of the volume does with the data. */
     onReplace: "refuse" | "restore" | "discard";
-    /** ID of the snapshot that it is made from; read when it is made. */
+    /** ID of the snapshot to create the volume from; read at create. */
     snapshotId: string | undefined;
     /** Days that Fly keeps a snapshot, 1 to 60. */
     snapshotRetentionDays: number;
 }
 
-/** Fly's IDs: the app's name, an IP address, `vol_…`, a machine's ID. */
+/** Fly's IDs of objects to import: the app's name, IP addresses, `vol_…`, a machine's ID. */
 export interface Imports {
     app?: string | undefined;
     v4?: string | undefined;
@@ -92,13 +92,13 @@ export interface Imports {
 }
 
 export interface User extends Access {
-    /** Given in the secret config `passwords`; undefined: one is generated and kept. */
+    /** Password from the secret setting `passwords`; undefined to generate one and keep it. */
     password: string | undefined;
-    /** Logs in with a certificate; its password is nobody's. */
+    /** Whether it logs in with a certificate; nobody gets its password. */
     certificate: boolean;
 }
 
-/** All that is wrong with a stack's settings. `problems` has one line a mistake. */
+/** Everything that is wrong with a stack's settings; `problems` has one line per mistake. */
 export class SettingsError extends Error {
     readonly problems: string[];
     constructor(place: string, problems: string[]) {
@@ -115,10 +115,11 @@ export class SettingsError extends Error {
 const SECRET_KEYS = ["passwords"];
 
 /**
- * @param raw the stack's settings, keys without the namespace, values as Pulumi hands them over
- *     (structured ones as JSON text, secrets in clear)
- * @param place where they are written, for errors
- * @param found what is wrong with the config already
+ * Parses and checks all settings.
+ *
+ * @param raw setting's name → value as Pulumi passes it: structured ones as JSON text, secrets in clear
+ * @param place file or component that has the settings, for errors
+ * @param found problems found already
  * @throws SettingsError with all mistakes
  */
 export function parseSettings(
@@ -130,7 +131,7 @@ export function parseSettings(
     const known = [...Object.keys(schema.shape), ...SECRET_KEYS];
     for (const key of Object.keys(raw)) {
         if (!known.includes(key)) {
-            problems.push(`${key}: is not a setting; there are ${known.join(", ")}`);
+            problems.push(`${key}: is not a setting; the settings are ${known.join(", ")}`);
         }
     }
     const { passwords: rawPasswords, ...plain } = raw;
@@ -157,7 +158,7 @@ export function parseSettings(
     const access = users && everyone && checkAccess(users, everyone);
     problems.push(...(access?.errors ?? []), ...crossSettingProblems(wellFormed));
     for (const name of (devices ?? []).filter((device) => passwords.has(device))) {
-        problems.push(`passwords.${name}: is for a user that logs in with a certificate`);
+        problems.push(`passwords.${name}: is set for a user that logs in with a certificate`);
     }
     if (!parsed.success || problems.length > 0) throw new SettingsError(place, problems);
 
@@ -222,7 +223,7 @@ export function parseSettings(
     };
 }
 
-/** Those settings that are well-formed, each looked at alone; a malformed one has no key. */
+/** Parses each setting alone, and leaves malformed ones out. */
 function parseEach(raw: Readonly<Record<string, string>>): Partial<z.output<typeof schema>> {
     const each = Object.entries(schema.shape).flatMap(([key, rule]) => {
         const { success, data } = rule.safeParse(raw[key]);
@@ -231,7 +232,7 @@ function parseEach(raw: Readonly<Record<string, string>>): Partial<z.output<type
     return Object.fromEntries(each);
 }
 
-/** Fly has its logs at another host than its machines; others have all in one place. */
+/** Derives the logs' endpoint: Fly has its own host for logs, others serve them beside the machines. */
 function logsEndpointOf(endpoint: string): string {
     return new URL(endpoint).origin === FLY_MACHINES ? FLY_LOGS : endpoint;
 }

@@ -1,26 +1,26 @@
-/** The settings of a broker as they are written: in the selected stack's file. */
+/** Reads a broker's settings from the selected stack's file. */
 import * as pulumi from "@pulumi/pulumi";
 import { settingsIn } from "./namespace.ts";
 import { withUsersFile } from "./usersFile.ts";
 
-/** A broker's settings as they are written, before they are checked. */
+/** A broker's settings as written, before they are checked. */
 export interface WrittenSettings {
-    /** By the setting's name, values as text; structured ones as JSON. */
+    /** Setting's name → value as text; structured values as JSON. */
     readonly raw: Readonly<Record<string, string>>;
-    /** What is wrong with where they are written. */
+    /** Problems with the keys, such as a setting in two namespaces. */
     readonly problems: readonly string[];
-    /** Where they are written, for errors: `Pulumi.dev.yaml`. */
+    /** File or component that has the settings, for errors: `Pulumi.dev.yaml`. */
     readonly place: string;
-    /** Folder for the CA's certificate, which the clients' commands name; undefined: none is kept. */
+    /** Folder for the CA's certificate, which the clients' commands name; undefined to write none. */
     readonly folder: string | undefined;
     /**
-     * Whether the stack is this one broker's: its outputs are the stack's, and it takes over what a program
-     * of version 0.1 has made.
+     * Whether the stack belongs to this one broker: the stack's outputs are the broker's, and it takes over the
+     * resources of version 0.1.
      */
     readonly ownsStack: boolean;
 }
 
-/** For a program that has one broker and exports its outputs: `export default await broker.outputs`. */
+/** Reads the settings for a program with one broker that exports its outputs: `export default await broker.outputs`. */
 export function stackSettings(): WrittenSettings {
     const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
     return {

@@ -1,11 +1,11 @@
-/** User names: which ones Mosquitto's files and patterns, and Pulumi's paths, can hold. */
+/** Checks that Mosquitto's files and patterns, and Pulumi's paths, can hold the user names. */
 import { filterOf, type Access, type Grants } from "../broker/acl.ts";
 import { userNameProblem } from "../providers/kept/password.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import { configPath } from "./commands.ts";
 import { overlaps } from "./filters.ts";
 
-/** Names of the project's own users; the second is that of broker/broker-installed. */
+/** Names of the project's own users, the second from broker/broker-installed, and what each does. */
 const RESERVED = new Map([
     [VERIFIER, "the verification logs in as"],
     ["appkata-monitor", "watches the broker from within the machine"],
@@ -18,8 +18,8 @@ interface Placed {
 }
 
 /**
- * @param users all of them
- * @returns of each user what is wrong with its name; undefined of a good one
+ * Checks the names of all users.
+ * @returns for each user what is wrong with its name; undefined for a valid one
  */
 export function nameProblems(users: Access[], everyone: Grants): (string | undefined)[] {
     const first = new Map<string, number>();
@@ -29,7 +29,7 @@ export function nameProblems(users: Access[], everyone: Grants): (string | undef
         const alone = problemAlone(name);
         if (alone !== undefined) return alone;
         const before = first.get(name)!;
-        if (before !== at) return `is there twice, as users.${before}.name too; it is "${name}"`;
+        if (before !== at) return `is listed twice, as users.${before}.name too; it is "${name}"`;
         return (
             wildcardProblem(users[at]!, at, forAll) ??
             levelsProblem(name, forAll) ??
@@ -54,7 +54,7 @@ function problemAlone(name: string): string | undefined {
     return owner && `"${name}" is the user that ${owner}; take another name`;
 }
 
-/** `+` and `#` are characters as any other, until the name gets into a filter. */
+/** Refuses `+` and `#` in a name that gets into a filter; elsewhere they are ordinary characters. */
 function wildcardProblem(user: Access, at: number, forAll: Placed[]): string | undefined {
     const { name } = user;
     const [wildcard] = /[+#]/.exec(name) ?? [];
@@ -71,7 +71,7 @@ function wildcardProblem(user: Access, at: number, forAll: Placed[]): string | u
     );
 }
 
-/** Mosquitto 2.1 has %u stand for one level; what can be written out for the user, `aclFile` does. */
+/** Refuses `/` where `%u` stands beside `%c`: in Mosquitto 2.1 `%u` is one level. `aclFile` expands `%u` elsewhere. */
 function levelsProblem(name: string, forAll: Placed[]): string | undefined {
     if (!name.includes("/")) return undefined;
     const both = forAll.find(({ filter }) => filter.includes("%u") && filter.includes("%c"));
@@ -81,7 +81,7 @@ function levelsProblem(name: string, forAll: Placed[]): string | undefined {
     );
 }
 
-/** What is granted below `a` by %u must not be that of a user `a/b`. */
+/** Refuses a user `a/b` where a filter with `%u` would grant its topics to a user `a`. */
 function belowProblem(
     name: string,
     users: Access[],

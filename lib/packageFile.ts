@@ -4,10 +4,10 @@ import path from "node:path";
 const PACKAGE = path.dirname(import.meta.dirname);
 
 /**
- * Path of one of the package's files from the program's folder, in which Pulumi starts its plugins too. So it
+ * Path of a file of the package, relative to the program's folder, where Pulumi also starts its plugins. So it
  * is the same on every machine.
  *
- * @param file a source file has the same name here as where it is built
+ * @param file path in the sources; `.ts` becomes the built extension in an installed package
  */
 export function packageFile(file: string): string {
     const built = file.replace(/\.ts$/, path.extname(import.meta.filename));

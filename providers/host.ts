@@ -1,6 +1,6 @@
 /**
- * Providers as the engine's plugin has them, for one run: the delegates reach them by the package's
- * own name. Their errors have no stack trace, and none deletes what the stack goes on using.
+ * Exports the providers for one run of the engine's plugin; the delegates import them by the package's own
+ * name. Their errors have no stack trace, and none deletes an object that the stack still uses.
  */
 import * as all from "./entry.ts";
 import { packing } from "./packed.ts";

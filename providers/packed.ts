@@ -1,13 +1,13 @@
 /**
- * Properties that grow with the stack's users are one text each in inputs and state. The engine copies and
- * logs every value inside a property, at each of its calls: unpacked, 1,000 users double the time of an
- * unchanged preview. A resource packs its inputs and unpacks its outputs; its provider stands behind
- * `packing` and works with the values.
+ * Packs properties that grow with the number of users into one text each, in inputs and state. The engine
+ * copies and logs every value inside a property at each call: unpacked, 1,000 users double the time of an
+ * unchanged preview. A resource packs its inputs and unpacks its outputs; `packing` wraps its provider, which
+ * works with the values.
  */
 import { gunzipSync, gzipSync } from "node:zlib";
 import { isUnknown, type Provider } from "./provider.ts";
 
-/** A value as the state has it: in states of earlier versions the value itself. */
+/** A packed value, or the value itself in states of earlier versions. */
 export type Packed<T> = T | string;
 
 /** `T` with some of its properties packed. */
@@ -15,7 +15,7 @@ export type PackedIn<T, Names extends keyof T> = Omit<T, Names> & {
     [Name in Names]: Packed<T[Name]>;
 };
 
-/** JSON, compressed, in base64. */
+/** Packs a value: JSON, compressed, in base64. */
 export function pack(value: unknown): string {
     return gzipSync(JSON.stringify(value)).toString("base64");
 }
@@ -26,7 +26,7 @@ export function unpack<T>(packed: Packed<T>): T {
         : packed;
 }
 
-/** The provider as the engine is to have it, with these properties packed. */
+/** Wraps a provider so that the engine sees these properties packed. */
 export function packing<Inputs extends object, Outputs extends object>(
     provider: Provider<Inputs, Outputs>,
     names: readonly string[],
@@ -34,11 +34,11 @@ export function packing<Inputs extends object, Outputs extends object>(
     const unpacked = <T extends object>(properties: T): T => mapped(properties, names, unpack);
     const packed = <T extends object>(properties: T): T => mapped(properties, names, pack);
     return {
-        // To read or delete a resource no provider looks at these.
+        // No provider uses them to read or delete a resource.
         ...provider,
         async check(olds, news) {
             const { inputs, failures } = await provider.check(unpacked(olds), unpacked(news));
-            // A check leaves them as they are, or out.
+            // A check returns them unchanged, or omits them.
             const asGiven = (_value: unknown, name: string) => news[name as keyof Inputs];
             return {
                 ...(inputs && { inputs: mapped(inputs, names, asGiven) }),

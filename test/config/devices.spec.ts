@@ -63,7 +63,7 @@ describe("settings of clients' certificates", () => {
                 devices: JSON.stringify(["tester"]),
                 passwords: JSON.stringify({ tester: "long enough" }),
             },
-            /^passwords\.tester: is for a user that logs in with a certificate$/,
+            /^passwords\.tester: is set for a user that logs in with a certificate$/,
         ],
         [
             {

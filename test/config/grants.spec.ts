@@ -109,7 +109,7 @@ describe("users and what they may do", () => {
                             { name: "a", ...ALL },
                         ],
                     },
-                    /^users\.1\.name: is there twice, as users\.0\.name too; it is "a"$/,
+                    /^users\.1\.name: is listed twice, as users\.0\.name too; it is "a"$/,
                 ],
                 // Filters.
                 [ada({ read: ["a/#/b"] }), /^users\.0\.read\.0: "a\/#\/b" has # before its last/],

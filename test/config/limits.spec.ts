@@ -40,10 +40,10 @@ describe("settings of the broker's limits", () => {
 
     it("are refused where the machine's memory has no room for them", () => {
         assert.deepEqual(problems({ memoryLimitMb: "200" }), [
-            "memoryLimitMb: 200 MB for the broker and 64 MB for 1024 connections are more than 224 of 256 MB; it is 200",
+            "memoryLimitMb: 200 MB for the broker and 64 MB for 1024 connections exceed the available 224 of 256 MB; it is 200",
         ]);
         assert.deepEqual(problems({ maxConnections: "2000" }), [
-            "maxConnections: 128 MB for the broker and 125 MB for 2000 connections are more than 224 of 256 MB; it is 2000",
+            "maxConnections: 128 MB for the broker and 125 MB for 2000 connections exceed the available 224 of 256 MB; it is 2000",
         ]);
         assert.deepEqual(problems({ maxConnections: "2000", memoryMb: "512" }), []);
         assert.deepEqual(problems({ maxPacketBytes: "100000000", maxQueuedBytes: "1000000" }), [

@@ -51,7 +51,7 @@ describe("hostnames", () => {
         });
     }
 
-    it("refuse what is there twice, in whatever spelling", () => {
+    it("refuse what is listed twice, in any spelling", () => {
         const twice = ["a.example.com", "A.example.com", "2001:db8::7", "2001:0DB8:0:0::7"];
         assert.deepEqual(problems(named(...twice)), [
             'hostnames.1: is listed twice; it is "A.example.com"',

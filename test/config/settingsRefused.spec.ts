@@ -142,7 +142,7 @@ describe("settings", () => {
         [{ expiryWarningDays: "-1" }, /^expiryWarningDays: .* 0 to 3650; it is "-1"$/],
         [{ endpoint: "api.machines.dev" }, /^endpoint: must be an http or https URL/],
         [{ registry: "https://registry.fly.io/x" }, /^registry: must be a host/],
-        [{ prot: "1" }, /^prot: is not a setting; there are appName, /],
+        [{ prot: "1" }, /^prot: is not a setting; the settings are appName, /],
         [
             { passwords: JSON.stringify({ nobody: "long enough" }) },
             /^passwords\.nobody: is for a user that is not in users \(tester\)$/,

@@ -175,7 +175,7 @@ describe("the package in a program of its own", function () {
             );
             const { code, text } = await stack.pulumi("preview");
             assert.notEqual(code, 0);
-            assert.match(text, /MosquittoBroker "sydney": is there twice/);
+            assert.match(text, /MosquittoBroker "sydney": is declared twice/);
         });
 
         it("keeps passwords and CA of one that the state has lost", async () => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import {
     configDifferences,
     durationNs,
-    withoutFlysOwn,
+    withoutFlyDefaults,
 } from "../../providers/fly/machine/configDiff.ts";
 import type { MachineConfig } from "../../providers/fly/api/types.ts";
 import { leavesOf, openApiSchemas } from "../local/support/schemas.ts";
@@ -201,7 +201,7 @@ describe("config differences", () => {
     });
 
     it("leave, without Fly's own, a config that means the same", () => {
-        const stripped = withoutFlysOwn(echoed as unknown as MachineConfig, wanted);
+        const stripped = withoutFlyDefaults(echoed as unknown as MachineConfig, wanted);
         assert.deepEqual(configDifferences(wanted, stripped), []);
         assert.deepEqual(stripped.mounts, wanted.mounts);
         assert.ok(!("init" in stripped) && !("dns" in stripped) && !("env" in stripped));

@@ -145,7 +145,7 @@ describe("import", function () {
         });
         assert.match(
             failures?.[0]?.reason ?? "",
-            /"other" is to be imported, but the app's name is/,
+            /"other" cannot be imported, since the app's name is/,
         );
     });
 });

@@ -195,7 +195,7 @@ describe("fly secrets of a running machine", function () {
         const error = await failureOf(Secrets.update(id, secrets, inputs("second passwords")));
         assert.match(error.message, /has not taken the changed secrets \(exit code 1\)/);
         assert.match(error.message, /still has the old ones\.\n {2}broker-files: no space left\n/);
-        assert.match(error.message, /The app's secrets are the new ones/);
+        assert.match(error.message, /The app has the new secrets/);
         assert.equal(await now(), "passwd first passwords\nserver.crt first certificate");
         const { properties, id: kept } = error as PartialFailure;
         assert.equal(kept, id);

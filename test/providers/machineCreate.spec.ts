@@ -205,6 +205,6 @@ describe("fly machine: create", function () {
     it("gives up on a machine that ends again and again", async () => {
         const wanted = on.withConfig({ init: { cmd: ["/bin/sh", "-c", "exit 3"] } });
         const error = await failureOf(on.make({ ...wanted, timeouts: { create: 80 } }));
-        assert.match(error.message, /ends again and again\.\n.*exit code 3/);
+        assert.match(error.message, /exits again and again\.\n.*exit code 3/);
     });
 });

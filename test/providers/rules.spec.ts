@@ -145,14 +145,14 @@ describe("check", () => {
             [
                 { region: "ams" },
                 "refuse",
-                /set `appkata-mqtt:volumeReplacement` to what happens to its data, "restore".* or "discard"$/,
+                /set `appkata-mqtt:volumeReplacement` to "restore" .* or "discard" \(starts without it\)$/,
             ],
             [{ region: "ams" }, "restore", /^$/],
             [{ region: "ams" }, "discard", /^$/],
             [
                 { name: "other" },
                 "restore",
-                /^onReplace: name "mosquitto_data" → "other" .* does not go along/,
+                /^onReplace: name "mosquitto_data" → "other" .* without its data: /,
             ],
             [{ app: "b" }, "restore", /^onReplace: app "a" → "b" replaces the volume/],
             [{ app: "b" }, "discard", /^$/],

@@ -84,7 +84,7 @@ describe("fly secrets", function () {
         assert.deepEqual(more, []);
         assert.match(
             failure!.reason,
-            /^the files take \d{6} bytes .*; it can start with 192000, which is 96000 in each of 2 secrets$/,
+            /^the files take \d{6} bytes .*, which has room for 192000: 96000 in each of 2 secrets$/,
         );
         const { id, outs } = await Secrets.create(inputs());
         const requests = await fixture.requestsOf(() =>

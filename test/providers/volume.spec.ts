@@ -102,7 +102,7 @@ describe("fly volume", function () {
             await fixture.api.ok<WireVolume>("POST", path, body),
         ];
         const error = await failureOf(Volume.create(inputs()));
-        assert.match(error.message, /^Which volume has the data that is wanted\?/);
+        assert.match(error.message, /^Which volume has the data\?/);
         for (const { id, created_at } of [one, other]) {
             assert.match(
                 error.message,
@@ -123,7 +123,7 @@ describe("fly volume", function () {
         // A clone has the owner's metadata too.
         const clone = await machineOn(copy);
         const error = await failureOf(Volume.create(inputs()));
-        assert.match(error.message, /^Which volume has the data that is wanted\?/);
+        assert.match(error.message, /^Which volume has the data\?/);
         for (const one of [id, copy]) assert.match(error.message, new RegExp(`- volume ${one} `));
         await fixture.api.destroy(app, clone);
         assert.equal((await Volume.create(inputs())).id, id);
@@ -164,7 +164,7 @@ describe("fly volume", function () {
         assert.match(
             error.message,
             new RegExp(
-                `^Volume ${id} "mosquitto_data" is there already and may be another's: ` +
+                `^Volume ${id} "mosquitto_data" already exists and may be someone else's: ` +
                     `app "${app}" also holds machine ${theirs} .* stack prod\\.\n` +
                     `  Choose another app name; or .* \`fly volumes destroy ${id} -a ${app}\`$`,
             ),

@@ -163,7 +163,7 @@ describe("a volume's data", function () {
         const error = await failureOf(Volume.create(inputs({ region: "ams" })));
         assert.match(
             error.message,
-            /^Volume vol_\w+ in lhr of the same name is attached to a machine/,
+            /^Volume vol_\w+ in lhr with the same name is attached to a machine/,
         );
         assert.deepEqual(await volumes("ams"), []);
     });
@@ -176,7 +176,7 @@ describe("a volume's data", function () {
         const clone = machineOn(copy.id);
         await fixture.api.start(app, { ...clone.config, metadata: ownerMetadata(OWNER) });
         const error = await failureOf(Volume.create(inputs({ region: "ams" })));
-        assert.match(error.message, /^Which volume's data is wanted\?/);
+        assert.match(error.message, /^Which volume's data is to be moved\?/);
         for (const { id } of [old, copy]) assert.ok(error.message.includes(id), error.message);
         assert.deepEqual(await volumes("ams"), []);
     });

@@ -5,7 +5,7 @@
 import { boundedText } from "./answers.ts";
 import type { FlyClient } from "./client.ts";
 import { redact, shorten } from "./errors.ts";
-import { waitUntilHealthy } from "../machine/health.ts";
+import { waitForHealthy } from "../machine/health.ts";
 import { MachineNotReady } from "../machine/failure.ts";
 import type { MachineRef } from "../machine/wait.ts";
 import { authorization, flyToken } from "./token.ts";
@@ -31,7 +31,7 @@ interface WireLogEntry {
  * Waits until a machine is healthy; an error includes the machine's last log lines where available.
  * @param since Fly's time in RFC 3339; earlier lines belong to an earlier instance. @default all lines
  */
-export async function waitUntilHealthyOrTell(
+export async function waitForHealthyWithLog(
     client: FlyClient,
     source: LogSource,
     ref: MachineRef,
@@ -40,7 +40,7 @@ export async function waitUntilHealthyOrTell(
     since?: string,
 ): Promise<WireMachine> {
     try {
-        return await waitUntilHealthy(client, ref, config, deadline);
+        return await waitForHealthy(client, ref, config, deadline);
     } catch (error) {
         const lines =
             error instanceof MachineNotReady

@@ -1,4 +1,4 @@
-/** Whether an app that is there already is this stack's: apps carry no labels, their machines do. */
+/** Decides whether an existing app belongs to this stack. Apps have no labels, but their machines do. */
 import type { AppInputs } from "./inputs.ts";
 import type { FlyClient } from "../api/client.ts";
 import { importCommand, listMachines, othersMachines } from "../ownership.ts";
@@ -6,14 +6,14 @@ import type { WireApp, WireIp, WireMachine, WireSecret, WireVolume } from "../ap
 import { isOutgoing } from "../volume/find.ts";
 import { sleep } from "../api/wait.ts";
 
-/** Stands for the organisation of one's own, whatever its slug. */
+/** Alias for the user's own organisation, whatever its slug. */
 export const PERSONAL = "personal";
 
 /**
- * Takes an app whose machines are all ours, or an empty one: a run that was killed, or whose request
- * got no answer, leaves just that. What else is in it came from someone else.
- * @param askedFor whether this run has asked for it, without getting an answer
- * @throws saying what it holds, and the ways out
+ * Adopts an app that is empty or whose machines are all ours: a run that was killed, or whose request got no
+ * answer, leaves just that. Anything else in it came from someone else.
+ * @param askedFor whether this run has requested the app without getting an answer
+ * @throws Error with the app's contents and the ways out
  */
 export async function adoptApp(
     client: FlyClient,
@@ -26,13 +26,13 @@ export async function adoptApp(
     if (seen.ours) {
         return found;
     }
-    // Of two runs that make the same app at once, one finds the other's, empty still.
+    // Of two runs that create the same app at once, one finds the other's app, still empty.
     const holds =
         seen.others.length > 0 || askedFor ? seen.others : await laterContents(client, inputs);
     if (holds.length > 0) {
         throw new Error(
             `App "${inputs.name}" exists and is not this stack's: it holds ${holds.join(", ")}.\n` +
-                `  Choose another app name; or take the app over: \`${importCommand(inputs.owner, "app", inputs.name)}\`; ` +
+                `  Choose another app name; or import the app: \`${importCommand(inputs.owner, "app", inputs.name)}\`; ` +
                 "or, if nobody needs it, delete it with all it holds: " +
                 `\`fly apps destroy ${inputs.name}\` (DELETE /v1/apps/${inputs.name}?force=true).`,
         );
@@ -40,7 +40,7 @@ export async function adoptApp(
     return found;
 }
 
-/** @throws when the app is in another of the person's organisations than is wanted */
+/** @throws Error where the app is in another organisation of the user's */
 export function refuseOtherOrganization(inputs: AppInputs, found: WireApp): void {
     const slug = found.organization?.slug ?? inputs.organization;
     if (slug !== inputs.organization && inputs.organization !== PERSONAL) {
@@ -51,14 +51,16 @@ export function refuseOtherOrganization(inputs: AppInputs, found: WireApp): void
     }
 }
 
-/** A run that goes on has made something in its app by then. */
+/** Time after which a concurrent run has put something into its app. */
 const SETTLED_AFTER_MS = 10_000;
 const LOOK_EVERY_MS = 2_000;
 
-/** What someone puts into an empty app within a while. */
+/** Lists what someone puts into an empty app within `SETTLED_AFTER_MS`. */
 async function laterContents(client: FlyClient, inputs: AppInputs): Promise<string[]> {
     const label = `app ${inputs.name}`;
-    console.log(`${label}: is there, empty; waiting ${SETTLED_AFTER_MS / 1000} s for another run`);
+    console.log(
+        `${label}: exists and is empty; waiting ${SETTLED_AFTER_MS / 1000} s for another run`,
+    );
     const until = performance.now() + SETTLED_AFTER_MS;
     while (performance.now() < until) {
         await sleep(LOOK_EVERY_MS);
@@ -71,8 +73,8 @@ async function laterContents(client: FlyClient, inputs: AppInputs): Promise<stri
 }
 
 /**
- * Whether a machine of ours is in it, beside which the rest may be ours too; and what no run of this
- * stack can have left.
+ * Tells whether the app has machines of ours only, in which case the rest may be ours too, and lists what no
+ * run of this stack can have left.
  */
 async function contentsOf(
     client: FlyClient,

@@ -1,4 +1,4 @@
-/** An app: the name under which everything else lives. */
+/** Provider of a Fly app, which holds addresses, volumes, secrets and machines. */
 import {
     diffProperties,
     failuresOf,
@@ -40,7 +40,7 @@ export const app: Provider<AppInputs, AppOutputs> = {
 
     diff(_id, olds, news): Promise<DiffResult> {
         const { changed, replaces } = diffProperties(olds, news, APP_RULES);
-        // `personal` and the slug that it stands for are the same organisation.
+        // `personal` and its real slug are the same organisation.
         const real = replaces.filter(
             (key) => key !== "organization" || news.organization !== olds.organizationSlug,
         );
@@ -119,7 +119,7 @@ export const app: Provider<AppInputs, AppOutputs> = {
     },
 };
 
-/** `undefined` where only the alias is known: before a first answer, or from an older version. */
+/** @returns undefined where only the alias is known: before the first answer, or from an older version */
 function realSlug({ organization, organizationSlug }: Partial<AppOutputs>): string | undefined {
     const slug = organizationSlug ?? organization;
     return slug === PERSONAL ? undefined : slug;
@@ -134,22 +134,22 @@ async function replacementProblem(
     }
     const renamed = olds.name !== news.name;
     const moved = !isUnknown(news.organization) && olds.organization !== news.organization;
-    // Of the same name it would be another app, and what the state has of its contents untrue.
+    // With the same name it would be a different app, and the state of its contents would be wrong.
     if (moved && !renamed && !(await isAlias(olds, news))) {
         return (
             `organization "${olds.organization}" → "${news.organization}": the API cannot move an app; ` +
-            "make another one there, of another name"
+            "create one with another name there"
         );
     }
     return renamed && news.onReplace !== "discard"
         ? `name "${olds.name}" → "${news.name}" replaces the app with all it holds, its volume's data too: ` +
-              `to keep it, set \`appkata-mqtt:appName: ${olds.name}\`; if it is meant, set ` +
-              "`appkata-mqtt:volumeReplacement: discard`; to carry the data over, take a snapshot first and " +
-              "make the new volume from it"
+              `to keep it, set \`appkata-mqtt:appName: ${olds.name}\`; if that is intended, set ` +
+              "`appkata-mqtt:volumeReplacement: discard`; to keep the data, take a snapshot first and " +
+              "create the new volume from it"
         : undefined;
 }
 
-/** Whether `personal` is now called by its slug. Fly tells the slug of an app, not whose it is. */
+/** Tells whether `personal` is now written as its slug. Fly tells an app's slug, not whose organisation it is. */
 async function isAlias(olds: Partial<AppInputs>, news: AppInputs): Promise<boolean> {
     if (olds.organization !== PERSONAL) {
         return false;
@@ -165,10 +165,13 @@ function isRenamed(olds: Partial<AppInputs>, news: AppInputs): boolean {
 function nameProblem({ importId, name }: AppInputs): string | undefined {
     return importId === undefined || isUnknown(importId) || isUnknown(name) || importId === name
         ? undefined
-        : `"${importId}" is to be imported, but the app's name is "${name}": they must be the same`;
+        : `"${importId}" cannot be imported, since the app's name is "${name}": they must be the same`;
 }
 
-/** Throws when someone else's machines run in it; true when the app itself is gone. */
+/**
+ * @returns whether the app itself is gone
+ * @throws Error where the app holds someone else's machines
+ */
 async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise<boolean> {
     let machines: WireMachine[];
     try {
@@ -183,7 +186,7 @@ async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise
     if (others.length > 0) {
         throw new Error(
             `App "${props.name}" is not deleted: it also holds ${listMachines(others)}.\n` +
-                `  Remove them first (\`fly machine destroy ID -a ${props.name}\`), or take the app out of ` +
+                `  Remove them first (\`fly machine destroy ID -a ${props.name}\`), or remove the app from ` +
                 "the stack with `pulumi state delete`.",
         );
     }

@@ -1,33 +1,33 @@
-/** What a program says of an app, and what the state has of it. */
+/** Inputs and outputs of an app. */
 import type { PropertyRules } from "../../provider.ts";
 import type { Owner } from "../ownership.ts";
 
 export interface AppInputs {
-    /** Where the API is. A change is recorded: the same app must be there too. */
+    /** Base of the Machines API. A change is recorded in the state; the new endpoint must have the same app. */
     endpoint: string;
-    /** Unique across all of Fly. A change replaces the app and all that is in it. */
+    /** 1 to 63 lowercase letters, digits and hyphens; unique across all of Fly. A change replaces the app with its contents. */
     name: string;
-    /** Slug, or `personal`. Changed together with the name, which replaces the app: the API cannot move one. */
+    /** Slug, or `personal`. Can only change together with the name, which replaces the app: the API cannot move one. */
     organization: string;
-    /** A change is recorded; nothing happens at Fly. */
+    /** A change is recorded in the state; nothing happens at Fly. */
     owner: Owner;
     /**
-     * Whether a change of name or organisation, which replaces the app with all its data, is meant.
-     * A change does nothing by itself. @default "refuse"
+     * Whether a change may replace the app with all its data: `refuse` makes it fail. A change of this
+     * property does nothing by itself. @default "refuse"
      */
     onReplace?: "refuse" | "discard";
-    /** Its own name: the app is there already and is taken with all it holds. A later change does nothing. */
+    /** The app's own name, to import an existing app with its contents. Read at create; a change does nothing. */
     importId?: string;
     /**
-     * The setting that protects it. While there is one, its deletion fails before any request. A
-     * change is recorded.
+     * Name of the setting that protects the app. While set, a delete fails before any request. A change is
+     * recorded in the state.
      */
     protectedBy?: string;
 }
 
 export interface AppOutputs extends AppInputs {
     appId: string;
-    /** The real slug, where `organization` may be the alias `personal`. */
+    /** Real slug, also where `organization` is `personal`. */
     organizationSlug: string;
     /** `NAME.fly.dev` */
     hostname: string;

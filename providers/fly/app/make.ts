@@ -1,4 +1,4 @@
-/** Making an app, or taking the one that is there: to be imported, or an earlier run's. */
+/** Creates an app, imports one, or adopts that of an earlier run. */
 import type { AppInputs } from "./inputs.ts";
 import { adoptApp, refuseOtherOrganization } from "./adopt.ts";
 import type { FlyClient } from "../api/client.ts";
@@ -7,10 +7,10 @@ import { IMPORTED_BEFORE } from "../ownership.ts";
 import type { WireApp } from "../api/types.ts";
 import { deadlineIn, poll } from "../api/wait.ts";
 
-/** A name that is taken may be that of an app on its way out. */
+/** Time for a deleted app to free its name. */
 const NAME_FREE_WITHIN_S = 10;
 
-/** POST first: the usual case is a free name, and one request. */
+/** Creates the app, or adopts an earlier run's. Posts first: usually the name is free, which takes one request. */
 export async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<WireApp> {
     if (inputs.importId !== undefined) {
         return await importApp(client, inputs);
@@ -34,7 +34,7 @@ export async function ensureApp(client: FlyClient, inputs: AppInputs): Promise<W
             if (!found) {
                 return undefined;
             }
-            // It may be new: a run that was killed made it a moment ago.
+            // It may be new: created a moment ago by a run that was killed.
             client.appCreated(inputs.name);
             return await adoptApp(client, inputs, found, askedFor);
         }
@@ -67,12 +67,15 @@ function isNameTaken(error: unknown): boolean {
 function nameTaken(name: string, cause?: unknown): Error {
     return new Error(
         `App name "${name}" is taken by someone else: names are unique across all of Fly.\n` +
-            "  Choose another app name, or leave it out to have one made.",
+            "  Choose another app name, or leave it out to have one generated.",
         { cause },
     );
 }
 
-/** @param taken the refusal that made us look: 403 then says whose the app is not */
+/**
+ * @param taken Fly's refusal to create the app; a 403 then means that the app belongs to someone else
+ * @returns undefined where the app is gone
+ */
 export async function getApp(
     client: FlyClient,
     name: string,

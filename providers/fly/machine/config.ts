@@ -1,16 +1,18 @@
-/** The config as it is sent: the program's, and who it belongs to. */
+/** Builds the config that is sent to Fly, and compares it with a machine's. */
 import { configDifferences } from "./configDiff.ts";
 import { ownerMetadata, type Owner } from "../ownership.ts";
 import type { MachineConfig, WireMachine } from "../api/types.ts";
 
-export interface MachineWish {
+/** Declared configuration of a machine. */
+export interface MachineSpec {
     readonly owner: Owner;
     readonly config: MachineConfig;
     readonly secretsVersion?: number;
     readonly newestSecretsVersion?: number;
 }
 
-export interface MachineTarget extends MachineWish {
+/** A machine's configuration and its place. */
+export interface MachineTarget extends MachineSpec {
     readonly app: string;
     readonly name: string;
     readonly region: string;
@@ -18,13 +20,14 @@ export interface MachineTarget extends MachineWish {
     readonly importId?: string;
 }
 
-/** The secrets' version that the machine was given; the API does not tell it otherwise. */
+/** Metadata key for the secrets' version that the machine was given, which the API does not tell. */
 const SECRETS_VERSION = "appkata_secrets_version";
 
-/** What Fly's own tools expect of a machine that serves an app (superfly/flyctl). */
+/** Metadata that Fly's own tools expect on an app's machine (superfly/flyctl). */
 const PLATFORM = { fly_platform_version: "v2", fly_process_group: "app" };
 
-export function effectiveConfig({ owner, config, secretsVersion }: MachineWish): MachineConfig {
+/** The config with metadata for owner, secrets' version and platform. */
+export function effectiveConfig({ owner, config, secretsVersion }: MachineSpec): MachineConfig {
     return {
         ...config,
         metadata: {
@@ -36,18 +39,18 @@ export function effectiveConfig({ owner, config, secretsVersion }: MachineWish):
     };
 }
 
-/** Fly may pull the image before it answers. */
+/** Longer than for other requests, since Fly may pull the image before it answers. */
 export const LAUNCH_DEADLINE_MS = 90_000;
 
-/** For the request that starts a machine: Fly waits until the machine's host has these secrets. */
-export function leastSecrets(wish: MachineWish): { min_secrets_version?: number } {
-    const versions = [wish.secretsVersion, wish.newestSecretsVersion].filter(
+/** Field for a request that starts a machine: Fly waits until the machine's host has these secrets. */
+export function minSecretsVersion(spec: MachineSpec): { min_secrets_version?: number } {
+    const versions = [spec.secretsVersion, spec.newestSecretsVersion].filter(
         (version) => version !== undefined,
     );
     return versions.length > 0 ? { min_secrets_version: Math.max(...versions) } : {};
 }
 
-/** In which paths `found` is not as wanted; a machine with newer secrets than those has them too. */
+/** Paths at which `found` differs from `wanted`. Newer secrets than wanted are no difference. */
 export function differencesFrom(wanted: MachineConfig, found: MachineConfig): string[] {
     const [least, has] = [wanted, found].map(({ metadata }) => metadata?.[SECRETS_VERSION]);
     const isNewer = least !== undefined && has !== undefined && Number(has) > Number(least);
@@ -55,7 +58,7 @@ export function differencesFrom(wanted: MachineConfig, found: MachineConfig): st
     return configDifferences(isNewer ? { ...wanted, metadata } : wanted, found);
 }
 
-/** What the machine's config would have to change; metadata apart, since they need no restart. */
+/** Paths that an update must change; metadata separately, since they need no restart. */
 export function changesNeeded(
     wanted: MachineConfig,
     found: MachineConfig,
@@ -69,7 +72,7 @@ export function changesNeeded(
     };
 }
 
-/** Whether it is as `wanted`, and runs or is about to. */
+/** Tells whether the machine matches `wanted`, and runs or is about to. */
 export function isAsWanted(wanted: MachineConfig, machine: WireMachine): boolean {
     const needed = machine.config ? changesNeeded(wanted, machine.config) : undefined;
     return (
@@ -81,11 +84,11 @@ export function isAsWanted(wanted: MachineConfig, machine: WireMachine): boolean
     );
 }
 
-/** What makes the machine another than `wish` says, though `wish` was read from it: paths. */
-export function unsaid(wish: MachineWish, found: WireMachine): string[] {
+/** Paths of differences that no input expresses: they remain although `spec` was read from the machine. */
+export function undeclaredDrift(spec: MachineSpec, found: WireMachine): string[] {
     return [
         ...(found.cordoned ? ["cordoned"] : []),
-        ...(found.config ? differencesFrom(effectiveConfig(wish), found.config) : []),
+        ...(found.config ? differencesFrom(effectiveConfig(spec), found.config) : []),
     ];
 }
 
@@ -100,7 +103,7 @@ export function secretsVersionOf({ metadata }: Partial<MachineConfig>): number |
     return version === undefined ? undefined : Number(version);
 }
 
-/** What metadata say of owner and secrets, and the rest of them, without what Fly's tools add. */
+/** Splits metadata into owner, secrets' version and the rest, without what Fly's tools add. */
 export function splitMetadata(found: MachineConfig, known: MachineConfig) {
     const all = found.metadata ?? {};
     return {

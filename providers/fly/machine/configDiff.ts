@@ -1,14 +1,14 @@
 /**
- * Compares machine configurations by what they mean. Fly echoes a config back normalised: defaults
- * filled in, empty objects added, durations rewritten (seen live by alchemy-run/alchemy); none of
- * that is a difference. What someone changed by hand is.
+ * Compares machine configurations by meaning. Fly returns a config normalised, with defaults filled in,
+ * empty objects added and durations rewritten (seen live by alchemy-run/alchemy). None of that is a
+ * difference; a manual change is.
  */
 import { canonical } from "../../provider.ts";
 
 type Json = unknown;
 type JsonObject = Record<string, Json>;
 
-/** Go durations at these keys; numbers there are nanoseconds. */
+/** Keys with Go durations; numbers there are nanoseconds. */
 const DURATIONS = new Set(["interval", "timeout", "grace_period", "idle_timeout"]);
 
 const UNIT_NS: Readonly<Record<string, number>> = {
@@ -21,7 +21,7 @@ const UNIT_NS: Readonly<Record<string, number>> = {
     h: 3600e9,
 };
 
-/** Nanoseconds of "1m30s"; what is no duration stays as it is. */
+/** Converts "1m30s" to nanoseconds; returns anything else unchanged. */
 export function durationNs(value: Json): Json {
     if (typeof value !== "string" || !/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(value)) {
         return value;
@@ -33,9 +33,9 @@ export function durationNs(value: Json): Json {
 }
 
 /**
- * What Fly may fill in where nothing was said, by path (`*` for any index or name); such a value counts as
- * absent. So does every zero (`false`, 0, ""): Fly's types leave zeros out, or send them, as they like (superfly/
- * fly-go `machine_types.go`, `omitempty`). The table's test goes through all fields of Fly's OpenAPI document.
+ * Defaults that Fly may fill in, by path (`*` for any index or name). Such a value counts as absent. So does
+ * every zero (`false`, 0, ""), which Fly's types may omit or send (superfly/fly-go `machine_types.go`,
+ * `omitempty`). The test of this table covers all fields of Fly's OpenAPI document.
  */
 const DEFAULTS: Readonly<Record<string, readonly Json[]>> = {
     "guest.cpu_kind": ["shared"],
@@ -61,15 +61,15 @@ const DEFAULTS: Readonly<Record<string, readonly Json[]>> = {
     "files.*.mode": [0o644],
 };
 
-/** Where a zero is not what absence means. */
-const MEANT_ZEROS = [
+/** Paths where a zero differs from absence. */
+const SIGNIFICANT_ZEROS = [
     /^services\.\*\.autostart$/,
     /^services\.\*\.ports\.\*\.http_options\.compress$/,
     /^services\.\*\.ports\.\*\.http_options\.response\.headers\./,
 ];
 
-/** What Fly adds of its own where the program has not chosen it, with whatever value. */
-const FLYS_OWN = [
+/** Paths that Fly fills in, with any value, where the program sets none. */
+const SET_BY_FLY = [
     /^mounts\.\*\.(name|encrypted|size_gb|uuid)$/,
     /^restart\.max_retries$/,
     /^metadata\.fly_/,
@@ -77,17 +77,17 @@ const FLYS_OWN = [
     /^(size|image_ref|disable_machine_autostart)$/,
 ];
 
-/** Arrays in which order means nothing, by the key that names an item. */
+/** Arrays whose order has no meaning, with the key that identifies an item. */
 const KEYED: Readonly<Record<string, string>> = { files: "guest_path", mounts: "path" };
 
-/** Fly checks a service at least once a minute. */
+/** Longest interval of a service check: Fly checks at least once a minute. */
 const MAX_SERVICE_CHECK_NS = 60e9;
 
 /**
- * The paths at which two configs mean something else, such as `services.0.ports.0.port`.
- * A value that the preview does not know yet differs from any.
- * @param wanted the program's
- * @param found the one it is compared with: Fly's answer, or the state's
+ * Lists the paths at which two configs differ in meaning, such as `services.0.ports.0.port`. A value that a
+ * preview does not know yet differs from any other.
+ * @param wanted the program's config
+ * @param found Fly's answer, or the state's config
  */
 export function configDifferences(wanted: object, found: object): string[] {
     const paths: string[] = [];
@@ -109,7 +109,7 @@ function compare(wanted: Json, found: Json, path: string[], paths: string[]): vo
     }
 }
 
-/** @param wanted tells which of Fly's own keys the program did choose */
+/** @param wanted the program's value, which tells the keys that it sets itself */
 function normalise(value: Json, path: string[], wanted: Json): Json {
     if (Array.isArray(value)) {
         return normaliseArray(value, path, wanted);
@@ -158,11 +158,11 @@ function isAbsent(value: Json, path: string[], wanted: Json): boolean {
         return true;
     }
     const pattern = patternOf(path);
-    if (wanted === undefined && FLYS_OWN.some((own) => own.test(pattern))) {
+    if (wanted === undefined && SET_BY_FLY.some((path) => path.test(pattern))) {
         return true;
     }
     if (value === false || value === 0) {
-        return !MEANT_ZEROS.some((meant) => meant.test(pattern));
+        return !SIGNIFICANT_ZEROS.some((path) => path.test(pattern));
     }
     const defaults = Object.hasOwn(DEFAULTS, pattern) ? (DEFAULTS[pattern] ?? []) : [];
     return defaults.some((one) => canonical(one) === canonical(value));
@@ -174,7 +174,7 @@ function isEmpty(value: Json): boolean {
         : Array.isArray(value) && value.length === 0;
 }
 
-/** `services.0.ports.1.port` → `services.*.ports.*.port`; a check's name is any, too. */
+/** Generalises a path: `services.0.ports.1.port` → `services.*.ports.*.port`, and any name of a check. */
 function patternOf(path: readonly string[]): string {
     return path
         .map((part, index) =>
@@ -187,8 +187,8 @@ function isObject(value: Json): value is JsonObject {
     return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** A config without what Fly added to it, for the state. */
-export function withoutFlysOwn<T extends object>(found: T, wanted: object): T {
+/** Strips what Fly added to a config, for the state. */
+export function withoutFlyDefaults<T extends object>(found: T, wanted: object): T {
     const strip = (value: Json, path: string[], twin: Json): Json => {
         if (Array.isArray(value)) {
             const twins: readonly Json[] = Array.isArray(twin) ? (twin as Json[]) : [];

@@ -1,7 +1,7 @@
-/** Bringing an existing machine to the wanted state, under a lease. */
+/** Updates an existing machine to match its inputs, under a lease. */
 import type { FlyClient } from "../api/client.ts";
 import { withLease } from "../api/lease.ts";
-import { waitUntilHealthyOrTell } from "../api/logs.ts";
+import { waitForHealthyWithLog } from "../api/logs.ts";
 import { changesNeeded, effectiveConfig, isAsWanted, type MachineTarget } from "./config.ts";
 import { getMachine, startMachine } from "./power.ts";
 import { replaceConfig } from "./replace.ts";
@@ -10,8 +10,8 @@ import type { MachineConfig, WireMachine } from "../api/types.ts";
 import { deadlineIn, type Deadline } from "../api/wait.ts";
 
 /**
- * Observes, changes only what differs, and waits. Can be run again at any point.
- * @throws UpdateFailed when the new instance does not become healthy in time
+ * Changes only what differs, and waits until the machine is healthy. Can be run again at any point.
+ * @throws UpdateFailed where the new instance does not become healthy in time
  */
 export async function convergeMachine(
     client: FlyClient,
@@ -24,10 +24,10 @@ export async function convergeMachine(
     if (isAsWanted(wanted, observed)) {
         const { instance_id: instanceId } = observed;
         const running = { ...ref, instanceId };
-        return await waitUntilHealthyOrTell(client, target, running, wanted, deadline);
+        return await waitForHealthyWithLog(client, target, running, wanted, deadline);
     }
     return await withLease(client, { ...ref, owner: target.owner }, deadline, async (nonce) => {
-        // Someone may have changed it before we had the lease.
+        // Someone may have changed the machine before we got the lease.
         const current = await getMachine(client, ref.app, ref.id);
         if (!current) {
             throw new Error(
@@ -57,9 +57,9 @@ async function apply(
             return await replaceConfig(client, target, current, nonce, deadline);
         }
         await snapshotVolumes(client, target.app, found);
-        // The update's time is its own.
-        const anew = deadlineIn(deadline.seconds);
-        return await replaceConfig(client, target, current, nonce, anew);
+        // The snapshot's time does not count.
+        const updateDeadline = deadlineIn(deadline.seconds);
+        return await replaceConfig(client, target, current, nonce, updateDeadline);
     }
     if (needed.metadata.length > 0) {
         await syncMetadata(client, path, wanted, found, nonce);
@@ -69,10 +69,10 @@ async function apply(
     if (fresh) {
         await startMachine(client, target.app, current, nonce, deadline);
     }
-    return await waitUntilHealthyOrTell(client, target, ref, wanted, deadline);
+    return await waitForHealthyWithLog(client, target, ref, wanted, deadline);
 }
 
-/** Another image may have another version of the broker, which may make of its data what no older one reads. */
+/** Takes a snapshot before the image changes: a newer broker may convert its data so that no older one can read it. */
 async function snapshotVolumes(
     client: FlyClient,
     app: string,
@@ -80,11 +80,11 @@ async function snapshotVolumes(
 ): Promise<void> {
     for (const { volume } of mounts ?? []) {
         const snapshot = await takeSnapshot(client, app, volume);
-        console.log(`volume ${volume}: put aside as ${snapshot}, before another image has it`);
+        console.log(`volume ${volume}: saved as snapshot ${snapshot} before the image changes`);
     }
 }
 
-/** Metadata change without a restart and without a new version. */
+/** Updates metadata, without a restart and without a new version. */
 async function syncMetadata(
     client: FlyClient,
     path: readonly string[],

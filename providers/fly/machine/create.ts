@@ -1,9 +1,14 @@
-/** Making a machine, or finding the one that an earlier run made. */
+/** Creates a machine, imports one, or adopts that of an earlier run. */
 import type { FlyClient } from "../api/client.ts";
 import { FlyError, isAmbiguous } from "../api/errors.ts";
-import { effectiveConfig, LAUNCH_DEADLINE_MS, leastSecrets, type MachineTarget } from "./config.ts";
+import {
+    effectiveConfig,
+    LAUNCH_DEADLINE_MS,
+    minSecretsVersion,
+    type MachineTarget,
+} from "./config.ts";
 import { convergeMachine } from "./converge.ts";
-import { waitUntilHealthyOrTell } from "../api/logs.ts";
+import { waitForHealthyWithLog } from "../api/logs.ts";
 import { getMachine } from "./power.ts";
 import { describeOwner, IMPORTED_BEFORE, importCommand, isOwnedBy } from "../ownership.ts";
 import { configOf, describeMachine, isReachable } from "../describe.ts";
@@ -12,8 +17,8 @@ import type { MachineConfig, WireMachine, WireVolume } from "../api/types.ts";
 import { poll, Progress, type Deadline } from "../api/wait.ts";
 
 /**
- * A leftover of the same name and owner is brought to the wanted state; another's is refused.
- * @param onKnown told as soon as there is a machine that belongs into the state
+ * Creates a machine, or updates a leftover with the same name and owner. Refuses someone else's machine.
+ * @param onKnown called as soon as a machine exists that belongs in the state
  */
 export async function createMachine(
     client: FlyClient,
@@ -32,10 +37,10 @@ export async function createMachine(
     }
     const { id, instance_id: instanceId } = known.machine;
     const ref = { app: inputs.app, id, instanceId, fresh: true };
-    return await waitUntilHealthyOrTell(client, inputs, ref, config, deadline);
+    return await waitForHealthyWithLog(client, inputs, ref, config, deadline);
 }
 
-/** @throws when it is not there, or is not what the program says and cannot become it */
+/** @throws Error where the machine does not exist, or cannot be updated to its inputs */
 async function importable(
     client: FlyClient,
     inputs: MachineTarget,
@@ -48,7 +53,7 @@ async function importable(
         );
     }
     if (!found.config) {
-        throw new Error(`Machine ${id} cannot be imported now: Fly does not reach its host.`);
+        throw new Error(`Machine ${id} cannot be imported now: Fly cannot reach its host.`);
     }
     const volumes = (config: MachineConfig | null | undefined) =>
         (config?.mounts ?? []).map(({ volume }) => volume).join(", ") || "no volume";
@@ -61,7 +66,7 @@ async function importable(
     if (problems.length > 0) {
         throw new Error(
             `Machine ${id} cannot be imported as it is declared: ${problems.join("; ")}.\n` +
-                "  Declare it as it is, and import its volume too; or destroy it, and one is made: " +
+                "  Declare it as it is, and import its volume too; or destroy it to have one created: " +
                 `\`fly machine destroy ${id} -a ${inputs.app} --force\`\n${IMPORTED_BEFORE}`,
         );
     }
@@ -70,7 +75,7 @@ async function importable(
 
 interface Known {
     readonly machine: WireMachine;
-    /** By this very run, and so with the wanted config. */
+    /** Whether this run created it, and so with the wanted config. */
     readonly launched: boolean;
 }
 
@@ -92,17 +97,18 @@ async function findOrLaunch(
             return undefined;
         }
         if (found && found.state !== "destroying") {
-            return { machine: ours(inputs, found), launched: false };
+            refuseForeign(inputs, found);
+            return { machine: found, launched: false };
         }
         await refuseSecondBroker(client, inputs, machines);
         try {
             return { machine: await launch(client, inputs), launched: true };
         } catch (error) {
-            if (!isAmbiguous(error) && !isPassing(error)) {
+            if (!isAmbiguous(error) && !isTransient(error)) {
                 throw error;
             }
             failure = error;
-            progress.say(`trying again (${error.text})`);
+            progress.say(`retrying (${error.text})`);
             return undefined;
         }
     }, [1000, 2000, 3000, 5000]);
@@ -112,7 +118,7 @@ async function findOrLaunch(
     return known;
 }
 
-/** One that someone put in place of ours, for example, after its host was gone. */
+/** Refuses to create a machine beside another broker, such as one that someone made after ours lost its host. */
 async function refuseSecondBroker(
     client: FlyClient,
     { app, config, owner, name }: MachineTarget,
@@ -127,21 +133,22 @@ async function refuseSecondBroker(
     const [volume] = configOf(first).mounts ?? [];
     const setting = (key: "machine" | "volume", id: string) => importCommand(owner, key, id);
     throw new Error(
-        `App "${app}" already has what serves the same ports: ` +
+        `App "${app}" already has a broker on the same ports: ` +
             `${others.map((other) => describeMachine(other, volumes)).join("; ")}.\n` +
-            `  A second machine "${name}" would take part of its clients. Go on with ${first.id}: ` +
+            `  A second machine "${name}" would receive part of its clients. Continue with ${first.id}: ` +
             `\`${setting("machine", first.id)}\`${volume ? `, \`${setting("volume", volume.volume)}\`` : ""}, ` +
             `and \`machineName\` "${first.name ?? ""}"; or, if nobody needs it, remove it: ` +
             `\`fly machine destroy ${first.id} -a ${app} --force\``,
     );
 }
 
-function ours(inputs: MachineTarget, found: WireMachine): WireMachine {
+/** @throws Error where the machine belongs to someone else, or is in another region */
+function refuseForeign(inputs: MachineTarget, found: WireMachine): void {
     if (!isOwnedBy(inputs.owner, found.config)) {
         throw new Error(
             `App "${inputs.app}" already has a machine "${inputs.name}" (${found.id}), ` +
                 `which belongs to ${describeOwner(found.config)}.\n` +
-                `  Choose another app name; or take the machine over: \`${importCommand(inputs.owner, "machine", found.id)}\`; ` +
+                `  Choose another app name; or import the machine: \`${importCommand(inputs.owner, "machine", found.id)}\`; ` +
                 "or, if nobody needs it, remove it: " +
                 `\`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
         );
@@ -153,7 +160,6 @@ function ours(inputs: MachineTarget, found: WireMachine): WireMachine {
                 `  Remove it: \`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
         );
     }
-    return found;
 }
 
 async function launch(client: FlyClient, inputs: MachineTarget): Promise<WireMachine> {
@@ -163,16 +169,16 @@ async function launch(client: FlyClient, inputs: MachineTarget): Promise<WireMac
             name: inputs.name,
             region: inputs.region,
             config: effectiveConfig(inputs),
-            ...leastSecrets(inputs),
+            ...minSecretsVersion(inputs),
         },
     });
 }
 
 /**
- * Refusals that end by themselves: the name's machine is found on the next look; a volume stays
- * claimed for up to three minutes after its machine is gone; a host was full for the moment.
+ * Tells whether a refusal passes by itself: the next look finds the name's machine; a volume stays claimed
+ * for up to three minutes after its machine is gone; a host was full for a moment.
  */
-function isPassing(error: unknown): error is FlyError {
+function isTransient(error: unknown): error is FlyError {
     if (!(error instanceof FlyError)) {
         return false;
     }

@@ -1,8 +1,8 @@
-/** A machine that does not come up, and how that is seen. */
+/** Detects and describes a machine that does not come up. */
 import { shorten } from "../api/errors.ts";
 import type { WireMachine, WireMachineEvent } from "../api/types.ts";
 
-/** The instance failed, or did not get ready in time; carries what the machine says about it. */
+/** The instance failed or did not become ready in time; the message includes the machine's last events. */
 export class MachineNotReady extends Error {
     readonly reason: string;
     readonly machine: WireMachine | undefined;
@@ -16,7 +16,7 @@ export class MachineNotReady extends Error {
     }
 }
 
-/** From these a machine does not come up by itself. */
+/** States from which a machine does not recover by itself. */
 const FAILED = new Set(["failed", "launch_failed", "destroying", "destroyed", "replaced"]);
 
 /** @throws MachineNotReady */
@@ -27,15 +27,15 @@ export function refuseFailed(machine: WireMachine): void {
     }
 }
 
-/** A machine that ends so often while it is being waited for does not come up. */
+/** Exits during one wait after which a machine counts as failed. */
 const MAX_EXITS = 4;
 
-/** Counts the ends of a machine from one look to the next, by its events. */
+/** Counts a machine's exits from one look to the next, by its events. */
 export class ExitCounter {
     #before: Set<string> | undefined;
     readonly #exits = new Set<string>();
 
-    /** @throws MachineNotReady at the last end that is borne */
+    /** @throws MachineNotReady at the fourth exit */
     look(machine: WireMachine): void {
         const ids = eventIds("exit", machine);
         this.#before ??= new Set(ids);
@@ -45,12 +45,12 @@ export class ExitCounter {
             }
         }
         if (this.#exits.size >= MAX_EXITS) {
-            throw new MachineNotReady(`Machine ${machine.id} ends again and again.`, machine);
+            throw new MachineNotReady(`Machine ${machine.id} exits again and again.`, machine);
         }
     }
 }
 
-/** Whether `now` has an event of the type that `before` has not. */
+/** Tells whether `now` has an event of the type that `before` lacks. */
 export function hasNewEvent(type: string, before: WireMachine, now: WireMachine): boolean {
     const known = eventIds(type, before);
     return eventIds(type, now).some((id) => !known.includes(id));
@@ -64,7 +64,7 @@ function eventIds(type: string, { events }: WireMachine): string[] {
 
 const SHOWN_EVENTS = 5;
 
-/** The newest first, as Fly lists them: `exit stopped (exit code 1), start started`. */
+/** Lists events newest first, as Fly does: `exit stopped (exit code 1), start started`. */
 export function describeEvents(events: readonly WireMachineEvent[]): string {
     return [...events]
         .sort((a, b) => (b.timestamp ?? 0) - (a.timestamp ?? 0))

@@ -1,4 +1,4 @@
-/** Waiting until a machine runs as its new instance and its health checks pass. */
+/** Waits until a machine runs as its new instance and its health checks pass. */
 import type { FlyClient } from "../api/client.ts";
 import { durationNs } from "./configDiff.ts";
 import { shorten } from "../api/errors.ts";
@@ -15,8 +15,8 @@ import { poll, Progress, remainingMs, sleep, type Deadline } from "../api/wait.t
 
 const CHECK_PAUSES_MS = [1000, 2000, 3000, 4000, 5000];
 
-/** Waits for `started`, then for every health check; gives the machine as it then is. */
-export async function waitUntilHealthy(
+/** Waits for `started`, then for every health check. @returns the machine in its final state */
+export async function waitForHealthy(
     client: FlyClient,
     ref: MachineRef,
     config: MachineConfig,
@@ -70,7 +70,7 @@ async function waitForChecks(
     return healthy;
 }
 
-/** A moment for the check itself, after its grace period. */
+/** Time for the check itself, after its grace period. */
 const CHECK_TAKES_MS = 250;
 const MAX_GRACE_MS = 30_000;
 
@@ -82,7 +82,7 @@ function longestGraceMs(config: MachineConfig): number {
     return Math.min(longest, MAX_GRACE_MS) + CHECK_TAKES_MS;
 }
 
-/** The machine's own checks, and those of its services. */
+/** Lists the checks of a machine and of its services. */
 export function checksOf(config: Pick<MachineConfig, "checks" | "services">): MachineCheck[] {
     return [
         ...Object.values(config.checks ?? {}),
@@ -92,7 +92,7 @@ export function checksOf(config: Pick<MachineConfig, "checks" | "services">): Ma
 
 const MAX_OUTPUT = 200;
 
-/** What is still missing: `health check mqtt (critical: connection refused)`. */
+/** @returns what a wait still waits for: `health check mqtt (critical: connection refused)` */
 export function healthProblem(machine: WireMachine, expected: number): string | undefined {
     if (machine.state !== "started") {
         return `"started" (is "${machine.state}")`;

@@ -1,55 +1,55 @@
-/** What a program says of a machine, and what the state has of it. */
+/** Inputs and outputs of a machine. */
 import type { PropertyRules } from "../../provider.ts";
 import type { Owner } from "../ownership.ts";
 import type { MachineConfig } from "../api/types.ts";
 
 export interface MachineInputs {
-    /** A change is recorded. */
+    /** Base of the Machines API. A change is recorded in the state. */
     endpoint: string;
     /** A change replaces the machine. */
     app: string;
-    /** Unique in the app, and how a leftover is found. A change replaces the machine. */
+    /** Unique in the app; a leftover of a killed run is found by it. A change replaces the machine. */
     name: string;
-    /** A change replaces the machine: it stays on its host, as its volume does. */
+    /** Region code, such as `lhr`. A change replaces the machine: it cannot leave its host, nor can its volume. */
     region: string;
-    /** Whose it is, in its metadata. Changed in place, without a restart. */
+    /** Written to the machine's metadata. A change is in place, without a restart. */
     owner: Owner;
     /**
-     * As the API takes it. Replaced as a whole, which restarts the machine; metadata alone are
-     * changed without a restart. Another volume in `mounts` replaces the machine.
+     * Config in the API's format. A change replaces it as a whole and restarts the machine; a change of
+     * `metadata` alone does not restart it. Another volume in `mounts` replaces the machine.
      */
     config: MachineConfig;
-    /** Of the app's secrets. A change restarts the machine, which then has them, or newer ones. */
+    /** Version of the app's secrets that the machine must have, or a newer one. A change restarts the machine. */
     secretsVersion?: number;
     /**
-     * Of the app's secrets as they are now, where a running machine can take a change of them without a
-     * restart: a machine that is started or updated for another reason gets no older ones. A change
-     * does nothing by itself. With it a `secretsVersion` that a preview does not know yet is no change:
-     * only the machine can tell whether it takes the new secrets (see `live` of `Secrets`). Where it
-     * does not, `up` restarts it all the same, and says so.
+     * Newest version of the app's secrets, for a machine that takes changed secrets without a restart. A
+     * machine that starts for another reason gets at least these. A change does nothing by itself. With this
+     * property, a `secretsVersion` that a preview does not know is no change: only the machine can tell
+     * whether it takes the new secrets (see `live` of `Secrets`). Where it does not, `up` restarts it and
+     * says so.
      */
     newestSecretsVersion?: number;
-    /** Seconds. A change does nothing by itself. */
+    /** A change does nothing by itself. */
     timeouts?: MachineTimeouts;
     /**
-     * Base of the API with the machines' log, such as https://api.fly.io. Left out: an error has no
-     * log lines. A change does nothing by itself.
+     * Base of the API with machine logs, such as `https://api.fly.io`. A change does nothing by itself.
+     * @default none: errors have no log lines
      */
     logsEndpoint?: string;
-    /** An existing machine, brought to the wanted state instead of making one. A later change does nothing. */
+    /** ID of an existing machine to import and update. Read at create; a change does nothing. */
     importId?: string;
     /**
-     * The setting that protects it. While there is one, its deletion fails before any request. A
-     * change is recorded.
+     * Name of the setting that protects the machine. While set, a delete fails before any request. A change
+     * is recorded in the state.
      */
     protectedBy?: string;
 }
 
-/** Seconds, for all waits of one operation together. */
+/** Seconds for all waits of one operation together. */
 export interface MachineTimeouts {
     /** @default 300 */
     readonly create?: number;
-    /** Until the new instance is healthy; then the previous configuration is restored. @default 300 */
+    /** Time for the new instance to become healthy; after it, the previous config is rolled back. @default 300 */
     readonly update?: number;
     /** @default 180 */
     readonly delete?: number;
@@ -57,14 +57,14 @@ export interface MachineTimeouts {
 
 export interface MachineOutputs extends MachineInputs {
     machineId: string;
-    /** New with each version of the machine. */
+    /** Changes with each version of the machine. */
     instanceId: string;
     version: string;
     state: string;
     privateIp: string;
-    /** `sha256:…` of the image that runs. */
+    /** Digest of the running image, `sha256:…`. */
     imageDigest: string;
-    /** Seen by `read`: what someone changed that no input says, such as `cordoned`. */
+    /** Drift that no input expresses, such as `cordoned`; found by a refresh. */
     drift?: string[];
 }
 

@@ -1,4 +1,4 @@
-/** A machine, made, kept and waited for until its health checks pass. */
+/** Provider of a machine. Create and update wait until its health checks pass. */
 import {
     diffProperties,
     failuresOf,
@@ -10,7 +10,7 @@ import {
 } from "../../provider.ts";
 import { flyClient } from "../api/client.ts";
 import { configDifferences } from "./configDiff.ts";
-import { unsaid } from "./config.ts";
+import { undeclaredDrift } from "./config.ts";
 import { isReachable } from "../describe.ts";
 import { convergeMachine } from "./converge.ts";
 import { createMachine } from "./create.ts";
@@ -57,7 +57,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
         return Promise.resolve({
             changes: changed.length > 0 || configChanged || stopped || drifted,
             replaces: otherVolume ? [...replaces, "config"] : replaces,
-            // Its name is unique in the app, and its volume takes one machine at a time.
+            // A name is unique in the app, and a volume attaches to one machine at a time.
             deleteBeforeReplace: !replaces.includes("app"),
         });
     },
@@ -87,7 +87,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
             return {};
         }
         const inputs = inputsFrom(props, found);
-        const drift = unsaid(inputs, found);
+        const drift = undeclaredDrift(inputs, found);
         return {
             id,
             props: { ...toOutputs(inputs, found), ...(drift.length > 0 && { drift }) },
@@ -109,7 +109,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
                 return { outs: toOutputs(news, observed) };
             }
             throw new Error(
-                `Machine ${id} cannot be changed: Fly does not reach its host.\n` +
+                `Machine ${id} cannot be changed: Fly cannot reach its host.\n` +
                     "  Wait until it is back, or see docs/host-gone.md.",
             );
         }
@@ -122,7 +122,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
             if (!(error instanceof UpdateFailed) || !error.machine) {
                 throw error;
             }
-            // The state says what runs, so that the next `up` tries again.
+            // The state records what runs, so that the next `up` tries again.
             const actual = inputsFrom({ ...olds, endpoint: news.endpoint }, error.machine);
             const properties: WithProvider<object> = {
                 ...toOutputs(actual, error.machine),
@@ -139,7 +139,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
     },
 };
 
-/** Whether Fly has no part in what differs. */
+/** Tells whether the change only concerns the state, not Fly. */
 function isOnlyRecorded(olds: MachineOutputs, news: MachineInputs): boolean {
     const { changed } = diffProperties<MachineInputs>(olds, news, MACHINE_RULES);
     return (

@@ -1,10 +1,10 @@
-/** Starting, rebooting and removing a machine. */
+/** Starts, reboots, reads and removes a machine. */
 import { setTimeout as timer } from "node:timers/promises";
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { isReachable } from "../describe.ts";
 import { FlyError, isGone, isLeaseHeld } from "../api/errors.ts";
-import { waitUntilHealthy } from "./health.ts";
+import { waitForHealthy } from "./health.ts";
 import { withLease } from "../api/lease.ts";
 import { hasNewEvent } from "./failure.ts";
 import { waitForState } from "./wait.ts";
@@ -14,13 +14,13 @@ import { deadlineIn, poll, Progress, type Deadline } from "../api/wait.ts";
 
 const REBOOT_WITHIN_S = 180;
 
-/** The pauses between two looks at a machine that stops: it is away meanwhile. */
+/** Pauses between looks at a machine that stops; short, since the broker is down meanwhile. */
 const STOP_PAUSES_MS = [250, 250, 500, 1000];
 
 /**
- * Stops a machine and starts it, so that it boots with its volume as it now is, and waits for its health checks.
- * Fly's proxy may be the one that starts it, for a client that came meanwhile. One that is stopped already may be
- * so by a run that was killed in between: it is started too.
+ * Stops and starts a machine, so that it boots with its volume's new size, and waits for its health checks. Fly's
+ * proxy may start it first, for a client that connects. Also starts a machine that is already stopped, perhaps by
+ * a run that was killed in between.
  */
 export async function rebootMachine(
     client: FlyClient,
@@ -52,14 +52,14 @@ export async function rebootMachine(
             throw new Error(`${messageOf(error)}\n  ${outcome}`, { cause: error });
         }
         const config = machine.config ?? { image: "" };
-        await waitUntilHealthy(client, { app, id, fresh: true }, config, deadline);
+        await waitForHealthy(client, { app, id, fresh: true }, config, deadline);
     });
 }
 
 /**
- * Starts a machine. Fly answers 412 while it is still busy with it ("machine still active, refusing to start"),
- * and may do so once its proxy has started it.
- * @param before the machine as it was before it stopped, or while it was
+ * Starts a machine. Fly answers 412 while it is busy with the machine ("machine still active, refusing to start"),
+ * and possibly once its proxy has started it.
+ * @param before the machine before its stop, or while stopped
  */
 export async function startMachine(
     client: FlyClient,
@@ -81,8 +81,8 @@ export async function startMachine(
 const START_TRIES = 15;
 
 /**
- * Brings back, after a failure or Ctrl-C, a machine that was stopped or cordoned in between.
- * @param before the machine as it was
+ * Starts and uncordons a machine again after a failure or Ctrl-C.
+ * @param before the machine before the operation
  * @returns a sentence about the outcome
  */
 export async function startAgain(
@@ -134,7 +134,7 @@ async function tryToStart(
     }
 }
 
-/** The events tell a machine that was started anew from one that a lagging read shows as it was. */
+/** Tells by its events whether the machine has been started since; its state alone may come from a lagging read. */
 function isStartedSince(before: WireMachine, now: WireMachine): boolean {
     return (
         (now.state === "started" || now.state === "starting") && hasNewEvent("start", before, now)
@@ -142,8 +142,8 @@ function isStartedSince(before: WireMachine, now: WireMachine): boolean {
 }
 
 /**
- * Stops it, so that the broker can write down what it has, then removes it, and waits until it is
- * gone. One that is gone already is fine.
+ * Stops a machine, so that the broker can save its data, removes it, and waits until it is gone. Does nothing
+ * where it is gone already.
  */
 export async function removeMachine(
     client: FlyClient,
@@ -185,13 +185,13 @@ export async function removeMachine(
         return (await getMachine(client, app, id)) ? undefined : true;
     });
     if (!gone) {
-        throw new Error(`Machine ${id} is still there ${deadline.seconds} s after its removal.`);
+        throw new Error(`Machine ${id} still exists ${deadline.seconds} s after its removal.`);
     }
 }
 
 const STOP_WITHIN_S = 40;
 
-/** Best effort: a machine that does not stop is removed by force anyway. */
+/** Tries to stop a machine: one that does not stop is removed by force anyway. */
 async function stopBeforehand(client: FlyClient, app: string, machine: WireMachine): Promise<void> {
     try {
         await client.post(["apps", app, "machines", machine.id, "stop"], { safe: true, body: {} });
@@ -205,8 +205,9 @@ async function stopBeforehand(client: FlyClient, app: string, machine: WireMachi
 }
 
 /**
- * `undefined` when it is gone: Fly answers for a destroyed machine for a while, and destroys one whose host it
- * does not reach as soon as that is back.
+ * Reads a machine. Fly still returns a destroyed machine for a while, and destroys one on an unreachable host
+ * only once the host is back.
+ * @returns undefined where the machine is gone, or will be
  */
 export async function getMachine(
     client: FlyClient,

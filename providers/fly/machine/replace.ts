@@ -1,13 +1,13 @@
-/** Giving a machine another config, which is another instance, with a way back. */
+/** Replaces a machine's config, which starts a new instance, and rolls back where that fails. */
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { FlyError, isAmbiguous } from "../api/errors.ts";
-import { waitUntilHealthyOrTell } from "../api/logs.ts";
+import { waitForHealthyWithLog } from "../api/logs.ts";
 import {
     effectiveConfig,
     isAsWanted,
     LAUNCH_DEADLINE_MS,
-    leastSecrets,
+    minSecretsVersion,
     type MachineTarget,
 } from "./config.ts";
 import { MachineNotReady } from "./failure.ts";
@@ -17,7 +17,7 @@ import { deadlineIn, poll, type Deadline } from "../api/wait.ts";
 
 const RESTORE_WITHIN_S = 90;
 
-/** The update failed and the machine is back at its previous configuration, or is not. */
+/** The update failed; the message tells whether the previous configuration could be restored. */
 export class UpdateFailed extends Error {
     readonly machine: WireMachine | undefined;
 
@@ -29,8 +29,9 @@ export class UpdateFailed extends Error {
 }
 
 /**
- * Waits until the new instance is healthy, or the old one again.
- * @throws UpdateFailed when the new one does not become healthy in time
+ * Replaces the config and waits until the new instance is healthy. Where it is not, rolls back and waits
+ * until the old configuration is healthy again.
+ * @throws UpdateFailed where the new instance does not become healthy in time
  */
 export async function replaceConfig(
     client: FlyClient,
@@ -50,7 +51,7 @@ export async function replaceConfig(
     }
 }
 
-/** Back to what ran before, so that a bad configuration does not take the broker down for good. */
+/** Rolls back, so that a bad configuration does not keep the broker down. */
 async function restore(
     client: FlyClient,
     target: MachineTarget,
@@ -91,10 +92,10 @@ async function runWith(
 ): Promise<WireMachine> {
     const sent = await sendConfig(client, target, current, config, nonce, deadline);
     const ref = { app: target.app, id: current.id, instanceId: sent.instance_id, fresh: true };
-    return await waitUntilHealthyOrTell(client, target, ref, config, deadline, sent.updated_at);
+    return await waitForHealthyWithLog(client, target, ref, config, deadline, sent.updated_at);
 }
 
-/** An answer that was lost is looked for before asking again. */
+/** Sends the config. After a lost answer, checks first whether the machine already has it. */
 async function sendConfig(
     client: FlyClient,
     target: MachineTarget,
@@ -116,11 +117,11 @@ async function sendConfig(
                     name: target.name,
                     region: target.region,
                     ...(base.instance_id && { current_version: currentVersion(base) }),
-                    ...leastSecrets(target),
+                    ...minSecretsVersion(target),
                 },
             });
         } catch (error) {
-            if (!isAmbiguous(error) && !isPassing(error)) {
+            if (!isAmbiguous(error) && !isTransient(error)) {
                 throw error;
             }
             failure = error;
@@ -143,8 +144,8 @@ function currentVersion(machine: WireMachine): string {
     return String(machine.version ?? machine.instance_id);
 }
 
-/** Refusals that a later attempt may not meet: Fly was busy with the machine or its host. */
-function isPassing(error: unknown): boolean {
+/** Tells whether a refusal passes by itself: Fly was busy with the machine or its host. */
+function isTransient(error: unknown): boolean {
     return (
         error instanceof FlyError &&
         ((error.status === 409 && /concurrent update|current.?version/i.test(error.text)) ||

@@ -1,4 +1,4 @@
-/** What a machine's inputs and state tell by themselves: what is wrong, what replaces, what has to run. */
+/** Rules over a machine's inputs and state: invalid values, replacements, and whether it must run. */
 import { isUnknown, sameValue } from "../../provider.ts";
 import type { MachineInputs } from "./inputs.ts";
 import type { MachineConfig } from "../api/types.ts";
@@ -7,7 +7,7 @@ export function imageProblem(config: MachineConfig): string | undefined {
     return isUnknown(config) || config.image ? undefined : "a machine needs an image";
 }
 
-/** As far as inputs alone tell. */
+/** Tells whether the change replaces the machine, as far as the inputs alone tell. */
 export function isReplaced(olds: Partial<MachineInputs>, news: MachineInputs): boolean {
     const keys = ["app", "name", "region"] as const;
     const moved = keys.some(
@@ -29,7 +29,7 @@ export function mountsOtherVolume(olds: MachineConfig, news: MachineConfig): boo
     return !sameValue(volumes(olds), volumes(news));
 }
 
-/** Whether a stopped machine may be the proxy's doing. */
+/** Tells whether Fly's proxy may stop the machine. */
 function mayStop(config: MachineConfig): boolean {
     return (
         !isUnknown(config) &&
@@ -40,10 +40,10 @@ function mayStop(config: MachineConfig): boolean {
     );
 }
 
-/** A stopped machine is as wanted only where the proxy may stop it. */
+/** States of a machine that runs or is about to. */
 const RUNNING = new Set(["started", "starting", "created", "updating", "replacing", "restarting"]);
 
-/** Whether it stands still, and the proxy has no part in it. */
+/** Tells whether the machine is stopped although the proxy may not stop it. */
 export function isDown(state: string, config: MachineConfig): boolean {
     return !RUNNING.has(state) && !mayStop(config);
 }

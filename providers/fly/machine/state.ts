@@ -1,6 +1,6 @@
-/** What the state has of a machine, from what Fly says. */
+/** Builds a machine's state from Fly's answer. */
 import { inputsOf, toState, type WithProvider } from "../../provider.ts";
-import { configDifferences, withoutFlysOwn } from "./configDiff.ts";
+import { configDifferences, withoutFlyDefaults } from "./configDiff.ts";
 import { differencesFrom, effectiveConfig, splitMetadata } from "./config.ts";
 import { MACHINE_RULES, type MachineInputs, type MachineOutputs } from "./inputs.ts";
 import type { Owner } from "../ownership.ts";
@@ -8,12 +8,12 @@ import type { MachineConfig, WireMachine } from "../api/types.ts";
 
 const NOBODY: Owner = { project: "", stack: "" };
 
-/** The inputs that would have made what is there: the state's, where they mean the same. */
+/** Builds the inputs that match the machine: the state's own where they mean the same. */
 export function inputsFrom(props: MachineOutputs, found: WireMachine): WithProvider<MachineInputs> {
-    // An older version's state may not say whose it is; the machine does.
-    const { owner: said = NOBODY }: Partial<MachineInputs> = props;
-    const inputs = { ...inputsOf<MachineInputs>(props, MACHINE_RULES), owner: said };
-    // Without its host, Fly knows only part of the config: nothing to compare.
+    // The state of an older version may lack the owner; the machine's metadata has it.
+    const { owner: recorded = NOBODY }: Partial<MachineInputs> = props;
+    const inputs = { ...inputsOf<MachineInputs>(props, MACHINE_RULES), owner: recorded };
+    // While its host is unreachable, Fly knows only part of the config: nothing to compare.
     if (!found.config) {
         return inputs;
     }
@@ -24,7 +24,7 @@ export function inputsFrom(props: MachineOutputs, found: WireMachine): WithProvi
     const { secretsVersion } = inputs;
     const config = sameButMetadata(inputs.config, found.config)
         ? inputs.config
-        : withoutFlysOwn(found.config, inputs.config);
+        : withoutFlyDefaults(found.config, inputs.config);
     return {
         ...inputs,
         owner,

@@ -1,26 +1,26 @@
-/** Waiting until a machine is in a state, as the instance that is meant. */
+/** Waits for a specific instance of a machine to reach a state. */
 import type { FlyClient } from "../api/client.ts";
 import { FlyError, isGone } from "../api/errors.ts";
 import { MachineNotReady, refuseFailed } from "./failure.ts";
 import type { WireMachine } from "../api/types.ts";
 import { Progress, remainingMs, sleep, type Deadline } from "../api/wait.ts";
 
-/** Fly's `wait` takes a minute at most; shorter, so that a failed machine is seen earlier. */
+/** Timeout of Fly's `wait`, whose maximum is a minute; shorter, to notice a failed machine earlier. */
 const WAIT_S = 30;
 
-/** A machine that was made a moment ago may not be known to `wait` yet (flyctl#4618). */
+/** Time in which Fly may not know a new machine yet (flyctl#4618). */
 export const NOT_KNOWN_YET_MS = 10_000;
 
 export interface MachineRef {
     readonly app: string;
     readonly id: string;
-    /** The instance to wait for; an older one being up counts for nothing. */
+    /** Instance to wait for; an older one does not count. @default any */
     readonly instanceId?: string | undefined;
-    /** Started just now: its checks say nothing before their grace period is over. */
+    /** Whether it has just been started: its checks mean nothing before their grace period ends. */
     readonly fresh?: boolean;
 }
 
-/** @param state what Fly's `wait` takes */
+/** @throws MachineNotReady where the machine fails, or is not in the state by the deadline */
 export async function waitForState(
     client: FlyClient,
     ref: MachineRef,
@@ -72,14 +72,17 @@ export async function waitForState(
     }
 }
 
-/** @throws when it is another instance than the one to wait for */
+/** @throws Error where the machine is another instance than the expected one */
 export function refuseOtherInstance(ref: MachineRef, machine: WireMachine): void {
     if (ref.instanceId && machine.instance_id && machine.instance_id !== ref.instanceId) {
         throw new Error(`Machine ${ref.id} was changed by someone else meanwhile.`);
     }
 }
 
-/** A read may lag behind: it then knows nothing of the machine, or only of an earlier instance. */
+/**
+ * Reads the machine. Reads may lag behind for a while after a change.
+ * @returns undefined where a lagging read finds no machine, or an earlier instance
+ */
 export async function getFresh(
     client: FlyClient,
     { app, id, instanceId }: MachineRef,
@@ -94,7 +97,7 @@ export async function getFresh(
         }
         throw error;
     }
-    // ULIDs: later ones are greater.
+    // Instance IDs are ULIDs: later ones are greater.
     const isEarlier =
         instanceId !== undefined &&
         machine.instance_id !== undefined &&

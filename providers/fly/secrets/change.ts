@@ -1,4 +1,4 @@
-/** Setting an app's secrets, and having the machine that runs take their files. */
+/** Sets an app's secrets, and applies their files to the running machine. */
 import { PartialFailure } from "../../provider.ts";
 import { MAX_VALUE_BYTES, packBundle, splitBundle } from "./bundle.ts";
 import { flyClient } from "../api/client.ts";
@@ -11,10 +11,10 @@ type Olds = Pick<SecretsOutputs, "salt" | "digests"> &
     Partial<Pick<SecretsOutputs, "number" | "restartVersion">>;
 
 /**
- * Sets the secrets, and has a running machine take the files. Their number is higher than that of any bundle
- * that is known, whatever this machine's clock says: of two bundles a machine takes the one of the higher number.
- * @param olds what the state has; nothing of it where the secrets are made, or the state has lost them
- * @throws PartialFailure once they are set
+ * Sets the secrets, and applies the files to a running machine. Of two bundles a machine takes the one with the
+ * higher number, so the new number exceeds every known one, whatever the local clock says.
+ * @param olds the state; only salt and no digests at create
+ * @throws PartialFailure where the secrets are set, but the machine may not have taken them
  */
 export async function changeSecrets(
     id: string,
@@ -45,7 +45,7 @@ export async function changeSecrets(
     const restartVersion = restart ? undefined : (olds.restartVersion ?? startedWith);
     const outs = toOutputs(news, olds, { answer, number, restartVersion, left });
     if (failure) {
-        // Without fingerprints the next `up` sets and applies all of them, whatever they are by then.
+        // Without fingerprints, the next `up` sets and applies all of them again.
         const unsure: SecretsOutputs = { ...outs, fingerprints: {} };
         throw new PartialFailure(id, unsure, failure);
     }
@@ -60,8 +60,8 @@ export function valuesOf(
 }
 
 /**
- * Secrets that a machine's configuration names: without one of them it could not start until it is updated.
- * One that is too large for that is in the way of every start.
+ * Lists secrets that a machine's configuration still names, without which it could not start before its next
+ * update. Lists none where a file is so large that no machine could start anyway.
  */
 export async function stillNeeded(
     { endpoint, app, files }: SecretsInputs,
@@ -80,7 +80,7 @@ export async function stillNeeded(
     return unnamed.filter((name) => needed.has(name));
 }
 
-/** Setting the same values twice does no harm, so the request may be repeated. */
+/** Sets secrets; null removes one. Safe to repeat, since setting the same values twice does no harm. */
 export async function setSecrets(
     at: { readonly endpoint: string; readonly app: string },
     values: Record<string, string | null>,

@@ -1,48 +1,48 @@
-/** Inputs and outputs of files that a machine gets by its app's secrets. */
+/** Inputs and outputs of `Secrets`: files that app secrets carry to a machine. */
 import type { PropertyRules } from "../../provider.ts";
 import type { LiveInputs } from "./live.ts";
 
 export interface SecretsInputs {
-    /** A change is recorded: the secrets are set there. */
+    /** Base of the Machines API. A change sets the secrets there. */
     endpoint: string;
     /** A change replaces the secrets. */
     app: string;
-    /** Name → text, in lines. Secret. A change of any sets all secrets anew, in one request. */
+    /** Secret. Name → text, in lines. A change of any file sets all secrets in one request. */
     files: Record<string, string>;
     /**
-     * Names of the app's secrets that carry the files, as one bundle in parts. A change sets them anew; those
-     * that are no longer named are removed once no machine names them. The app's other secrets are left alone.
+     * Names of the app secrets that carry the files, as parts of one bundle. A change sets them again, and removes
+     * those no longer listed once no machine names them. Other secrets of the app are left alone.
      */
     names: string[];
     /**
-     * How a running machine takes changed files without a restart. Where it refuses them, nothing is
-     * changed and the update fails. A change does nothing by itself.
+     * How a running machine takes changed files without a restart. Where it refuses them, the update fails and
+     * nothing is changed. A change of this property does nothing by itself. @default a change restarts the machine
      */
     live?: LiveInputs;
 }
 
-/** The files are not among the outputs; a keyed hash of each tells whether it changed. */
+/** Outputs. Instead of the files, they have a keyed hash of each, which tells whether it changed. */
 export interface SecretsOutputs {
     endpoint: string;
     app: string;
     names: string[];
     live?: LiveInputs;
-    /** Of the app's secrets; grows with every change. */
+    /** Version of the app's secrets; grows with every change. */
     version: number;
     /**
-     * For a machine's `secretsVersion`: the version that a running machine must have been updated
-     * with, or a newer one. It stays where the running machine has taken a change, and else is `version`.
+     * Input for a machine's `secretsVersion`: the oldest version that a running machine may have been updated with.
+     * It stays where the running machine took a change live; otherwise it is `version`.
      */
     restartVersion: number;
-    /** Of the bundle; grows with every change. */
+    /** Number of the bundle; grows with every change. */
     number: number;
-    /** Of the files, as a machine tells it of those that it has. */
+    /** Digest of the files, as a machine reports it. */
     digest: string;
     /** Secret's name → Fly's digest. */
     digests: Record<string, string>;
     /** Secret. File's name → HMAC-SHA256 of its text under `salt`. */
     fingerprints: Record<string, string>;
-    /** Secret. Base64. */
+    /** Secret. Key of the fingerprints, in base64. */
     salt: string;
 }
 

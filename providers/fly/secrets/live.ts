@@ -1,7 +1,6 @@
 /**
- * Changing an app's secrets without a restart of the machine that has them as files: a command in the
- * machine says whether it would take the new ones, the secrets are set, so that a restart has them too,
- * and the command takes them.
+ * Changes app secrets without restarting the machine that has them as files: runs a command in the machine that
+ * checks the new ones, sets the secrets, so that a restart has them too, and runs a command that applies them.
  */
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
@@ -14,42 +13,42 @@ import type { WireMachine } from "../api/types.ts";
 import { deadlineIn } from "../api/wait.ts";
 
 /**
- * `check` and `apply` get a line a secret on standard input, `NAME VALUE`. They end with 0: fine; 1: refused,
- * with the reasons on standard error; 3: only an update of the machine can bring them; 126 or 127: an image
- * that has no such command, and so needs one. `apply` with what the machine has already does nothing.
+ * Commands in the machine. `check` and `apply` get one line per secret on standard input, `NAME VALUE`. Exit code 0:
+ * done; 1: refused, with the reasons on standard error; 3: only an update of the machine can apply them; 126 or
+ * 127: the image has no such command, so the machine needs an update. `apply` is idempotent.
  */
 export interface LiveInputs {
-    /** The machine's name in the app. One of another owner is left alone. */
+    /** The machine's name in the app. A machine of another owner is left alone. */
     readonly machine: string;
     readonly owner: Owner;
-    /** Changes nothing. */
+    /** Checks the secrets without changing anything. */
     readonly check: readonly string[];
     readonly apply: readonly string[];
-    /** Tells what is in force: `NUMBER DIGEST RESTART`, the last being the number that a restart brings. */
+    /** Prints what is in force: `NUMBER DIGEST RESTART`, where RESTART is the bundle's number after a restart. */
     readonly state: readonly string[];
 }
 
 type Values = Readonly<Record<string, string>>;
 
-/** What is to be changed where, and by what request. */
+/** A change of secrets: where, with which files, and by which request. */
 export interface LiveChange<Answer> {
     readonly app: string;
     readonly live: LiveInputs;
-    /** Nothing of them may be shown. */
+    /** Contents to redact in errors. */
     readonly files: Readonly<Record<string, string>>;
-    /** The least number for the bundle. It gets a higher one where the machine has one as high. */
+    /** Lowest number for the bundle; it must also exceed the machine's. */
     readonly least: number;
-    /** The bundle's secrets, with this number. */
+    /** Renders the bundle's secrets with this number. */
     readonly valuesOf: (number: number) => Values;
     readonly set: (values: Values) => Promise<Answer>;
 }
 
 export interface LiveResult<Answer> {
-    /** Of `set`. */
+    /** Answer of `set`. */
     readonly answer: Answer;
-    /** Of the bundle. */
+    /** Number of the bundle. */
     readonly number: number;
-    /** A machine has the new ones only once it is updated. */
+    /** Whether a machine gets the new secrets only by an update. */
     readonly restart: boolean;
     /** Version of the secrets that the running machine was started with. */
     readonly startedWith?: number | undefined;
@@ -60,9 +59,8 @@ export interface LiveResult<Answer> {
 const WITHIN_S = 120;
 
 /**
- * Changes the secrets, and has the running machine take them. Where none runs, the secrets are all that is
- * changed.
- * @throws when the command refuses them, or cannot be asked: then nothing was changed
+ * Changes the secrets and applies them to the running machine. Where none runs, it only sets the secrets.
+ * @throws Error where the command refuses them or cannot run; then nothing was changed
  */
 export async function changeLive<Answer>(
     client: FlyClient,
@@ -110,7 +108,7 @@ async function applied(
         restart: false,
         failure: new Error(
             `Machine ${machine.id} "${live.machine}" ${what}\n` +
-                "  The app's secrets are the new ones. Run `pulumi up` again: it goes on from here.",
+                "  The app has the new secrets. Run `pulumi up` again: it continues from here.",
         ),
     });
     try {
@@ -131,11 +129,11 @@ async function applied(
 }
 
 function restartOf(machine: WireMachine, why: string) {
-    console.log(`machine ${machine.id}: takes the changed files by an update (${why})`);
+    console.log(`machine ${machine.id}: needs an update to take the changed files (${why})`);
     return { restart: true };
 }
 
-/** @returns undefined where no machine of ours runs, or it cannot tell */
+/** @returns the files in force; undefined where no machine of ours runs, or it cannot tell */
 export async function inForce(
     client: FlyClient,
     app: string,
@@ -145,7 +143,7 @@ export async function inForce(
     return machine && (await stateOf(client, { app, machine, command: live.state }));
 }
 
-/** Ours, and such that a command can be run in it. */
+/** Finds our machine, if a command can run in it. */
 async function runningMachine(
     client: FlyClient,
     app: string,

@@ -1,23 +1,23 @@
-/** The commands of `LiveInputs`, run in a machine, and what they tell. */
+/** Runs the commands of `LiveInputs` in a machine, and reads their results. */
 import type { FlyClient } from "../api/client.ts";
 import { FlyError, isGone, redact, shorten } from "../api/errors.ts";
 import type { WireExec, WireMachine } from "../api/types.ts";
 
-/** Fly lets a command run for at most a minute. */
+/** Below Fly's limit for a command: a minute. */
 const COMMAND_S = 45;
 const ANSWER_WITHIN_MS = 60_000;
 
-/** What a machine has in force. */
+/** Files in force in a machine. */
 export interface InForce {
-    /** Of the bundle. */
+    /** Number of the bundle. */
     readonly number: number;
-    /** Of its files, as `digestOf` makes it. */
+    /** Digest of its files, as by `digestOf`. */
     readonly digest: string;
-    /** Of the bundle that a restart brings. */
+    /** Number of the bundle that would be in force after a restart. */
     readonly restart: number;
 }
 
-/** @returns undefined where it cannot tell */
+/** Asks the machine which files are in force. @returns undefined where it cannot tell */
 export async function stateOf(client: FlyClient, asked: Exec): Promise<InForce | undefined> {
     try {
         const { stdout } = await exec(client, asked);
@@ -46,7 +46,7 @@ export interface Outcome {
     readonly why: string;
     /** `exit code 1` */
     readonly exit: string;
-    /** What it wrote to standard error, a line each, indented; without secrets. */
+    /** Its standard error, indented and without secrets. */
     readonly reasons: string;
 }
 
@@ -69,11 +69,11 @@ export async function runIn(
         answer = await exec(client, { ...place, stdin, secrets });
     } catch (error) {
         if (isGone(error) || (error instanceof FlyError && isNotStarted(error))) {
-            return outcome("restart", "it has stopped meanwhile");
+            return outcome("restart", "it has been stopped");
         }
         throw error;
     }
-    // What is 0 may be left out.
+    // Fly may omit zeros.
     const { exit_code: code = 0, exit_signal: signal = 0, stderr } = answer;
     const exit = signal > 0 ? `killed by signal ${signal}` : `exit code ${code}`;
     const said = linesOf(redact(stderr ?? "", secrets));
@@ -102,9 +102,8 @@ export interface Exec {
 }
 
 /**
- * Sent again after an answer that was lost: a check changes nothing, and what was applied once is
- * applied already. The lease keeps another run out where Fly asks it of commands too; its own client
- * sends none with them (superfly/fly-go, `Exec`).
+ * Runs a command. Repeats it after a lost answer, since the commands are idempotent. Sends the lease's nonce in
+ * case Fly checks it for commands too; Fly's own client does not send it (superfly/fly-go, `Exec`).
  */
 async function exec(
     client: FlyClient,
@@ -137,10 +136,10 @@ function linesOf(text: string): string[] {
     return lines.filter((line) => line !== "").slice(0, MAX_LINES);
 }
 
-/** Shorter words of a file are names and numbers, without which nobody understands what is said of it. */
+/** Shorter words are not redacted: they are names and numbers, which messages need. */
 const MIN_WORD = 32;
 
-/** What is in the files: hashes, and the lines of keys. */
+/** Lists the secrets in the files: hashes, and lines of keys. */
 function secretsIn(files: Readonly<Record<string, string>>): string[] {
     return Object.values(files).flatMap((text) =>
         text.split(/[\s:]+/).filter((word) => word.length >= MIN_WORD),

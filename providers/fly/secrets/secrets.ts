@@ -1,6 +1,6 @@
 /**
- * Files that a machine gets by its app's secrets. Fly gives a machine those that are there when it is made or
- * updated; a restart brings no newer ones.
+ * Provider of files that app secrets carry to a machine. Fly gives a machine the secrets that exist when it is
+ * created or updated; a restart brings no newer ones.
  */
 import { diffProperties, failuresOf, isUnknown, toState, type Provider } from "../../provider.ts";
 import { sizeProblem } from "./bundle.ts";
@@ -13,7 +13,7 @@ import { complete, filesDiffer, newSalt, type WireSecrets } from "./state.ts";
 import { configure } from "../api/token.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** A word on a line of its own. */
+/** A file's name, which is the first word of a section in the bundle. */
 const FILE = /^[A-Za-z0-9._-]+$/;
 
 export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
@@ -100,7 +100,7 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
         if (names.length > 0 && !names.some((name) => present.has(name))) {
             return {};
         }
-        // What someone changed or removed leaves no fingerprint, and so differs from any file.
+        // After a manual change the state has no fingerprints, so that every file differs.
         const asSet = olds.names.every((name) => present.get(name) === digests[name]);
         const asWanted = asSet && (await isInForce(props));
         return {
@@ -153,7 +153,7 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
     },
 };
 
-/** Whether the running machine has what was set last, and keeps it over a restart; true where it cannot tell. */
+/** Tells whether the running machine has the last files and keeps them over a restart; true where it cannot tell. */
 async function isInForce(props: SecretsOutputs): Promise<boolean> {
     const { endpoint, app, live, number, digest }: Partial<SecretsOutputs> = props;
     if (!live?.state || number === undefined || digest === undefined) {
@@ -165,7 +165,7 @@ async function isInForce(props: SecretsOutputs): Promise<boolean> {
     }
     const same = found.number === number && found.digest === digest && found.restart === number;
     if (!same) {
-        console.log(`machine "${live.machine}": has other files than it was given last`);
+        console.log(`machine "${live.machine}": its files differ from those it was given last`);
     }
     return same;
 }

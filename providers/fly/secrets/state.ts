@@ -1,4 +1,4 @@
-/** What the state has of secrets: of each file a keyed hash, by which a change is seen. */
+/** Builds the state of secrets, with a keyed hash of each file to detect changes. */
 import { createHmac, randomBytes } from "node:crypto";
 import { isUnknown, sameValue, toState, type WithProvider } from "../../provider.ts";
 import { digestOf } from "./bundle.ts";
@@ -8,14 +8,14 @@ import type { WireSecret } from "../api/types.ts";
 export interface WireSecrets {
     readonly secrets?: readonly WireSecret[] | null;
     readonly version?: number;
-    /** The version's deprecated spelling. */
+    /** Deprecated spelling of `version`. */
     readonly Version?: number;
 }
 
 /**
- * State of a version that kept less. Without hashes no file is known, and all are set again. A version without
- * `number` had a secret for each file, with the hash under the secret's name. Before `restartVersion` every
- * change was a restart: what runs was started with that version.
+ * Completes the state of an older version. Without hashes all files differ and are set again. A version without
+ * `number` had one secret per file, with the hash under the secret's name. Before `restartVersion` every change
+ * restarted the machine, so the running machine has `version`.
  */
 export function complete(state: SecretsOutputs): SecretsOutputs {
     const { version, digests, fingerprints, salt, number, digest }: Partial<SecretsOutputs> = state;
@@ -66,13 +66,13 @@ function fingerprint(salt: string, value: string): string {
 export interface Set {
     readonly answer: WireSecrets;
     readonly number: number;
-    /** Left out: a machine must be updated. */
+    /** Undefined where a machine must be updated. */
     readonly restartVersion?: number | undefined;
-    /** Secrets that are no longer named, and stay for now. */
+    /** Secrets that are no longer listed, but that a machine still names. */
     readonly left: readonly string[];
 }
 
-/** Fly lists all secrets of the app, or only those of the request: older digests fill in. */
+/** Builds the outputs. Fly may list only the secrets of the request, so older digests fill in. */
 export function toOutputs(
     inputs: WithProvider<SecretsInputs>,
     olds: Pick<SecretsOutputs, "salt" | "digests">,

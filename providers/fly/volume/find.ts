@@ -1,4 +1,4 @@
-/** Finding a volume: by its id, or the one that an earlier run made. */
+/** Finds a volume: by its ID, or the leftover of an earlier run. */
 import type { FlyClient } from "../api/client.ts";
 import { describeVolume, isReachable } from "../describe.ts";
 import { isGone } from "../api/errors.ts";
@@ -6,7 +6,7 @@ import { importCommand, isOwnedBy, listMachines, othersMachines } from "../owner
 import type { WireMachine, WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
 
-/** States of a volume on its way out: a GET still finds it for a day. */
+/** States of a volume that is being destroyed: a GET still finds it for a day. */
 const OUTGOING = new Set([
     "scheduling_destroy",
     "pending_destroy",
@@ -21,9 +21,10 @@ export function isOutgoing({ state }: WireVolume): boolean {
 }
 
 /**
- * What an earlier run made but could not record: the name, the region, and nobody else's machine on
- * it. One that is attached to none is ours only where no machine of the app is another's. Of several, also
- * those of ours (`fly machine clone` copies the owner too), only the owner knows which has the data.
+ * Finds a volume that an earlier run made but could not record: same name, same region, and not attached to
+ * someone else's machine. An unattached one counts as ours only where all machines of the app are ours. Refuses
+ * to choose between several, even if all are ours (`fly machine clone` copies the owner too): only the user
+ * knows which one has the data.
  */
 export async function findLeftover(
     client: FlyClient,
@@ -40,10 +41,10 @@ export async function findLeftover(
     }
     if (possible.length > 1 || !isReachable(first)) {
         throw new Error(
-            `Which volume has the data that is wanted? App "${inputs.app}" has\n` +
+            `Which volume has the data? App "${inputs.app}" has\n` +
                 possible.map((volume) => `  - ${describeVolume(volume)}\n`).join("") +
                 `  Choose one: \`${importCommand(inputs.owner, "volume", "ID")}\`; or remove those that nobody ` +
-                `needs: \`fly volumes destroy ID -a ${inputs.app}\`. One that Fly does not reach: ` +
+                `needs: \`fly volumes destroy ID -a ${inputs.app}\`. For one that Fly cannot reach, see ` +
                 "docs/host-gone.md.",
         );
     }
@@ -51,16 +52,16 @@ export async function findLeftover(
     const others = othersMachines(machines, inputs.owner);
     if (others.length > 0) {
         throw new Error(
-            `Volume ${first.id} "${first.name}" is there already and may be another's: ` +
+            `Volume ${first.id} "${first.name}" already exists and may be someone else's: ` +
                 `app "${inputs.app}" also holds ${listMachines(others)}.\n` +
-                "  Choose another app name; or take the volume over: " +
+                "  Choose another app name; or import the volume: " +
                 `\`${importCommand(inputs.owner, "volume", first.id)}\`; or, if nobody needs it, remove it: ` +
                 `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
         );
     }
     if (first.size_gb > inputs.sizeGb) {
         throw new Error(
-            `Volume ${first.id} "${first.name}" is there already and has ${first.size_gb} GB; ` +
+            `Volume ${first.id} "${first.name}" already exists and has ${first.size_gb} GB; ` +
                 `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
                 `  Set the size to ${first.size_gb} GB, or remove it: ` +
                 `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
@@ -69,7 +70,7 @@ export async function findLeftover(
     return first;
 }
 
-/** Volumes by who holds them: machines of ours, others' machines, or none. */
+/** Groups volumes by the machine they are attached to: one of ours, someone else's, or none. */
 export async function byHolder(
     client: FlyClient,
     { app, owner }: VolumeInputs,
@@ -89,13 +90,13 @@ export async function byHolder(
     return found;
 }
 
-/** The app's volumes of that name, in all regions. */
+/** Lists the app's volumes with the same name, in all regions. */
 export async function namesakes(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume[]> {
     const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
     return volumes.filter((volume) => volume.name === inputs.name && !isOutgoing(volume));
 }
 
-/** The machine that a volume is attached to, if that still exists. */
+/** Reads the machine that a volume is attached to, if it still exists. */
 export async function holderOf(
     client: FlyClient,
     app: string,
@@ -115,7 +116,7 @@ export async function holderOf(
     }
 }
 
-/** `undefined` when it is gone or going. */
+/** @returns undefined where the volume is gone or being destroyed */
 export async function getVolume(
     client: FlyClient,
     app: string,

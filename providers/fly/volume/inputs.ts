@@ -1,4 +1,4 @@
-/** What a program says of a volume, and what the state has of it. */
+/** Inputs and outputs of a volume. */
 import type { PropertyRules } from "../../provider.ts";
 import type { Owner } from "../ownership.ts";
 import type { MachineGuest } from "../api/types.ts";
@@ -7,51 +7,51 @@ import type { MachineGuest } from "../api/types.ts";
 export type OnReplace = "refuse" | "restore" | "discard";
 
 export interface VolumeInputs {
-    /** A change is recorded. */
+    /** Base of the Machines API. A change is recorded in the state. */
     endpoint: string;
     /** A change replaces the volume, without its data (see `onReplace`). */
     app: string;
-    /** Not unique at Fly. A change replaces the volume without its data: Fly cannot rename one. */
+    /**
+     * 1 to 30 lowercase letters, digits and underscores; not unique at Fly. A change replaces the volume
+     * without its data: Fly cannot rename one.
+     */
     name: string;
-    /** A change replaces the volume: it stays on its host. */
+    /** Region code, such as `lhr`. A change replaces the volume: it cannot leave its host. */
     region: string;
-    /** Grows in place; the machine is stopped and started if Fly says so. Less is refused. */
+    /** 1 to 500. A larger value grows the volume in place, and reboots the machine if Fly demands that. A smaller one is refused. */
     sizeGb: number;
-    /** 1 to 60. Changed in place. Left out: as Fly has it (5). */
+    /** 1 to 60. A change is in place. @default Fly's own (5) */
     snapshotRetentionDays?: number;
-    /** A snapshot each day. Changed in place. Left out: as Fly has it (on). */
+    /** Whether Fly takes a snapshot each day. A change is in place. @default Fly's own (on) */
     autoBackup?: boolean;
-    /** The machine that will mount it: a new volume lands on a host with room for that. A later change does nothing. */
+    /** Size of the machine that will mount it, so that a new volume lands on a host with room for both. Read at create; a change does nothing. */
     compute?: MachineGuest;
-    /** Whose machines the app may hold when a leftover is looked for. A change is recorded. */
+    /** Owner of the app's machines, by which a leftover is recognised. A change is recorded in the state. */
     owner?: Owner;
     /**
-     * `refuse`: a change that replaces the volume fails. `restore`: in another region, the machine
-     * is stopped, a snapshot taken, and the new volume made from it. `discard`: the data is not
-     * taken along; a volume of that name that is free in the region is taken up, else an empty one
-     * made. A change does nothing by itself. @default "refuse"
+     * What a replacement does with the data. `refuse`: the change fails. `restore`: for a new region, stops
+     * the machine, takes a snapshot and creates the new volume from it. `discard`: leaves the data behind;
+     * the new volume is a free one with the same name in the region, or an empty one. A change does nothing
+     * by itself. @default "refuse"
      */
     onReplace?: OnReplace;
     /**
-     * The snapshot that it is made from, of the same organisation, where `onReplace` does not take
-     * another. A later change does nothing.
+     * ID (`vs_…`) of a snapshot in the same organisation to create the volume from, unless `onReplace` restores
+     * another. Read at create; a change does nothing.
      */
     snapshotId?: string;
-    /**
-     * An existing volume, taken instead of making one. Set to another one than the present, it replaces that,
-     * which stays at Fly.
-     */
+    /** ID (`vol_…`) of an existing volume to use. A change to another volume replaces this one, which stays at Fly. */
     importId?: string;
     /**
-     * The setting that protects it. While there is one, its deletion fails before any request. A
-     * change is recorded.
+     * Name of the setting that protects the volume. While set, a delete fails before any request. A change is
+     * recorded in the state.
      */
     protectedBy?: string;
 }
 
 export interface VolumeOutputs extends VolumeInputs {
     volumeId: string;
-    /** The host's zone in the region. */
+    /** Zone of the host within the region. */
     zone: string;
     encrypted: boolean;
     fstype: string;

@@ -1,4 +1,4 @@
-/** Making a volume: one that is to be imported, an earlier run's, from a snapshot, or an empty one. */
+/** Creates a volume, empty or from a snapshot; or imports one, or adopts that of an earlier run. */
 import { toState } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { askAgainAt, isAmbiguous, type FlyError } from "../api/errors.ts";
@@ -9,7 +9,7 @@ import { dataSource, withSnapshotOf } from "./restore.ts";
 import { IMPORTED_BEFORE } from "../ownership.ts";
 import { deadlineIn, poll } from "../api/wait.ts";
 
-/** How long a volume is looked for whose making got no answer. */
+/** Seconds to look for a volume whose create request got no answer. */
 const AGAIN_WITHIN_S = 180;
 
 export async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume> {
@@ -32,7 +32,7 @@ export async function ensureVolume(client: FlyClient, inputs: VolumeInputs): Pro
     );
 }
 
-/** An answer that was lost is looked for before asking again: Fly makes a second one of the same name. */
+/** Creates a volume. After a lost answer, looks for it first: Fly would make a second one with the same name. */
 async function makeVolume(
     client: FlyClient,
     inputs: VolumeInputs,
@@ -75,7 +75,7 @@ async function makeVolume(
     return made;
 }
 
-/** @throws when it is not there, or is not what the program says and cannot become it */
+/** @throws Error where the volume does not exist, or cannot be updated to its inputs */
 async function importable(
     client: FlyClient,
     inputs: VolumeInputs,

@@ -1,4 +1,4 @@
-/** Carrying a volume's data to the one that replaces it: a snapshot of the old, restored into the new. */
+/** Moves a volume's data to its replacement: takes a snapshot of the old one and restores it into the new one. */
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { startAgain } from "../machine/power.ts";
@@ -12,7 +12,7 @@ import { deadlineIn } from "../api/wait.ts";
 
 const STOPPED_WITHIN_S = 120;
 
-/** The volume that is being replaced, and the machine that writes to it. */
+/** Volume that is being replaced, and the machine that writes to it. */
 class DataSource {
     readonly volume: WireVolume;
     readonly machine: WireMachine | undefined;
@@ -23,8 +23,9 @@ class DataSource {
     }
 
     /**
-     * A leftover of an earlier run has the data only if nothing was written to this volume since.
-     * @throws when something may have been
+     * Refuses a leftover of an earlier run that may lack data: something may have been written to this volume
+     * since.
+     * @throws Error where the leftover may hold older data
      */
     refuseOlder(leftover: WireVolume): void {
         const stopped = this.machine?.state === "stopped" ? endedAt(this.machine) : undefined;
@@ -33,14 +34,14 @@ class DataSource {
             return;
         }
         throw new Error(
-            `Volume ${leftover.id} "${leftover.name}" is in ${leftover.region} already, and may hold ` +
+            `Volume ${leftover.id} "${leftover.name}" already exists in ${leftover.region}, and may hold ` +
                 `older data than ${this.volume.id} in ${this.volume.region}, which it would replace.\n` +
                 `  Remove it: \`fly volumes destroy ${leftover.id} -a APP\`.`,
         );
     }
 }
 
-/** When it was last writing, by its events; milliseconds since 1970. */
+/** Time of the machine's last exit or stop, by its events, in milliseconds since 1970. */
 function endedAt({ events }: WireMachine): number | undefined {
     const ends = (events ?? []).filter(({ type }) => type === "exit" || type === "stop");
     const times = ends.flatMap(({ timestamp }) => timestamp ?? []);
@@ -48,9 +49,9 @@ function endedAt({ events }: WireMachine): number | undefined {
 }
 
 /**
- * The volume of the same name that one of our machines in the app has in another region, or that is
- * the only one there.
- * @param volumes those of the same name
+ * Finds the volume whose data to move: in another region, with the same name, and attached to a machine of
+ * ours or the only unattached one.
+ * @param volumes the app's volumes with the same name
  */
 export async function dataSource(
     client: FlyClient,
@@ -61,16 +62,16 @@ export async function dataSource(
     const { ours, others, free } = await byHolder(client, inputs, elsewhere);
     if (ours.length === 0 && others.length > 0) {
         throw new Error(
-            `Volume ${placesOf(others)} of the same name is ` +
-                "attached to a machine that is not known as this stack's, so its data is not taken along.\n" +
-                '  Run `pulumi up --refresh`; or say "discard" to start without that data.',
+            `Volume ${placesOf(others)} with the same name is ` +
+                "attached to a machine that is not known as this stack's, so its data cannot be moved.\n" +
+                '  Run `pulumi up --refresh`; or set "discard" to start without that data.',
         );
     }
     const possible: { volume: WireVolume; machine?: WireMachine }[] =
         ours.length > 0 ? ours : free.map((volume) => ({ volume }));
     if (possible.length > 1) {
         throw new Error(
-            `Which volume's data is wanted? Of "${inputs.name}" there are ` +
+            `Which volume's data is to be moved? Volumes with the name "${inputs.name}" are ` +
                 `${placesOf(possible.map(({ volume }) => volume))}.\n` +
                 "  Remove those that nobody needs.",
         );
@@ -84,9 +85,8 @@ function placesOf(volumes: readonly WireVolume[]): string {
 }
 
 /**
- * Has `work` make a volume from a snapshot of the source, whose machine is stopped first and reached
- * by nobody, so that nothing is written which the snapshot does not have. Where that fails, the machine
- * goes on as before.
+ * Lets `work` create a volume from a snapshot of the source. Cordons and stops the source's machine first, so
+ * that the snapshot misses nothing. Where that fails, starts the machine again.
  */
 export async function withSnapshotOf<T>(
     client: FlyClient,
@@ -104,10 +104,10 @@ export async function withSnapshotOf<T>(
     return await withLease(client, { ...ref, owner }, deadline, async (nonce) => {
         const path = ["apps", app, "machines", machine.id];
         try {
-            // A client that comes back would have Fly's proxy start it.
+            // Otherwise Fly's proxy would start it for a client that reconnects.
             await client.post([...path, "cordon"], { nonce, safe: true });
             console.log(
-                `machine ${machine.id}: stopped, so that all it has gets to ${inputs.region}`,
+                `machine ${machine.id}: stopping it, so that all its data gets to ${inputs.region}`,
             );
             await client.post([...path, "stop"], { nonce, safe: true, body: {} });
             await waitForState(client, ref, "stopped", deadline);

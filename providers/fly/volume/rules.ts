@@ -1,4 +1,4 @@
-/** What a volume cannot become, for `check`. */
+/** Rules for changes of a volume, for `check` and the settings. */
 import { isUnknown } from "../../provider.ts";
 import type { VolumeInputs } from "./inputs.ts";
 
@@ -13,7 +13,7 @@ export function shrinkProblem(olds: Partial<VolumeInputs>, news: VolumeInputs): 
         : `${wanted} GB: the volume has ${was} GB, and Fly cannot shrink one; keep ${was} or more`;
 }
 
-/** Of what replaces the volume; unknown values are not among them. */
+/** Lists the changed inputs that replace the volume, without values that a preview does not know. */
 export function changesOf(olds: Partial<VolumeInputs>, news: VolumeInputs) {
     const keys = ["app", "name", "region"] as const;
     return keys.filter(
@@ -35,9 +35,9 @@ export function replacementProblem(
     }
     const change = `${key} "${olds[key]}" → "${news[key]}" replaces the volume`;
     return key === "region"
-        ? `${change}: set \`appkata-mqtt:volumeReplacement\` to what happens to its data, "restore" (it is moved) or "discard"`
-        : `${change}, and its data does not go along: take a snapshot, set \`appkata-mqtt:volumeReplacement: discard\`, ` +
-              "and `appkata-mqtt:volumeSnapshot` to the snapshot to make the new volume from";
+        ? `${change}: set \`appkata-mqtt:volumeReplacement\` to "restore" (moves the data) or "discard" (starts without it)`
+        : `${change} without its data: take a snapshot, set \`appkata-mqtt:volumeReplacement: discard\`, ` +
+              "and set `appkata-mqtt:volumeSnapshot` to that snapshot";
 }
 
 export function retentionProblem(days: number | undefined): string | undefined {

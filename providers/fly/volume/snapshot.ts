@@ -1,4 +1,4 @@
-/** Snapshots of a volume, on demand. Fly schedules them and takes its time. */
+/** Takes snapshots of a volume on demand. Fly schedules them, which takes a while. */
 import type { FlyClient } from "../api/client.ts";
 import { FlyError, isAmbiguous } from "../api/errors.ts";
 import type { WireSnapshot } from "../api/types.ts";
@@ -7,10 +7,10 @@ import { deadlineIn, poll, Progress } from "../api/wait.ts";
 const CREATED_WITHIN_S = 600;
 
 /**
- * Takes a snapshot of what is on the volume now, and waits until it is there. Fly keeps it for the
- * volume's `snapshot_retention` days, also when the volume is gone.
- * @returns its id
- * @throws when it is not there in time
+ * Takes a snapshot of the volume's present contents and waits until it is done. Fly keeps it for the volume's
+ * `snapshot_retention` days, even after the volume is destroyed.
+ * @returns the snapshot's ID
+ * @throws Error where it is not done in time
  */
 export async function takeSnapshot(
     client: FlyClient,
@@ -25,7 +25,7 @@ export async function takeSnapshot(
     let seen = "not scheduled";
     const id = await poll(deadlineIn(CREATED_WITHIN_S), async () => {
         if (!asked) {
-            // One that was begun before is older than what is on the volume now.
+            // A snapshot that is already under way may lack the latest data.
             for (const snapshot of await list()) older.add(snapshot.id);
             asked = await ask(client, path);
         }
@@ -47,8 +47,8 @@ export async function takeSnapshot(
 }
 
 /**
- * @returns nothing where it must be asked again: an older one is still being taken, or the answer was
- *     lost; without an id where the answer has none, as the OpenAPI document has it
+ * @returns undefined where the request must be repeated: an older snapshot is still being taken, or the answer
+ *     was lost; without an ID where the answer has none, as in the OpenAPI document
  */
 async function ask(
     client: FlyClient,

@@ -1,4 +1,4 @@
-/** A volume that is there, made as it is wanted. */
+/** Updates an existing volume to match its inputs. */
 import { toState } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { isAmbiguous, type FlyError } from "../api/errors.ts";
@@ -7,7 +7,7 @@ import type { WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
 import { deadlineIn, poll, Progress } from "../api/wait.ts";
 
-/** One that is made from a snapshot is restored first. */
+/** Long, since a volume made from a snapshot is restored first. */
 const READY_WITHIN_S = 900;
 const EXTENDED_WITHIN_S = 60;
 
@@ -33,7 +33,7 @@ export async function waitUntilReady(
     return ready;
 }
 
-/** Brings size and snapshots to what is wanted; each step only where it is needed. */
+/** Updates size and snapshot settings, where they differ. */
 export async function sync(
     client: FlyClient,
     inputs: VolumeInputs,
@@ -70,7 +70,7 @@ interface Extended {
     readonly needs_restart?: boolean;
 }
 
-/** Asked a second time, Fly would say that nothing has to be restarted. */
+/** Grows the volume. Not repeated blindly: the second time Fly would answer that no restart is needed. */
 async function extend(
     client: FlyClient,
     { sizeGb }: VolumeInputs,

@@ -1,4 +1,4 @@
-/** A volume: a disk on one host, for one machine at a time, which can only grow. */
+/** Provider of a volume: a disk on one host, for one machine at a time, that can only grow. */
 import {
     diffProperties,
     failuresOf,
@@ -22,7 +22,7 @@ import { changesOf, replacementProblem, retentionProblem, shrinkProblem } from "
 import { rebootHolder, sync, waitUntilReady } from "./sync.ts";
 import { deadlineIn, poll, Progress } from "../api/wait.ts";
 
-/** A machine's volume stays bound for a minute or two after the machine is gone. */
+/** Longer than a volume stays bound after its machine is gone: a minute or two. */
 const UNBOUND_WITHIN_S = 180;
 
 export const volume: Provider<VolumeInputs, VolumeOutputs> = {
@@ -44,7 +44,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
 
     diff(id, olds, news) {
         const { changed, replaces } = diffProperties(olds, news, VOLUME_RULES);
-        // Another volume is to be taken up: the present one stays at Fly, see `delete`.
+        // Another volume is imported; `delete` leaves the present one at Fly.
         if (news.importId !== undefined && !isUnknown(news.importId) && news.importId !== id) {
             changed.push("importId");
             replaces.push("importId");
@@ -52,7 +52,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         return Promise.resolve({
             changes: changed.length > 0,
             replaces,
-            // Made first, a new one of the same name would be the old one: see `create`.
+            // Create before delete would find the old volume by its name: see `create`.
             deleteBeforeReplace: replaces.length === 0,
         });
     },
@@ -120,7 +120,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         try {
             const ready = await waitUntilReady(client, news.app, found);
             const synced = await sync(client, news, ready);
-            // A run that was killed after it had it grown has not booted the machine.
+            // A run that was killed after growing the volume has not rebooted the machine.
             if (olds.sizeGb < news.sizeGb && found.size_gb >= news.sizeGb) {
                 await rebootHolder(client, news, found);
             }
@@ -132,10 +132,10 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
 
     async delete(id, props) {
         const client = flyClient(props.endpoint);
-        const successor = await importedInstead(client, props, id);
+        const successor = await importedSuccessor(client, props, id);
         if (successor) {
             console.log(
-                `volume ${id}: stays, since its data is nowhere else; the broker now uses ${successor.id}. ` +
+                `volume ${id}: kept, since its data is nowhere else; the broker now uses ${successor.id}. ` +
                     `Remove it once nobody needs it: fly volumes destroy ${id} -a ${props.app}`,
             );
             return;
@@ -161,7 +161,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
                         return true;
                     }
                     bound = error;
-                    progress.say(`waiting for its machine to let go (${error.text})`);
+                    progress.say(`waiting for its machine to detach (${error.text})`);
                     return undefined;
                 }
             },
@@ -181,7 +181,7 @@ function isBound(error: unknown): error is FlyError {
     );
 }
 
-/** An old volume may have been taken up again, when a replacement was called off half way. */
+/** Tells whether a machine of this stack runs on the volume, as after an interrupted replacement. */
 async function isInUse(client: FlyClient, props: VolumeInputs, id: string): Promise<boolean> {
     const found = await getVolume(client, props.app, id);
     const holder = found && (await holderOf(client, props.app, found));
@@ -194,10 +194,10 @@ async function isInUse(client: FlyClient, props: VolumeInputs, id: string): Prom
 }
 
 /**
- * A volume of the same name in the same region that a machine of this stack has: `importId` was set to it.
- * (A replacement for any other reason has another name, region or app.)
+ * Finds a volume with the same name and region that a machine of this stack uses instead: `importId` was set
+ * to it. (A replacement for any other reason has another name, region or app.)
  */
-async function importedInstead(
+async function importedSuccessor(
     client: FlyClient,
     props: VolumeInputs,
     id: string,
