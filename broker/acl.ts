@@ -1,39 +1,39 @@
-/** Mosquitto's ACL file: who may read and write what. What it does not grant is not allowed. */
+/** Renders Mosquitto's ACL file, an allow-list of who may read and write what. */
 
-/** Topic filters as Mosquitto takes them; `%u` is the user's name, `%c` a client's ID. */
+/** Granted topic filters in Mosquitto's syntax; `%u` is the user's name, `%c` a client's ID. */
 export interface Grants {
     read: string[];
     write: string[];
     readWrite: string[];
 }
 
-/** What one user may do. `%c` has no meaning here. */
+/** Grants and denials of one user. `%c` has no meaning here. */
 export interface Access extends Grants {
     name: string;
-    /** Neither read nor written, whatever else grants it. */
+    /** Filters that the user may neither read nor write, whatever else grants them. */
     deny: string[];
-    /** Of every topic but those that begin with `$`. */
+    /** Access to every topic but those that begin with `$`. */
     everything: false | true | "read" | "write";
 }
 
 export interface AclArgs {
     users: Access[];
-    /** What each of the users may do besides. */
+    /** Grants of every user, besides its own. */
     everyone: Grants;
-    /** Whom `everyone` does not mean: the project's own. */
+    /** The project's own users, to whom `everyone` does not apply. */
     internal: Access[];
-    /** Names of whose certificates are revoked: until they are cut off they may do nothing. */
+    /** Users with a revoked certificate: they may do nothing until they are disconnected. */
     removed?: string[];
 }
 
-/** What each list of grants, and `everything`, is to Mosquitto. */
+/** Mosquitto's word for each list of grants. */
 const ACCESS_OF = { read: "read", write: "write", readWrite: "readwrite" } as const;
 
 /**
- * The file's text. Mosquitto looks at a user's `deny` lines first, then at the grants, then at the
- * patterns, wherever they stand. Patterns hold for whoever is logged in, and one without %u or %c
- * draws a warning; so those are written out for each user. For a name of several levels so are those with
- * %u, which is one level in 2.1.
+ * Renders the file. Mosquitto applies a user's `deny` lines first, then its grants, then the patterns, in
+ * whatever order they stand. Patterns apply to everybody who is logged in, and Mosquitto warns about one without
+ * %u or %c; so those are written out for each user. So are patterns with %u for a name with `/`, since %u matches
+ * one level in 2.1.
  */
 export function aclFile({ users, everyone, internal, removed = [] }: AclArgs): string {
     const blocks = users.map((user) => [
@@ -44,7 +44,7 @@ export function aclFile({ users, everyone, internal, removed = [] }: AclArgs): s
             : []),
     ]);
     blocks.push(...internal.map(userLines));
-    // Or the patterns below would hold for them.
+    // Otherwise the patterns below would apply to them.
     blocks.push(...removed.map((name) => [`user ${name}`, "topic deny #", "topic deny $SYS/#"]));
     blocks.push(
         grantLines(everyone, (filter) => !isPlain(filter)).map((line) =>
@@ -74,7 +74,7 @@ function grantLines(grants: Grants, which: (filter: string) => boolean = () => t
     );
 }
 
-/** A user's filter with the name in it. */
+/** Replaces `%u` in a filter by the user's name. */
 export function filterOf(name: string, filter: string): string {
     return filter.replaceAll("%u", () => name);
 }

@@ -1,42 +1,42 @@
 /**
- * mosquitto.conf, rendered from the stack's settings in the form of each series. The machine gets both
- * as plain files, since only the image knows which series it has; its entrypoint takes the one.
+ * Renders mosquitto.conf from the stack's settings, once for each series. The machine gets both as plain files,
+ * since only the image knows its series; its entrypoint picks one.
  *
- * A block is a list of lines: the global ones come first, then the listeners, each with its options
- * below it, since an option belongs to the listener above.
+ * A block is a list of lines: first the global options, then the listeners, each followed by its own options,
+ * since an option belongs to the listener above it.
  */
 
 import type { Limits } from "./limits.ts";
 
-/** Mosquitto's series that the program serves. 2.1 does by plugins what 2.0 does by options. */
+/** Supported series of Mosquitto. 2.1 needs plugins where 2.0 has options. */
 export const SERIES = ["2.1", "2.0"] as const;
 export type Series = (typeof SERIES)[number];
 
-/** What of the settings is the broker's. A change restarts the machine. */
+/** Settings of the broker. A change restarts the machine. */
 export interface BrokerConf {
-    /** Whether messages may be retained; without it a client that asks is told so, or cut off. */
+    /** Whether messages may be retained; if not, a client that asks gets an error or is disconnected. */
     retained: boolean;
-    /** Who ends TLS of MQTT: the broker with its own certificate, or Fly's edge with its public one. */
+    /** Whether the broker ends TLS with its own certificate, or Fly's edge with a public one. */
     tls: "broker" | "edge";
-    /** MQTT over WebSockets: none, or who ends its TLS. */
+    /** Where TLS of MQTT over WebSockets ends. */
     webSockets: "off" | "edge" | "broker";
     limits: Limits;
-    /** Whose a client's ID is: its own choice, or its user's name, whatever it says. */
+    /** Whether a client chooses its ID (`any`), or gets its user's name (`user`). */
     clientIds: "any" | "user";
-    /** Whether clients log in with certificates; optional: at a listener of their own. */
+    /** Whether clients log in with certificates; `optional` gives them a listener of their own. */
     clientCertificates: "off" | "optional" | "required";
 }
 
 /**
- * Where the image's entrypoint looks for the files that the machine was given. Not in /run, where an init may
- * mount a file system of its own over them (superfly/init-snapshot).
+ * Folder for the files that the machine is given, where the image's entrypoint reads them. Not below /run, where
+ * an init may mount a file system over them (superfly/init-snapshot).
  */
 export const GIVEN = "/etc/appkata";
 const KEPT = "/etc/mosquitto";
 
 /**
- * The listeners inside the machine: MQTT and MQTT over WebSockets, each with TLS of the broker's or
- * behind Fly's edge.
+ * Ports inside the machine, for MQTT and for MQTT over WebSockets, each with the broker's TLS or behind Fly's
+ * edge.
  */
 export const MQTT_PORT = 1883;
 export const EDGE_MQTT_PORT = 1884;
@@ -76,7 +76,7 @@ export function renderConf(series: Series, conf: BrokerConf): string {
         .join("\n");
 }
 
-/** The rendered files as a machine's configuration has them: path → base64. */
+/** Renders the files for a machine's configuration, in base64. */
 export function confFiles(conf: BrokerConf): { guest_path: string; raw_value: string }[] {
     return SERIES.map((series) => ({
         guest_path: `${GIVEN}/mosquitto-${series}.conf`,
@@ -85,12 +85,12 @@ export function confFiles(conf: BrokerConf): { guest_path: string; raw_value: st
 }
 
 /**
- * 2.1: retained and queued messages, subscriptions and sessions are in the folder's mosquitto.sqlite3
- * before the broker turns to its next packets, so a SIGKILL takes nothing that was acknowledged. A
- * flush period of 0 costs no throughput that could be measured; autosave_on_changes costs 90 %.
+ * 2.1 writes retained and queued messages, subscriptions and sessions to mosquitto.sqlite3 before it handles the
+ * next packets, so a SIGKILL loses nothing that was acknowledged. A flush period of 0 costs no measurable
+ * throughput; autosave_on_changes costs 90 %.
  *
- * 2.0: saved whenever something to keep has changed. Each save writes the whole file, which limits
- * QoS 1 to some hundred messages a second; saving at intervals is faster but loses more than a second.
+ * 2.0 saves whenever something has changed. Each save writes the whole file, which limits QoS 1 to some hundred
+ * messages a second; saving at intervals is faster but loses more than a second.
  */
 function persistence(series: Series): Block {
     return series === "2.1"
@@ -132,7 +132,7 @@ function limits(series: Series, { retained, limits }: BrokerConf): Block {
     ];
 }
 
-/** One line each to stdout; neither subscriptions nor payloads are logged. */
+/** Logs to stdout, without subscriptions and payloads. */
 function log(): Block {
     return [
         "log_dest stdout",
@@ -190,7 +190,7 @@ function forClients(series: Series, conf: BrokerConf): Block {
     ];
 }
 
-/** TLS that ends in the broker. The version is the minimum: 1.3 is offered. The ciphers are 1.2's. */
+/** TLS that ends in the broker. `tls_version` is the minimum, so 1.3 is offered too; `ciphers` applies to 1.2. */
 function ownTls(): Block {
     return [
         `certfile ${KEPT}/certs/server.crt`,
@@ -217,8 +217,8 @@ function webSocketsListener(series: Series, conf: BrokerConf): Block {
 }
 
 /**
- * Without TLS, so for Fly's edge alone: that comes by IPv4, and the private network, on which others
- * could come, has IPv6 only.
+ * A listener without TLS, for Fly's edge alone: the edge connects by IPv4, while the private network, from which
+ * others could connect, has only IPv6.
  */
 function behindEdge(port: number): string {
     return `listener ${port} 0.0.0.0`;
