@@ -75,7 +75,7 @@ describe("a CA that another takes over from", function () {
 
     const issuerOf = (issued: Issued) => new X509Certificate(issued.serverChainPem).issuer;
 
-    it("is the one that a stack had before, with no change", async () => {
+    it("is unchanged where the stack already has it", async () => {
         await stack.ok("up", "--yes", "--skip-preview");
         stack.useComponent();
         await trust([1], 1);
@@ -108,7 +108,7 @@ describe("a CA that another takes over from", function () {
         for (const trusted of [first, second, issued.caPem]) await accepts(issued, trusted);
     });
 
-    it("is dropped, and who knows it alone does not get in", async () => {
+    it("is dropped, and a client that has only that one is refused", async () => {
         await trust([2], 2);
         assert.doesNotMatch(await stack.ok("preview"), /to (replace|update|create)/);
         const issued = await stack.up();
@@ -118,14 +118,14 @@ describe("a CA that another takes over from", function () {
         await stack.ok("preview", "--expect-no-changes");
     });
 
-    it("may pass to the new one at once, since either CA leads to what it signs", async () => {
+    it("may be the issuer at once, since clients of either CA can verify its certificates", async () => {
         await trust([2, 3], 3);
         const issued = await stack.up();
         const third = issued.caPem.slice(second.length);
         for (const trusted of [second, third]) await accepts(issued, trusted);
     });
 
-    it("is renewed a year before its end with its key, so that clients go on", async () => {
+    it("is renewed with the same key a year before its end, so that clients still connect", async () => {
         const before = await stack.up();
         const held = new Date(Date.now() + 300 * 24 * 3600 * 1000);
         await stack.endCertificate("ca-3", held);
@@ -141,7 +141,7 @@ describe("a CA that another takes over from", function () {
         await stack.ok("preview", "--expect-no-changes");
     });
 
-    it("has certificates that are CAs' where they sign, and say by which key", async () => {
+    it("marks certificates that sign as CAs, and names the key of each issuer", async () => {
         const { serverChainPem } = await stack.up();
         const [server, cross] = certificatesIn(serverChainPem);
         const file = path.join(folder, "certificate.pem");

@@ -79,7 +79,7 @@ describe("commands for clients", function () {
         };
     }
 
-    it("are taken by a shell as they are meant, whatever name, password and topic have", () => {
+    it("survive a shell, whatever characters name, password and topic have", () => {
         fc.assert(
             fc.property(connection, user, text, (args, name, password) => {
                 const command = clientCommand({
@@ -99,7 +99,7 @@ describe("commands for clients", function () {
         );
     });
 
-    it("work when pasted, in whatever folder the project is, and show no password", () => {
+    it("work when pasted from any folder, and show no password", () => {
         const root = text.map((name) => `/${name}`);
         fc.assert(
             fc.property(connection, user, text, root, (args, name, password, folder) => {

@@ -15,7 +15,7 @@ describe("a broker's arguments", () => {
         assert.ok(all && noMore);
     });
 
-    it("are what an error names that would name a command for the file", () => {
+    it("replace the stack file's commands in errors", () => {
         assert.equal(
             asArguments("if it is meant: `pulumi config set appkata-mqtt:protectVolume false`"),
             "if it is meant: `protectVolume: false`",
@@ -44,14 +44,14 @@ describe("a broker's state", () => {
     };
     const own = "appkata-mqtt:index:Certificates$tls:a/b:C::ca";
 
-    it("has its resources and what it has kept of its outputs, and nobody else's", () => {
+    it("has its own resources and kept outputs, and no other broker's", () => {
         assert.deepEqual(stateOf({ broker: "eu", ownsStack: false }, state), {
             [urn(`${BROKER}::eu`)]: { type: "pulumi:pulumi:Stack", outputs: { port: 1 } },
             [own]: resource,
         });
     });
 
-    it("has the stack's outputs where it owns the stack, and what a program had before", () => {
+    it("has the stack's outputs and the resources of version 0.1 where it owns the stack", () => {
         const all = stateOf({ broker: "eu", ownsStack: true }, state);
         assert.ok(urn("pulumi:pulumi:Stack::shop-dev") in all);
         assert.ok(urn(own) in all && own in all);

@@ -101,7 +101,7 @@ describe("a change of the trusted CAs", () => {
         });
     }
 
-    it("goes by what clients trust where nothing says who signed", () => {
+    it("uses the CAs that clients trust where the issuer is unknown", () => {
         const deployed = before("[1, 2]/1", { issuer: undefined });
         assert.equal(authoritiesProblem(deployed, { trusted: [2], issuer: 2 }, []), undefined);
         assert.match(
@@ -111,7 +111,7 @@ describe("a change of the trusted CAs", () => {
     });
 });
 
-describe("a change of the trusted CAs after an up that was ended half way", () => {
+describe("a change of the trusted CAs after an interrupted up", () => {
     const issuers = (by: Record<string, number[]>) =>
         new Map(Object.entries(by).map(([name, all]) => [name, new Set(all)]));
 
@@ -135,7 +135,7 @@ describe("a change of the trusted CAs after an up that was ended half way", () =
         });
     }
 
-    it("drops it when all have new ones, and for a device that is none any more", () => {
+    it("drops a CA when all devices have new certificates, and for a removed device", () => {
         const deployed = before("[1, 2]/2", { clientIssuers: issuers({ pump: [1], lamp: [2] }) });
         assert.equal(authoritiesProblem(deployed, parse("[2]/2"), ["lamp"]), undefined);
         assert.equal(authoritiesProblem(deployed, parse("[2]/2"), []), undefined);
@@ -161,7 +161,7 @@ describe("a change of the trusted CAs after an up that was ended half way", () =
         );
     });
 
-    it("keeps a CA that clients were told of, since of the one that was made they were not", () => {
+    it("keeps a published CA, since clients do not know the new one yet", () => {
         const deployed = before("[1, 2]/2", { published: new Set([1]) });
         assert.match(
             authoritiesProblem(deployed, parse("[2]/2"), [])!,
@@ -170,7 +170,7 @@ describe("a change of the trusted CAs after an up that was ended half way", () =
         assert.equal(authoritiesProblem(deployed, parse("[1, 2]/2"), []), undefined);
     });
 
-    it("goes by what there is where no up has come to its end yet", () => {
+    it("uses the state where no up has finished yet", () => {
         const deployed = before("[1, 2]/2", { published: new Set() });
         assert.equal(authoritiesProblem(deployed, parse("[2]/2"), []), undefined);
     });

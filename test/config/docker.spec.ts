@@ -56,7 +56,7 @@ describe("Docker's daemon", () => {
         assert.equal(hostBy({ DOCKER_CONTEXT: "far", DOCKER_HOST: "tcp://x:1" }), "tcp://x:1");
     });
 
-    it("is handed on to what knows DOCKER_HOST alone", () => {
+    it("is passed to programs that know only DOCKER_HOST", () => {
         assert.deepEqual(dockerEnvironment({ HOME: home }), {});
         const safe = dockerEnvironment({ HOME: home, DOCKER_CONTEXT: "safe" });
         assert.deepEqual(safe, {
@@ -71,7 +71,7 @@ describe("Docker's daemon", () => {
         assert.equal(await dockerProblem({ HOME: home }), undefined);
     });
 
-    it("is told of in Docker's words where its context is not there", async () => {
+    it("reports a missing context in Docker's words", async () => {
         current("gone");
         const by = `currentContext in ${folder}/config.json`;
         assert.ok(
@@ -86,7 +86,7 @@ describe("Docker's daemon", () => {
         );
     });
 
-    it("is told of where it does not answer, with what named it", async () => {
+    it("reports where it does not answer, with the variable or context that named it", async () => {
         const env = { HOME: home, DOCKER_HOST: `unix://${home}/none.sock` };
         assert.match(
             (await dockerProblem(env))!,
@@ -94,7 +94,7 @@ describe("Docker's daemon", () => {
         );
     });
 
-    it("on another processor needs emulation, and the command is told", async function () {
+    it("needs emulation on another processor, and the error names the command", async function () {
         if (process.platform !== "linux") this.skip();
         info = { Arch: "arm64", Platform: { Name: "Docker Engine - Community" } };
         const env = { HOME: home, DOCKER_CONTEXT: "rootless" };

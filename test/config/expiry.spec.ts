@@ -90,7 +90,7 @@ describe("certificates of a stack's state", () => {
         });
     });
 
-    it("keep the app's name and the CAs' that only the components still have", () => {
+    it("keep the names of app and CAs where only the components have them", () => {
         const component = (name: string, outputs: Record<string, unknown>) => {
             const type = `appkata-mqtt:index:${name}`;
             return { [`urn:pulumi:dev::p::${type}::x`]: { type, outputs } };
@@ -111,7 +111,7 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(authorities, new Map());
     });
 
-    it("have the revocation lists, and those that only the outputs still have", () => {
+    it("include revocation lists, also those that only the outputs still have", () => {
         const record = { issued: [], revoked: [], number: 3, thisUpdate: NOW.toISOString() };
         const list = (name: string, number: number) => {
             const type = "pulumi-nodejs:dynamic/kept:RevocationList";
@@ -151,7 +151,7 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(clientIssuers, new Map([["pump", new Set([2])]]));
     });
 
-    it("are those of clients too that the outputs have, and the CAs that they tell of", () => {
+    it("include clients' certificates in the outputs, and the published CAs", () => {
         const one = { certificatePem: pems["pump before"], privateKeyPem: "" };
         const state = stateWithClients({ clientCertificates: { pump: one } });
         const { clientPems, clientIssuers, published } = deployedFrom(state, NOW);
@@ -160,7 +160,7 @@ describe("certificates of a stack's state", () => {
         assert.deepEqual(published, new Set([1]));
     });
 
-    it("remember the one that clients had before a renewal, until it ends", () => {
+    it("keep the one that clients had before a renewal, until it expires", () => {
         const held = (at: Date) =>
             deployedFrom(stateOf(end, { ca: end }, { 1: at.toISOString() }), NOW).authorities.get(
                 1,
@@ -182,7 +182,7 @@ describe("warning of certificates that end", () => {
     const ofCa = (end: Date, held: Date, raw?: Record<string, string>) =>
         warnings({ authorities: new Map([[1, { end, held }]]) }, raw);
 
-    it("says nothing while all is far away, and nothing of a first up", () => {
+    it("is silent while all expiry dates are far away, and on a first up", () => {
         assert.deepEqual(warnings({ server: inDays(31) }), []);
         assert.deepEqual(ofCa(far, far), []);
         assert.deepEqual(warnings({}), []);
@@ -196,7 +196,7 @@ describe("warning of certificates that end", () => {
         assert.match(warnings({ server: inDays(-1) })[0]!, / ended on 2027-05-31; `pulumi up` ren/);
     });
 
-    it("says from when a server certificate is renewed that is not yet", () => {
+    it("names the day from which a server certificate is renewed", () => {
         const [line, ...more] = warnings({ server: inDays(20) }, { certificateRenewDays: "5" });
         assert.match(line!, /renews it from 2027-06-16 on \(certificateRenewDays: 5\)$/);
         assert.deepEqual(more, []);
@@ -211,13 +211,13 @@ describe("warning of certificates that end", () => {
         assert.deepEqual(warnings({ clients }), [], "no device any more");
     });
 
-    it("goes by the setting", () => {
+    it("follows the setting", () => {
         const deployed = { server: inDays(50) };
         assert.equal(warnings(deployed, { expiryWarningDays: "60" }).length, 1);
         assert.equal(warnings({ server: inDays(20) }, { expiryWarningDays: "7" }).length, 0);
     });
 
-    it("speaks of a CA's clients when up renews it, and when the old one is about to end", () => {
+    it("warns about a CA's clients when up renews it, and before the old certificate expires", () => {
         const renewed = ofCa(inDays(364), inDays(364));
         assert.match(renewed[0]!, /^the certificate of CA 1 ends on 2028-05-30, in 364 days; `pul/);
         assert.match(renewed[0]!, /connect until it ends: give clients certs\/STACK\/rootCA\.pem/);
@@ -229,7 +229,7 @@ describe("warning of certificates that end", () => {
         );
     });
 
-    it("says nothing of a CA that is dropped", () => {
+    it("is silent about a dropped CA", () => {
         const raw = { caTrusted: "[2]", caIssuer: "2" };
         assert.deepEqual(ofCa(inDays(1), inDays(1), raw), []);
     });

@@ -80,7 +80,7 @@ describe("the size of the broker's files", function () {
 
     const asSecret = (bundle: Buffer) => bundle.toString("base64").length;
 
-    it("is never more than is told from the settings, whatever names and grants", () => {
+    it("never exceeds the estimate, whatever names and grants", () => {
         const word = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });
         const name = word.map((text) => text.replaceAll(/[\s:]/g, "_"));
         const filters = fc.array(word, { maxLength: 5 });
@@ -132,7 +132,7 @@ describe("the size of the broker's files", function () {
         assert.equal(sizeProblem(values), undefined);
     });
 
-    it("is refused where no machine could start, with what there may be", () => {
+    it("is refused where no machine could start, with the number of users that fit", () => {
         const [settings, deployed] = stackOf(12_000, 20);
         const problem = fileSizeProblem(settings, deployed) ?? "";
         const [, bytes, most, fitting] =
@@ -145,7 +145,7 @@ describe("the size of the broker's files", function () {
         assert.notEqual(fileSizeProblem(...stackOf(Number(fitting) + 200, 20)), undefined);
     });
 
-    it("counts who is taken off the devices with this very change", () => {
+    it("counts devices that this change removes", () => {
         const [settings, deployed] = stackOf(2);
         const clients = new Map(Array.from({ length: 1000 }, (_, i) => [`pump-${i}`, new Date()]));
         const before: Deployed = { ...deployed, clients };

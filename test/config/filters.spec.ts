@@ -44,7 +44,7 @@ describe("topic filters", () => {
         // The empty topic, which /# would match, is none: two filters may differ in it and be the same.
         .filter((text) => filterProblem(text) === undefined && text !== "/#");
 
-    it("cover another if no topic is the other's alone", () => {
+    it("cover another if they match all its topics", () => {
         fc.assert(
             fc.property(filter, filter, (outer, inner) => {
                 const alone = topics.filter(
@@ -56,7 +56,7 @@ describe("topic filters", () => {
         );
     });
 
-    it("overlap if a topic is both's", () => {
+    it("overlap if both match a topic", () => {
         fc.assert(
             fc.property(filter, filter, (one, other) => {
                 const both = topics.find((topic) => matches(one, topic) && matches(other, topic));

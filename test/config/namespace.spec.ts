@@ -18,14 +18,14 @@ describe("settings of a project that has another name", () => {
         assert.deepEqual(problems, []);
     });
 
-    it("are not both: which one is meant is asked, with the command that takes one out", () => {
+    it("are refused in both namespaces, with the command that removes one", () => {
         const { problems } = settingsIn({ ...OURS, "my-broker:port": "2" }, fork);
         assert.equal(problems.length, 1);
         assert.match(problems[0]!, /^port: is set twice/);
         assert.match(problems[0]!, /`pulumi config rm --stack dev my-broker:port`$/);
     });
 
-    it("under the name of a third project are told, with the command that moves them", () => {
+    it("under a third project's name are reported, with the command that moves them", () => {
         const config = { "old-fork:users": "[]", "old-fork:port": "1", "aws:region": "eu-west-1" };
         const { raw, problems } = settingsIn(config, fork);
         assert.deepEqual(raw, {});

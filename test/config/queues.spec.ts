@@ -20,8 +20,8 @@ function warnings(from: Record<string, string>, to: Record<string, string>, file
     return queueWarnings(deployedWith(from, files), parseSettings({ users, ...to }, "test"));
 }
 
-describe("lower limits of what waits for a client", () => {
-    it("are warned of, each with what it is and was", () => {
+describe("lower queue limits", () => {
+    it("cause a warning each, with the new and the old value", () => {
         assert.deepEqual(warnings({ maxQueuedMessages: "1000" }, { maxQueuedMessages: "10" }), [
             "maxQueuedMessages: is 10 and was 1000: at the restart for this change Mosquitto 2.1 drops queued " +
                 "messages beyond the limit, the newest first; let the clients fetch theirs before, or keep " +
@@ -31,7 +31,7 @@ describe("lower limits of what waits for a client", () => {
         assert.equal(warnings({}, lower).length, 2);
     });
 
-    it("are warned of where they are so by a smaller machine", () => {
+    it("cause a warning where a smaller machine lowers them", () => {
         const [line, ...more] = warnings({ memoryMb: "512" }, { memoryMb: "256" });
         assert.match(
             line!,
@@ -40,14 +40,14 @@ describe("lower limits of what waits for a client", () => {
         assert.deepEqual(more, []);
     });
 
-    it("are nothing to Mosquitto 2.0, nor are limits that stay or grow", () => {
+    it("cause none with Mosquitto 2.0, nor do limits that stay or grow", () => {
         const lower = { maxQueuedMessages: "10" };
         assert.deepEqual(warnings({}, { ...lower, baseImage: "eclipse-mosquitto:2.0.22" }), []);
         assert.deepEqual(warnings(lower, lower), []);
         assert.deepEqual(warnings(lower, {}), []);
     });
 
-    it("are not known of where there is no machine yet, or one without them", () => {
+    it("are unknown without a machine, or with one that has none", () => {
         const settings = parseSettings({ users, maxQueuedMessages: "10" }, "test");
         assert.deepEqual(queueWarnings(deployedFrom({}, new Date()), settings), []);
         const raw_value = Buffer.from("max_queued_messages 5").toString("base64");

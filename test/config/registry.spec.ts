@@ -19,7 +19,7 @@ describe("the registry", () => {
 
     const deployed = (host: string) => `${host}/my-app@sha256:abc`;
 
-    it("is asked once: whether it takes the token, and for the image that is deployed", async () => {
+    it("gets one request, for the token and the deployed image", async () => {
         assert.deepEqual(await ask({}), {});
         assert.deepEqual(server.lines(), ["GET /v2/"]);
         await server.close();
@@ -27,7 +27,7 @@ describe("the registry", () => {
         assert.deepEqual(server.lines(), ["HEAD /v2/my-app/manifests/sha256:abc"]);
     });
 
-    it("is not asked for an image of another one", async () => {
+    it("is not asked for another registry's image", async () => {
         assert.deepEqual(await ask({}, () => "registry.fly.io/my-app@sha256:abc"), {});
         assert.deepEqual(server.lines(), ["GET /v2/"]);
     });

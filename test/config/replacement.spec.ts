@@ -18,13 +18,13 @@ function problems(raw: Record<string, string>, deployed = BEFORE): string {
 describe("a replacement by the settings", () => {
     const renamed = { appName: "other" };
 
-    it("is none where nothing changes, on a first up, and where the made name becomes the set one", () => {
+    it("does not happen without a change, on a first up, or when the generated name is set", () => {
         assert.equal(problems({}), "");
         assert.equal(problems({ appName: "mine" }), "");
         assert.equal(problems({ ...renamed, region: "ams" }, deployedNothing()), "");
     });
 
-    it("of the app needs the data and the clients given up, each by its setting", () => {
+    it("of the app needs the settings that give up data and clients", () => {
         assert.match(problems(renamed), /appName: "mine" → "other" replaces the app/);
         assert.match(problems(renamed), /set appkata-mqtt:volumeReplacement discard`/);
         assert.match(problems(renamed), /set appkata-mqtt:clientsShutOut allow`$/);

@@ -59,7 +59,7 @@ describe("hostnames", () => {
         ]);
     });
 
-    it("are names alone where Fly's edge gets their certificates", () => {
+    it("are only names where Fly's edge has their certificates", () => {
         const found = problems({ ...named("a.example.com", "10.20.30.40"), tls: "edge" });
         assert.match(
             found.join("\n"),

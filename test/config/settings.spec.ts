@@ -94,7 +94,7 @@ describe("settings", () => {
         assert.equal(parseSettings({ users, endpoint }, "test").logsEndpoint, endpoint);
     });
 
-    it("take what a shell's JSON and another spelling mean", () => {
+    it("accept JSON from a shell and other spellings", () => {
         const raw = {
             users: JSON.stringify([{ name: "tester", everything: "true" }]),
             baseImage: "registry.example.com:5000/mosquitto:2.1.2-Custom",

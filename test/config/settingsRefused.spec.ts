@@ -205,7 +205,7 @@ describe("settings", () => {
         }
     });
 
-    it("list what is wrong between settings beside others that are malformed, if not for them", () => {
+    it("list conflicts between settings beside malformed ones, unless these are involved", () => {
         const found = problems({
             ...{ port: "0", memoryMb: "much", caIssuer: "2", webSockets: "edge" },
             // Of these nothing can be said while the memory, or a port, is not known.
@@ -217,7 +217,7 @@ describe("settings", () => {
         );
     });
 
-    it("list all mistakes at once, and no password among them", () => {
+    it("list all mistakes at once, without any password", () => {
         const raw = {
             port: "0",
             region: "x",

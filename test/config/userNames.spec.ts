@@ -25,7 +25,7 @@ describe("user names", () => {
         assert.deepEqual(problems(users, { read: ["from/%u/#", "client/%c"] }), []);
     });
 
-    it("one below the other may be what nothing is granted below", () => {
+    it("may be below each other where nothing is granted below", () => {
         const users = [
             { name: "lab", write: ["to/%u"] },
             { name: "lab/7", write: ["to/%u/#"] },

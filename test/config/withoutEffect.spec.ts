@@ -39,7 +39,7 @@ describe("settings without effect", () => {
         });
     }
 
-    it("are not warned of where they are not set", () => {
+    it("cause no warning where they are defaults", () => {
         for (const raw of [edge, { ...edge, ...webSockets }, { baseImage: OF_2_0 }]) {
             assert.deepEqual(parseSettings({ users, ...raw }, "test").warnings, []);
         }

@@ -23,7 +23,7 @@ describe("monitoring files", function () {
         assert.equal(checked.code, 0, checked.stdout + checked.stderr);
     });
 
-    it("have alerts that fire for what they are about, and not before", async () => {
+    it("have alerts that fire when they should, and not before", async () => {
         const tests = path.join(FOLDER, "alerts.test.yaml");
         const run = await capture(["promtool", "test", "rules", tests], { cwd: FOLDER });
         assert.equal(run.code, 0, run.stdout + run.stderr);
@@ -60,7 +60,7 @@ describe("monitoring files", function () {
             assert.equal(run.code, 0, run.stdout + run.stderr);
         });
 
-        it("would refuse with a field that there is not", async () => {
+        it("refuse an unknown field", async () => {
             const folder = mkdtempSync(path.join(tmpdir(), "dashboard-"));
             const file = path.join(folder, "dashboard.json");
             try {

@@ -28,7 +28,7 @@ describe("answers of others", () => {
         return new FlyClient({ endpoint, token: "fo1_token", retries: 0 });
     }
 
-    it("are not read on once they are too large, decompressed", async () => {
+    it("are not read further once they are too large, decompressed", async () => {
         const bomb = gzipSync(Buffer.alloc(200 * MB, "["));
         const client = await serve(200, bomb, { "content-encoding": "gzip" });
         const before = process.memoryUsage().rss;

@@ -192,7 +192,7 @@ describe("fly app", function () {
         assert.equal((await App.create(wanted)).id, wanted.name);
     });
 
-    it("is read as it is, and as gone once it is", async () => {
+    it("is read, and is gone once it is deleted", async () => {
         const wanted = inputs();
         const { id, outs } = await App.create(wanted);
         assert.ok(outs);
@@ -204,7 +204,7 @@ describe("fly app", function () {
         assert.deepEqual(await App.read(id, outs), {});
     });
 
-    it("is deleted to its end, and again without complaint", async () => {
+    it("is deleted completely, and deleting it again succeeds", async () => {
         const { id, outs } = await App.create(inputs());
         assert.ok(outs);
         await App.delete(id, outs);

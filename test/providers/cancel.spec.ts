@@ -65,7 +65,7 @@ describe("Ctrl-C", function () {
         return await failure;
     }
 
-    it("ends a wait at once, with what was made in the state", async () => {
+    it("ends a wait at once, and keeps what was created in the state", async () => {
         await neverStarted();
         const failure = await cancelledWhile(() => host.create(inputs));
         assert.match(failure.message, /^Cancelled\. Run the same command again/);
@@ -76,7 +76,7 @@ describe("Ctrl-C", function () {
         );
     });
 
-    it("lets go of a machine's lease", async () => {
+    it("releases a machine's lease", async () => {
         const made = (await host.create(inputs)) as { machineId: string };
         await neverStarted();
         const news = { ...inputs, config: { ...inputs.config, env: { NEW: "1" } } };
@@ -88,7 +88,7 @@ describe("Ctrl-C", function () {
         await assert.rejects(host.create(inputs), { message: failure.message });
     });
 
-    it("leaves no machine stopped whose volume it was about to carry elsewhere", async () => {
+    it("leaves no machine stopped whose volume was about to move", async () => {
         const { endpoint, app } = inputs;
         const wanted = { endpoint, app, name: "data", region: "lhr", sizeGb: 1, owner: OWNER };
         const volume = (await host.create({ ...wanted, __provider: delegateText("Volume") })) as {

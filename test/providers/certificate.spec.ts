@@ -58,7 +58,7 @@ describe("fly certificate", function () {
         await fixture.api.ok("POST", `/apps/${app}/certificates/custom`, body);
     }
 
-    it("is requested with two requests, and says what DNS has to say", async () => {
+    it("takes two requests, and lists the DNS records to set", async () => {
         const { outs: v4 } = await IpAddress.create({ ...inputs(), type: "v4" });
         const { outs: v6 } = await IpAddress.create({ ...inputs(), type: "v6" });
         let made: Awaited<ReturnType<typeof Certificate.create>> | undefined;
@@ -94,7 +94,7 @@ describe("fly certificate", function () {
         });
     }
 
-    it("that is there already is taken, with one request and no change", async () => {
+    it("is adopted where it exists, with one request and no change", async () => {
         await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
         const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
         assert.deepEqual(requests, [`GET ${path}/${HOSTNAME} 200`]);
@@ -140,7 +140,7 @@ describe("fly certificate", function () {
         });
     }
 
-    it("is the one of a run that was quicker between look and request", async () => {
+    it("is adopted where another run requested it first", async () => {
         const body = { error: "Hostname already exists on app" };
         await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
         await fixture.fault(

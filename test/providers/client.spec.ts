@@ -67,7 +67,7 @@ describe("Fly client", () => {
             assert.deepEqual(on.server.lines(), ["GET /v1/apps/a", "GET /v1/apps/a"]);
         });
 
-        it("is shared by those who ask at the same time, and only by them", async () => {
+        it("is shared by concurrent callers, and only by them", async () => {
             const client = await on.serve((_call, nth) => ({ body: { nth } }));
             const path = ["apps", "a", "ip_assignments"];
             assert.deepEqual(await Promise.all([client.getShared(path), client.getShared(path)]), [
@@ -95,7 +95,7 @@ describe("Fly client", () => {
     });
 
     describe("error", () => {
-        it("says what was asked, what Fly said, and what to do", async () => {
+        it("has the request, Fly's answer, and what to do", async () => {
             const client = await on.serve(() => ({
                 status: 422,
                 body: { error: "could not find a candidate host", status: "insufficient_capacity" },

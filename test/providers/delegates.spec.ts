@@ -30,7 +30,7 @@ describe("delegate", () => {
 
     for (const type of Object.keys(host) as ProviderName[]) {
         describe(type, () => {
-            it("hands every method over to its own provider", () => {
+            it("delegates every method to its own provider", () => {
                 assert.ok(
                     delegateText(type).includes(`import("appkata-mqtt/providers")).${type};`),
                 );
@@ -71,7 +71,7 @@ describe("delegate", () => {
         });
     }
 
-    it("shows a person no stack trace, and a developer one where the code is wrong", async () => {
+    it("shows a stack trace only for bugs in the code", async () => {
         const provider = withoutTraces({
             read: () => Promise.reject(new Error("not there")),
             delete: () => (undefined as unknown as { id: () => Promise<void> }).id(),

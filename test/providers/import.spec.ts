@@ -106,7 +106,7 @@ describe("import", function () {
         }
     });
 
-    it("refuses what cannot become as it is declared, with everything that is different", async () => {
+    it("refuses what cannot be updated to its inputs, with all differences", async () => {
         const otherVolume = { ...volumeInputs(), name: "data", region: "ams", sizeGb: 1 };
         const volumeError = await failureOf(Volume.create({ ...otherVolume, importId: volume }));
         assert.match(
@@ -123,7 +123,7 @@ describe("import", function () {
         assert.notDeepEqual(state.config.metadata, ownerMetadata(OWNER));
     });
 
-    it("is to be taken out before a change that replaces what was imported", async () => {
+    it("must be removed before a change that replaces what was imported", async () => {
         const volumeOld = { ...volumeInputs(), importId: volume };
         const volumeNew = { ...volumeOld, region: "ams", onReplace: "restore" as const };
         const machineOld = { ...machineInputs(), importId: machine };

@@ -134,7 +134,7 @@ describe("kept passwords", () => {
         assert.deepEqual((await update(more, of(ada))).kept, olds.kept);
     });
 
-    it("are hashed anew when the iterations change", async () => {
+    it("are rehashed when the iterations change", async () => {
         const olds = await make(of({ user: "ada" }));
         const { kept } = await update(olds, { ...of({ user: "ada" }), iterations: 2000 });
         assert.equal(kept[0]!.password, olds.kept[0]!.password);
@@ -142,7 +142,7 @@ describe("kept passwords", () => {
         assert.equal(await verifyPassword(olds.kept[0]!.password, kept[0]!.hash), true);
     });
 
-    it("are new where a given one is withdrawn", async () => {
+    it("are generated where a given one is removed", async () => {
         const olds = await make(of({ user: "ada", password: "a given password" }));
         const { kept } = await update(olds, of({ user: "ada" }));
         assert.match(kept[0]!.password, /^[A-Za-z0-9_-]{24}$/);
@@ -171,7 +171,7 @@ describe("kept passwords", () => {
         assert.deepEqual(Object.keys(await make(news)), ["iterations", "kept", "former"]);
     });
 
-    it("of removed users and earlier ones are remembered, the newest first", async () => {
+    it("of removed users and former ones are kept, newest first", async () => {
         const first = await make(of({ user: "ada", password: "password 1" }, { user: "bob" }));
         const bobs = { user: "bob", password: first.kept[1]!.password };
         const second = await update(first, of({ user: "ada", password: "password 2" }));
@@ -184,14 +184,14 @@ describe("kept passwords", () => {
         assert.notEqual(third.kept[1]!.password, bobs.password);
     });
 
-    it("that are remembered are not those that hold again", async () => {
+    it("that are valid again are no longer kept as former", async () => {
         const first = await make(of({ user: "bob", password: "password 1" }));
         const second = await update(first, of());
         const third = await update(second, of({ user: "bob", password: "password 1" }));
         assert.deepEqual(third.former, []);
     });
 
-    it("are remembered up to a number", async () => {
+    it("are kept up to a maximum", async () => {
         const users = Array.from({ length: MAX_FORMER + 5 }, (_, at) => ({ user: `user-${at}` }));
         const { former } = await update(await make(of(...users)), of());
         assert.equal(former.length, MAX_FORMER);
@@ -205,7 +205,7 @@ describe("kept passwords", () => {
 });
 
 describe("kept devices", () => {
-    it("are remembered once they are removed, until their certificate ends", async () => {
+    it("are kept once they are removed, until their certificate expires", async () => {
         const authority = await makeAuthority();
         const device = async (name: string, notAfter?: Date) => {
             const { chain, key } = await issue(authority, [name], notAfter && { notAfter });

@@ -92,7 +92,7 @@ describe("fly secrets of a running machine", function () {
             action: { type: "status", status, body: { error: "internal" } },
         });
 
-    it("are checked, set and applied, and the machine goes on", async () => {
+    it("are checked, set and applied without a restart", async () => {
         const machine = await deployed();
         const { restartVersion } = secrets;
         const requests = await fixture.requestsOf(() => update(inputs("second passwords")));
@@ -236,7 +236,7 @@ describe("fly secrets of a running machine", function () {
         assert.equal(await atFly(), "first passwords, first certificate");
     });
 
-    it("are said to be set, but perhaps not in force, when it cannot be asked then", async () => {
+    it("are reported as set, but perhaps not in force, when the machine cannot be asked afterwards", async () => {
         await deployed();
         await execFault(3, 0, 400);
         const error = await failureOf(

@@ -47,7 +47,7 @@ describe("fly machine: create", function () {
         );
     });
 
-    it("adopts its leftover and brings it to the wanted state", async () => {
+    it("adopts its leftover and updates it", async () => {
         const { id } = await on.make(on.withConfig({ env: { OLD: "1" } }));
         await on.fly.api.stop(on.app, await on.fly.api.machine(on.app, id));
         const again = await on.make();
@@ -161,7 +161,7 @@ describe("fly machine: create", function () {
         assert.match(error.reasons[0] ?? "", /Its last events: .*start/);
     });
 
-    it("says how a machine ended that does not run", async () => {
+    it("says how a machine exited that does not run", async () => {
         const wanted = on.withConfig({
             init: { cmd: ["/bin/sh", "-c", "exit 3"] },
             restart: { policy: "no" },
@@ -170,7 +170,7 @@ describe("fly machine: create", function () {
         assert.match(error.message, /is "stopped"\.\n.*exit code 3/);
     });
 
-    it("shows its last lines, and none of before", async () => {
+    it("shows its last log lines, and none from an earlier instance", async () => {
         const script = "echo listening to nobody; echo no such file; exit 3";
         const wanted = {
             ...on.withConfig({
@@ -190,7 +190,7 @@ describe("fly machine: create", function () {
         assert.match(again.message, /no such file(.|\n)*previous configuration is restored/);
     });
 
-    it("says what it can where the log cannot be had", async () => {
+    it("has an error without lines where the log is not available", async () => {
         const wanted = {
             ...on.withConfig({
                 init: { cmd: ["/bin/sh", "-c", "exit 3"] },
@@ -202,7 +202,7 @@ describe("fly machine: create", function () {
         assert.match(error.message, /is "stopped"\.\n {2}Its last events: .*exit code 3/);
     });
 
-    it("gives up on a machine that ends again and again", async () => {
+    it("gives up on a machine that exits again and again", async () => {
         const wanted = on.withConfig({ init: { cmd: ["/bin/sh", "-c", "exit 3"] } });
         const error = await failureOf(on.make({ ...wanted, timeouts: { create: 80 } }));
         assert.match(error.message, /exits again and again\.\n.*exit code 3/);

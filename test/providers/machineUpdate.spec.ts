@@ -10,7 +10,7 @@ describe("fly machine: update", function () {
     this.timeout(90_000);
     const on = new MachineFixture();
 
-    it("leases, fences, waits for the new instance, and lets go", async () => {
+    it("leases, fences, waits for the new instance, and releases the lease", async () => {
         const { id, outs } = await on.make();
         const news = on.withConfig({ env: { NEW: "1" } });
         assert.equal(await on.changes(id, outs, news), true);
@@ -135,7 +135,7 @@ describe("fly machine: update", function () {
         });
     }
 
-    it("lets go of its lease also where Fly refuses that for a moment", async () => {
+    it("releases its lease also where Fly refuses that for a moment", async () => {
         const { id, outs } = await on.make();
         const body = { error: "aborted: machine update failed due to concurrent update" };
         const action = { type: "status", status: 409, body } as const;
@@ -168,7 +168,7 @@ describe("fly machine: update", function () {
         );
     });
 
-    it("restores the previous configuration when the new instance is not healthy", async () => {
+    it("rolls back when the new instance is not healthy", async () => {
         const { id, outs } = await on.make();
         const bad = {
             ...on.withConfig({ init: { cmd: DEAF }, env: { BAD: "1" } }),

@@ -61,7 +61,7 @@ describe("rate limiter", () => {
         assert.deepEqual(clock.slept, [1000, 2000]);
     });
 
-    it("has nothing left when Fly refuses, which is no gain to those who wait", async () => {
+    it("is empty when Fly refuses, and callers in the queue keep waiting", async () => {
         const clock = fakeClock();
         const limiter = new RateLimiter(clock);
         limiter.refused("POST /v1/apps/a/machines");

@@ -50,7 +50,7 @@ describe("Fly client: retry", () => {
         }
     }
 
-    it("does not follow an answer elsewhere, token and all", async () => {
+    it("does not follow a redirect with the token", async () => {
         const other = await startScriptedServer(() => OK);
         try {
             const headers = { location: `${other.endpoint}/v1/apps/a` };
@@ -98,7 +98,7 @@ describe("Fly client: retry", () => {
         assert.equal(on.callsSeen, 1);
     });
 
-    it("leaves an answer to the caller who wants to see it", async () => {
+    it("returns a status that the caller handles", async () => {
         const client = await on.serve(() => ({ status: 408 }));
         await failureOf(client.get(["apps", "a"], { final: [408] }));
         assert.equal(on.callsSeen, 1);

@@ -71,7 +71,7 @@ describe("a CA's revocation list", () => {
         return (await capture(["openssl", "crl", ...crl])).stdout;
     }
 
-    it("has those on it from the first that the CA signed while there was no list", async () => {
+    it("starts with certificates that the CA signed before there was a list", async () => {
         const earlier = { pump: pems.pump!, lamp: pems.lamp!, sensor: pems.foreign! };
         const first = { ...inputs({ lamp: pems.lamp! }), earlier };
         const { outs } = await RevocationList.create(first);
@@ -86,7 +86,7 @@ describe("a CA's revocation list", () => {
         assert.equal(changes, false);
     });
 
-    it("goes on from the one before where it is made again", async () => {
+    it("continues the former list where it is created again", async () => {
         const first = await nextList(both(), undefined, new Date());
         const second = await nextList(inputs({ lamp: pems["pump again"]! }), first, new Date());
         const { issued, revoked, number, thisUpdate } = second;
@@ -98,7 +98,7 @@ describe("a CA's revocation list", () => {
         assert.deepEqual(outs!.issued, issued);
     });
 
-    it("has nobody on it at first, and lets all in until the CA ends", async () => {
+    it("is empty at first, and valid until the CA expires", async () => {
         const { id, outs } = await RevocationList.create(both());
         assert.equal(id, "CN=Test CA");
         assert.ok(outs);
@@ -129,7 +129,7 @@ describe("a CA's revocation list", () => {
         assert.match(await text(outs), /X509v3 CRL Number: \s+2\s/);
     });
 
-    it("has also those that were renewed meanwhile, which hold until then", async () => {
+    it("includes certificates that were renewed meanwhile, which stay valid until then", async () => {
         const first = await nextList(both(), undefined, new Date());
         const renewed = inputs({ pump: pems["pump renewed"]!, lamp: pems.lamp! });
         const second = await nextList(renewed, first, new Date());

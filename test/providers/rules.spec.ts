@@ -58,7 +58,7 @@ describe("check", () => {
                 assert.match(failures[0] ?? "", expected);
             });
         }
-        it("is not moved to another organisation, nor renamed without a word about its data", async () => {
+        it("is not moved to another organisation, nor renamed without a decision about its data", async () => {
             const moved = { ...appProps, organization: "other" };
             const old = { ...appProps, organization: "jane" };
             assert.match(

@@ -94,7 +94,7 @@ describe("fly volume", function () {
         assert.match(error.message, new RegExp(`Volume ${id} .* has 5 GB; 2 GB are wanted`));
     });
 
-    it("is none of several free ones: which has the data, the owner says", async () => {
+    it("is none of several free ones: only the user knows which has the data", async () => {
         const path = `/apps/${app}/volumes`;
         const body = { name: "mosquitto_data", region: "lhr", size_gb: 1 };
         const [one, other] = [
@@ -224,7 +224,7 @@ describe("fly volume", function () {
         assert.deepEqual(await Volume.read(id, outs), {});
     });
 
-    it("is deleted once its machine has let go, and again without complaint", async () => {
+    it("is deleted once its machine is detached, and deleting it again succeeds", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);
         await fixture.api.destroy(app, await machineOn(id));
