@@ -23,7 +23,7 @@ describe("a broker's arguments", () => {
         const protectedBy = 'protectVolume of MosquittoBroker "eu"';
         assert.match(
             protectionProblem("volume", { protectedBy }, true)!,
-            /`protectVolume of MosquittoBroker "eu"` is true; if it is meant: set it to false$/,
+            /`protectVolume of MosquittoBroker "eu"` is true; .*: set it to false$/,
         );
     });
 });
