@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- downtime`: how long clients of the deployed `dev` stack are without the broker
- * while `up` changes it and when it crashes, beside a plain `docker stop` and `docker start` of the same container.
+ * Measures how long clients of the deployed `dev` stack are without the broker while `up` changes it
+ * and after a crash: `npm run bench -- downtime`. The baseline is `docker stop` and `docker start` of
+ * the same container.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,7 +20,7 @@ const RUNS = Number(process.env.RUNS ?? 5);
 const BOUND = 1.5;
 const FLOOR = "docker stop, docker start";
 
-/** What Docker says of a container: `die` and `start`, in milliseconds since 1970. */
+/** A container's `die` or `start` event in Docker, with its time in milliseconds since 1970. */
 interface Moment {
     action: string;
     at: number;
@@ -27,8 +28,8 @@ interface Moment {
 
 interface Measured extends Seen {
     /**
-     * Seconds: until the old broker has ended, until the new one starts, until it acknowledges. Not
-     * numbers where the broker went on.
+     * Seconds until the old broker has exited, until the new one starts, and until it acknowledges. NaN
+     * if the broker did not restart.
      */
     parts: [number, number, number];
 }
@@ -36,7 +37,7 @@ interface Measured extends Seen {
 const docker = new Docker();
 const project = await Project.make();
 const measured: Record<string, Measured[]> = {};
-/** Seconds from the broker's SIGKILL until a client is let in. */
+/** Seconds from the broker's SIGKILL to the next CONNACK. */
 const readmissions: number[] = [];
 try {
     succeeded(await project.npm("local"));
@@ -119,7 +120,7 @@ async function machine(action: "stop" | "start" | "restart"): Promise<void> {
     await ask("GET", `${path}/wait?state=${state}&version=${version}&timeout=60`);
 }
 
-/** The moment is the kernel's, which machine and bench share. */
+/** Kills the broker. Times come from the kernel's uptime, which the machine and this process share. */
 async function crash(): Promise<void> {
     const outputs = await project.outputs();
     const path = `/apps/${outputs.appName}/machines/${outputs.machineId}/exec`;
@@ -141,8 +142,8 @@ async function crash(): Promise<void> {
 }
 
 /**
- * The machine's container, out of the local Fly's hands: the machine is stopped, and a second
- * container of its image, limits, files and volume is reached through a forwarder instead of the edge.
+ * Measures the baseline without the local Fly: the machine is stopped, and a second container with its
+ * image, limits, files and volume is reached through a forwarder instead of the edge.
  */
 async function floor(): Promise<void> {
     const outputs = await project.outputs();

@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- load`: what the broker's settings cost and bring, beside the stock image with the
- * guide's configuration, and beside that configuration in our series, which tells Mosquitto's share from
- * that of our settings. The load comes from Mosquitto's clients, in a container that shares the broker's
- * network, and from OpenSSL's `s_time`.
+ * Compares the broker's throughput, latency and memory with those of the old setup (see README.md):
+ * `npm run bench -- load`. The old setup also runs in our series of Mosquitto, which separates
+ * Mosquitto's part from that of our settings. The load comes from Mosquitto's clients in a container
+ * that shares the broker's network, and from OpenSSL's `s_time`.
  */
 import { loadSides, type Side, type SideName } from "./support/brokers.ts";
 import { latencyOf, rateOf, type Shape } from "./support/mosquittoClients.ts";
@@ -16,7 +16,7 @@ const SHAPES: Shape[] = [0, 1].flatMap((qos) => [
     { name: `fan-in 10:1, QoS ${qos}`, qos, publishers: 10, subscribers: 1 },
     { name: `fan-out 1:10, QoS ${qos}`, qos, publishers: 1, subscribers: 10 },
 ]);
-/** Where more is better, the ratio is at least this; where less is, there is no bound. */
+/** Least ratio of measures where more is better. The others have no bound. */
 const BOUNDS = { messages: 0.95, connections: 1.5 };
 
 interface Measure {
@@ -36,12 +36,12 @@ const MEASURES: Measure[] = [
         name: `latency, QoS ${qos}`,
         of: (side: Side) => latencyOf(side, qos),
     })),
-    // Last: it starts the brokers anew, and their clients would be left without a network.
+    // Last, since it restarts the brokers, which would leave their clients without a network.
     { name: "memory per connection", of: memoryPerConnection },
 ];
 
-const ALL: SideName[] = ["ours", "guide", "guideIn21"];
-const HEADING = ["", "ours", "guide's", "ratio", "bound", "guide's in 2.1", "ratio"];
+const ALL: SideName[] = ["ours", "oldSetup", "oldSetupIn21"];
+const HEADING = ["", "ours", "old setup", "ratio", "bound", "old setup in 2.1", "ratio"];
 
 const sides = await loadSides();
 try {
@@ -53,7 +53,7 @@ try {
             Record<string, number[]>
         >;
         for (let run = 0; run < RUNS; run++) {
-            // Each goes first in its turn.
+            // Each side goes first in turn.
             const order = ALL.map((_, at) => ALL[(at + run) % ALL.length]!);
             for (const which of order) {
                 for (const [what, value] of Object.entries(await of(sides[which]))) {
@@ -62,17 +62,17 @@ try {
             }
         }
         Object.keys(seen.ours).forEach((what, at) => {
-            const [ours, guide, newer] = ALL.map((side) => figuresOf(seen[side][what]!));
+            const [ours, oldSetup, newer] = ALL.map((side) => figuresOf(seen[side][what]!));
             const ratio = (other: Figures) =>
                 other.median === 0 ? "" : (ours!.median / other.median).toFixed(2);
             const least = at === 0 ? bound : undefined;
-            const met = least === undefined || ours!.median / guide!.median >= least;
+            const met = least === undefined || ours!.median / oldSetup!.median >= least;
             if (!met) missed++;
             rows.push([
                 `${name}${what && `: ${what}`}`,
                 show(ours!),
-                show(guide!),
-                ratio(guide!),
+                show(oldSetup!),
+                ratio(oldSetup!),
                 least === undefined ? "" : `at least ${least}: ${met ? "met" : "MISSED"}`,
                 show(newer!),
                 ratio(newer!),

@@ -1,11 +1,11 @@
-/** `npm run bench -- NAME`: one of the programs beside this file; without a name, all of them. */
+/** Runs one of the programs beside this file, or all of them without a name: `npm run bench -- NAME`. */
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { BIN } from "../../lib/paths.ts";
 import { say } from "../../lib/process.ts";
 import { ensureTestTools } from "../toolchain/testTools.ts";
 
-// From a bare clone too, as `npm test`.
+// Works from a bare clone too, like `npm test`.
 say(`In use: ${await ensureTestTools()}.`);
 process.env.PATH = [BIN, process.env.PATH].join(path.delimiter);
 

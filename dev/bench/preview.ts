@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- preview`: an unchanged preview of the deployed `dev` stack against an unchanged
- * preview of an empty program, on the same engine and language host. Then the main job's times and
- * what the local Fly holds.
+ * Compares an unchanged preview of the deployed `dev` stack with one of an empty program, on the same
+ * engine and language host: `npm run bench -- preview`. Also measures `npm run local` and the local
+ * Fly's memory.
  */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -42,7 +42,7 @@ try {
     await project.remove();
 }
 
-/** Resident megabytes of the local Fly's processes, with one app. */
+/** Prints the resident memory of the local Fly's processes, with one app. */
 async function memory(pid: number): Promise<void> {
     const all = await family(pid);
     const sum = all.reduce((total, { mb }) => total + mb, 0);
@@ -55,7 +55,7 @@ async function memory(pid: number): Promise<void> {
 async function emptyProgram(dir: string): Promise<() => Promise<void>> {
     mkdirSync(path.join(dir, "state"), { recursive: true });
     const yaml = readFileSync(path.join(ROOT, "Pulumi.yaml"), "utf8");
-    // As Pulumi starts a program by itself.
+    // Without our nodeargs, as Pulumi starts a program by default.
     const plain = yaml.replace(/^name: .*$/m, "name: empty").replace(/^ *nodeargs: .*$/m, "");
     writeFileSync(path.join(dir, "Pulumi.yaml"), plain);
     writeFileSync(

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- scale`: what one program with several apps costs, beside the same program with
- * none. `APPS=1,10` for fewer.
+ * Measures what one program with several apps costs, compared with the same program with none: `npm run
+ * bench -- scale`. `APPS=1,10` measures fewer.
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -19,16 +19,16 @@ const COUNTS = (process.env.APPS ?? "1,10,50").split(",").map(Number);
 const STEPS = ["first up", "up, unchanged", "preview, unchanged", "destroy"] as const;
 type Step = (typeof STEPS)[number];
 
-/** Whose repository has the image. */
+/** App whose repository has the image. */
 const IMAGES = "scale-images";
 const SETTINGS = { memoryMb: 256, volumeSizeGb: 1, secret: "of-scale", ipv4: false, port: 1883 };
 
-/** The process that runs the providers. */
+/** Command line of the process that runs the providers. */
 const HOST = /dynamic-provider/;
 
 interface Measured extends Requests {
     seconds: number;
-    /** Megabytes, at the most. */
+    /** Peak memory of that process, in megabytes. */
     host: number;
 }
 

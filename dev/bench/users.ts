@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- users`: what many users cost, beside the same program with one. `USERS=1000,5000`
- * for other numbers. Then as many revoked devices as users, on a broker that is restarted.
+ * Measures what many users cost, compared with one: `npm run bench -- users`. `USERS=1000,5000` sets
+ * other numbers. Then restarts the broker with as many revoked devices as users.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,7 +12,10 @@ import { alternate, ratio, row } from "./support/measure.ts";
 
 const RUNS = Number(process.env.RUNS ?? 5);
 const COUNTS = (process.env.USERS ?? "1000,5000").split(",").map(Number);
-/** Seconds beyond the first `up` of one user, and ratios to an unchanged one of one user. */
+/**
+ * Most seconds beyond the first `up` with one user, and largest ratio to an unchanged `up` with one
+ * user.
+ */
 const BOUNDS = { firstUp: 60, unchanged: 1.3 };
 
 const IN_SETTINGS = 2000;
@@ -57,7 +60,7 @@ async function deploy(count: number): Promise<{ project: Project; seconds: numbe
     return { project, seconds: (performance.now() - begun) / 1000 };
 }
 
-/** In the settings, or in a file where Pulumi could not hand them over. */
+/** Sets users in the settings, or in a file if they are too many for Pulumi to pass as settings. */
 function configure(project: Project, count: number, devices: string[] = []): void {
     const names = Array.from({ length: count }, (_, at) => `user-${at}`);
     const users = usersNamed(...names, ...devices);
@@ -66,14 +69,14 @@ function configure(project: Project, count: number, devices: string[] = []): voi
     if (devices.length > 0) project.configure({ devices, clientCertificates: "optional" });
 }
 
-/** Has so many certificates revoked, and restarts the broker with all of them. */
+/** Revokes that many certificates and restarts the broker with all of them. */
 async function revoke(project: Project, count: number): Promise<void> {
     const up = (...devices: string[]) => {
         configure(project, count, devices);
         return pulumi(project, ["up", "--yes", "--skip-preview"]);
     };
     await up("lamp", "lock");
-    // To make and revoke so many in earnest takes hours: three resources each.
+    // Edits the state: making and revoking so many for real takes hours, with three resources each.
     const file = path.join(project.dir, "state.json");
     await pulumi(project, ["stack", "export", "--file", file]);
     const state = JSON.parse(readFileSync(file, "utf8")) as Exported;

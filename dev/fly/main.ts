@@ -18,17 +18,17 @@ import type { Refused } from "./runtime/edge.ts";
 import { readState } from "./state.ts";
 import { summarize } from "./status.ts";
 
-const USAGE = `Fly on this machine: the Machines API, with Docker containers as machines.
+const USAGE = `Local Fly: the Machines API, with Docker containers as machines.
 
-  node dev/fly/main.ts start    start it in the background (returns when it is ready)
-  node dev/fly/main.ts stop     end it and its machines; apps and volumes stay
+  node dev/fly/main.ts start    start in the background (returns when ready)
+  node dev/fly/main.ts stop     stop it and its machines; apps and volumes stay
   node dev/fly/main.ts status   print one JSON object
-  node dev/fly/main.ts reset    end it and remove everything it made
+  node dev/fly/main.ts reset    stop it and remove everything it created
 
-  --dir DIR            where it keeps itself   (.local/fly)
+  --dir DIR            its state's directory   (.local/fly)
   --port N             the Machines API's port (4280)
   --registry-port N    the registry's port     (4281)
-  --foreground         with start: do not go to the background
+  --foreground         with start: stay in the foreground
 `;
 
 interface Options {
@@ -96,18 +96,18 @@ async function serve(options: Options): Promise<void> {
         );
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, finish);
-    if (process.send === undefined) tell(fly.endpoint, fly.registry);
+    if (process.send === undefined) printAddresses(fly.endpoint, fly.registry);
     process.send?.({ ready: true });
 }
 
-function tell(endpoint: string, registry: string): void {
+function printAddresses(endpoint: string, registry: string): void {
     console.log(`local Fly: Machines API ${endpoint}, registry ${registry}`);
 }
 
 async function start(options: Options): Promise<void> {
     const { dir } = instanceOf(options.dir);
     const found = running(dir);
-    if (found !== undefined) return tell(found.endpoint, found.registry);
+    if (found !== undefined) return printAddresses(found.endpoint, found.registry);
     if (options.foreground) return serve(options);
     const args = [
         ...["--dir", dir, "--port", String(options.port)],
@@ -116,15 +116,15 @@ async function start(options: Options): Promise<void> {
     const hadState = existsSync(join(dir, "state.json"));
     try {
         const note = await startInBackground(dir, args);
-        return tell(note.endpoint, note.registry);
+        return printAddresses(note.endpoint, note.registry);
     } catch (error) {
         const other = await startedMeanwhile(dir);
-        if (other !== undefined) return tell(other.endpoint, other.registry);
+        if (other !== undefined) return printAddresses(other.endpoint, other.registry);
         if (!(await endOrphan(dir))) throw error;
     }
     if (!hadState) await forget(dir);
     const note = await startInBackground(dir, args);
-    tell(note.endpoint, note.registry);
+    printAddresses(note.endpoint, note.registry);
 }
 
 /** Finds a server that another command has just started, unless its files were deleted. */

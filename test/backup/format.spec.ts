@@ -44,7 +44,7 @@ describe("a backup's file", () => {
     });
     afterEach(() => rmSync(dir, { recursive: true }));
 
-    /** In several gzip members, whose borders are not the files'. */
+    /** Packs into several gzip members, whose boundaries differ from the files'. */
     function body(content: Record<string, Buffer>): Buffer {
         const all = Buffer.concat(Object.values(content));
         const middle = 70_000;
@@ -56,7 +56,7 @@ describe("a backup's file", () => {
         writeFileSync(file, Buffer.concat([Buffer.from(line), content]));
     }
 
-    it("gives back what was put in, file by file", async () => {
+    it("restores its content, file by file", async () => {
         const header = headerOf(CONTENT);
         write(header, body(CONTENT));
         assert.deepEqual(await unpack(file, into), header);
@@ -140,13 +140,13 @@ describe("a backup's database", () => {
         return name;
     }
 
-    it("of 2.1 is counted, and stays as it is", async () => {
+    it("of 2.1 is counted and left unchanged", async () => {
         const bytes = readFileSync(makeSqlite());
         assert.match(await describeDatabase("2.1", dir), /^500 retained messages, 0 sessions/);
         assert.ok(readFileSync(path.join(dir, "mosquitto.sqlite3")).equals(bytes));
     });
 
-    it("of 2.1 is refused with pages that are not SQLite's, or another's tables", async () => {
+    it("of 2.1 is refused if its pages are damaged or its tables are not Mosquitto's", async () => {
         const name = makeSqlite();
         const bytes = readFileSync(name);
         writeFileSync(name, bytes.fill(0x5a, 4096, bytes.length));
@@ -158,7 +158,7 @@ describe("a backup's database", () => {
         await assert.rejects(describeDatabase("2.1", dir), /no such table: retains/);
     });
 
-    it("of 2.0 is walked to its end", async () => {
+    it("of 2.0 is read to its end", async () => {
         const head = Buffer.concat([
             Buffer.from("\0\xb5\0mosquitto db", "latin1"),
             Buffer.from([0, 0, 0, 0, 0, 0, 0, 6]),

@@ -3,7 +3,7 @@ import { BrokerData } from "../../backup/brokerData.ts";
 import { notInForce } from "../../backup/restore.ts";
 import type { FlyClient } from "../../providers/fly/api/client.ts";
 
-/** A machine whose `broker-backup` says this. */
+/** A machine whose `broker-backup` prints this. */
 function machineThatSays(stdout: string): BrokerData {
     const client = { post: () => Promise.resolve({ exit_code: 0, stdout }) };
     return new BrokerData(
@@ -13,14 +13,14 @@ function machineThatSays(stdout: string): BrokerData {
 }
 
 describe("a restore, with an image of another version", () => {
-    it("restarts the machine to go back, unless that says that it need not", async () => {
+    it("restarts the machine to undo, unless the image says that it need not", async () => {
         assert.equal(await machineThatSays("now\n").undo(), false);
         assert.equal(await machineThatSays("next\n").undo(), true);
-        // An older one needs it always, and says nothing.
+        // Older images always need it and print nothing.
         assert.equal(await machineThatSays("").undo(), true);
     });
 
-    it("drops the old data only where the new is in force", () => {
+    it("drops the old data only if the new data is in force", () => {
         assert.equal(notInForce("inForce"), undefined);
         assert.match(notInForce("refused")!, /cannot read it/);
         assert.match(notInForce("waiting")!, /says "waiting"/);

@@ -4,7 +4,7 @@ import { mqtt3Cases, mqtt5Cases, type Cases } from "../support/conformance.ts";
 import { BROKERS, compare, documented, type BrokerName } from "../support/conformanceDoc.ts";
 import type { Behind } from "../support/plainFront.ts";
 import { Project } from "../support/project.ts";
-import { makeSeedBroker, type SeedBroker } from "../support/seedBroker.ts";
+import { makeOldSetup, type OldSetup } from "../support/oldSetup.ts";
 
 const USER = { username: "conformance", password: "the suites' password" };
 const HOSTNAME = "stock.example";
@@ -31,7 +31,7 @@ const CAUSES = {
 describe("MQTT conformance (Paho's suites)", function () {
     this.timeout(900_000);
     let project: Project;
-    const stock: SeedBroker[] = [];
+    const stock: OldSetup[] = [];
     const results = { "5.0": new Map<BrokerName, Cases>(), "3.1.1": new Map<BrokerName, Cases>() };
     let hasGo: boolean;
 
@@ -60,11 +60,11 @@ describe("MQTT conformance (Paho's suites)", function () {
     });
 
     async function stockBroker(series: "2.1" | "2.0"): Promise<Behind> {
-        const seed = await makeSeedBroker([HOSTNAME], { [USER.username]: USER.password }, series);
-        stock.push(seed);
-        await seed.broker.start();
-        const port = await seed.broker.port();
-        return { address: "127.0.0.1", port, hostname: HOSTNAME, caPem: seed.caPem, ...USER };
+        const oldSetup = await makeOldSetup([HOSTNAME], { [USER.username]: USER.password }, series);
+        stock.push(oldSetup);
+        await oldSetup.broker.start();
+        const port = await oldSetup.broker.port();
+        return { address: "127.0.0.1", port, hostname: HOSTNAME, caPem: oldSetup.caPem, ...USER };
     }
 
     for (const version of ["5.0", "3.1.1"] as const) {

@@ -35,7 +35,7 @@ describe("a program that starts quickly", () => {
             },
         );
 
-    it("runs as it is written, a second time too, and says nothing of its own", async () => {
+    it("runs unchanged, from the cache too, and prints nothing of its own", async () => {
         for (const time of ["first", "second"]) {
             const { code, stdout, stderr } = await run("index.ts");
             assert.deepEqual(
@@ -46,17 +46,17 @@ describe("a program that starts quickly", () => {
         }
     });
 
-    it("has its own lines in errors", async () => {
+    it("keeps its line numbers in errors", async () => {
         const { stderr } = await run("index.ts", "fail");
         assert.match(stderr, /^Error: said\n +at file:.*\/index\.ts:5:\d+/m);
     });
 
-    it("is another once it is changed", async () => {
+    it("is compiled again once it changes", async () => {
         writeFileSync(at("index.ts"), PROGRAM.replace('"said"', '"changed"'));
         assert.equal((await run("index.ts")).stdout, "changed\n");
     });
 
-    it("has what the SDK loads late, when it is used", async () => {
+    it("loads the SDK's late packages when they are used", async () => {
         const script =
             "console.log(require('typescript').version, require.cache[require.resolve('typescript')].loaded)";
         assert.match((await run("-e", script)).stdout, /^\d+\.\d+\.\d+ true\n$/);

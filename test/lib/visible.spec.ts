@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { visible, visibleLine } from "../../lib/visible.ts";
 
-describe("text that others wrote", () => {
+describe("text written by others", () => {
     for (const [name, text, shown] of [
         ["an escape sequence", "\u001b[2Jgone", "\\u001b[2Jgone"],
         ["a carriage return", "evil\rgood", "evil\\u000dgood"],

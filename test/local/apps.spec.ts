@@ -16,7 +16,7 @@ describe("local Fly: apps and access", function () {
     });
     after(() => fly?.close());
 
-    it("answers a create with a full app, and shows it", async () => {
+    it("creates an app, returns all of it and shows it", async () => {
         const made = await api.call("POST", "/apps", { name: "one", org_slug: "personal" });
         assert.equal(made.status, 201);
         assert.equal(made.body.name, "one");
@@ -54,7 +54,7 @@ describe("local Fly: apps and access", function () {
         await api.refused(400, "org_slug is required", "GET", "/apps");
     });
 
-    it("tells a free name (404) from someone else's app (403)", async () => {
+    it("distinguishes a free name (404) from someone else's app (403)", async () => {
         await api.refused(404, "app not found", "GET", "/apps/nobodys");
         await api.ok("POST", "/_local/apps", { name: "theirs", organization: "someone-else" });
         await api.refused(403, "unauthorized", "GET", "/apps/theirs");
@@ -79,7 +79,7 @@ describe("local Fly: apps and access", function () {
         await api.app("gone");
     });
 
-    it("wants a token, in either form clients send it", async () => {
+    it("requires a token, in either form that clients send", async () => {
         const text = "Authenticate: token validation error";
         await api.refused(401, text, "GET", "/apps/one", undefined, { authorization: "" });
         await api.refused(401, text, "GET", "/apps/one", undefined, {
@@ -90,7 +90,7 @@ describe("local Fly: apps and access", function () {
         }
     });
 
-    it("answers what it does not have before it asks for a token", async () => {
+    it("answers unknown routes before it requires a token", async () => {
         for (const [method, path] of [
             ["GET", "/nothing"],
             ["POST", "/apps/one/certificates"],
@@ -116,7 +116,7 @@ describe("local Fly: apps and access", function () {
         assert.equal(answer.body.Nearest, "lhr");
     });
 
-    it("gives every answer a request id of its own", async () => {
+    it("gives every answer its own request ID", async () => {
         const ids = new Set<string | null>();
         for (const path of ["/apps/one", "/apps/nobodys", "/nothing"]) {
             ids.add((await api.call("GET", path)).headers.get("fly-request-id"));
@@ -125,7 +125,7 @@ describe("local Fly: apps and access", function () {
         assert.ok(!ids.has(null));
     });
 
-    it("gives deploy tokens that are good for their app alone", async () => {
+    it("issues deploy tokens that are valid for their app alone", async () => {
         await api.app("two");
         const { token } = await api.ok<{ token: string }>("POST", "/apps/one/deploy_token", {
             expiry: "1h",

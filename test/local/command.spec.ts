@@ -66,7 +66,7 @@ describe("local Fly: the command", function () {
         assert.deepEqual(await containers(), []);
     });
 
-    it("starts in the background, once, and tells where it is", async () => {
+    it("starts in the background, once, and prints its address", async () => {
         const { stdout } = await command("start");
         const first = await status();
         assert.ok(stdout.includes(first.endpoint) && stdout.includes(first.registry));
@@ -79,7 +79,7 @@ describe("local Fly: the command", function () {
         assert.equal(answer.status, 200);
     });
 
-    it("ends server, registry and machines, and brings them back", async () => {
+    it("stops server, registry and machines, and starts them again", async () => {
         await command("start");
         let client = await api();
         await client.app("cli");
@@ -114,7 +114,7 @@ describe("local Fly: the command", function () {
         assert.equal(await client.shell("cli", machine.id, "cat /data/file"), "kept");
         const again = await client.machine("cli", machine.id);
         assert.equal(again.instance_id, machine.instance_id);
-        // The image is still named as it was made, though the registry has another port now.
+        // The image keeps its name, although the registry's port has changed.
         await client.ok("POST", `/apps/cli/machines/${machine.id}`, { config: again.config });
 
         await command("reset");
@@ -126,7 +126,7 @@ describe("local Fly: the command", function () {
         assert.equal(existsSync(dir), false);
     });
 
-    it("finds machines again after the server was killed", async () => {
+    it("finds its machines again after the server was killed", async () => {
         await command("start");
         let client = await api();
         await client.app("cli");
@@ -152,7 +152,7 @@ describe("local Fly: the command", function () {
         assert.equal(dead.events[0]?.request?.exit_event?.requested_stop, false);
     });
 
-    it("removes what a killed server left", async () => {
+    it("removes what a killed server left behind", async () => {
         await command("start");
         const client = await api();
         await client.app("cli");
@@ -164,7 +164,7 @@ describe("local Fly: the command", function () {
         assert.equal(existsSync(dir), false);
     });
 
-    it("leaves alone what is not its own in the directory", async () => {
+    it("leaves other files in the directory alone", async () => {
         await command("start");
         const other = join(dir, "notes.txt");
         await run("touch", [other]);
@@ -186,7 +186,7 @@ describe("local Fly: the command", function () {
         assert.equal((await status()).running, false);
     });
 
-    it("says that Docker does not answer, or that there is no registry", async () => {
+    it("reports that Docker does not answer, or that the registry is missing", async () => {
         const nowhere = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
         await assert.rejects(command("start", [], nowhere), /Docker does not answer/);
         const bin = mkdtempSync(join(tmpdir(), "local-fly-bin-"));
@@ -195,7 +195,7 @@ describe("local Fly: the command", function () {
         rmSync(bin, { recursive: true });
     });
 
-    it("holds under 150 MB with one app, its registry included", async function () {
+    it("uses less than 150 MB with one app, including its registry", async function () {
         if (process.platform !== "linux") this.skip();
         await command("start");
         const client = await api();
@@ -211,7 +211,7 @@ describe("local Fly: the command", function () {
         assert.ok(total < 150, `${kib.join(" + ")} kB`);
     });
 
-    it("ends a server whose files were deleted under it, with its machines, and says so", async () => {
+    it("stops a server whose files were deleted, with its machines, and says so", async () => {
         const { stdout } = await command("start");
         const { pid, endpoint } = await status();
         const client = await api();
@@ -234,7 +234,7 @@ describe("local Fly: the command", function () {
         assert.deepEqual(await containers(), []);
     });
 
-    it("lets two starts at once come to one server", async () => {
+    it("starts one server for two concurrent starts", async () => {
         const [port, registry] = await freePorts(2);
         const start = () =>
             run(process.execPath, [
@@ -246,7 +246,7 @@ describe("local Fly: the command", function () {
         assert.equal((await status()).running, true);
     });
 
-    it("removes them at a reset too", async () => {
+    it("removes them on a reset too", async () => {
         await command("start");
         const client = await api();
         await client.app("cli");
@@ -258,7 +258,7 @@ describe("local Fly: the command", function () {
         assert.equal(noteOf(pid), undefined);
     });
 
-    it("serves in the foreground until it is told to end", async () => {
+    it("serves in the foreground until it is stopped", async () => {
         const child = spawn(
             process.execPath,
             ["dev/fly/main.ts", "start", "--foreground", "--dir", dir, "--port", "0"].concat([

@@ -12,7 +12,7 @@ import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 import { until } from "../support/until.ts";
 
-/** Connects, sends, and reads until the other side ends. Nothing is sent when `text` is empty. */
+/** Connects, sends `text` unless it is empty, and reads until the other side ends. */
 async function talk(host: string, port: number, text: string): Promise<string> {
     const socket = connect({ host, port, allowHalfOpen: true });
     socket.end(text);
@@ -45,7 +45,7 @@ describe("local Fly: the TCP edge", function () {
         init: { exec: ["/bin/sh", "-c", command] },
         services,
     });
-    /** Answers every connection with what it was sent, once the sender has ended. */
+    /** Echoes what a connection sent, once the sender has ended. */
     const ECHO = "nc -ll -p 7000 -e /bin/cat";
 
     before(async () => {
@@ -59,7 +59,7 @@ describe("local Fly: the TCP edge", function () {
     });
     after(() => fly?.close());
 
-    it("names who has a port that it cannot open, and opens it once it is free", async () => {
+    it("names the program that uses a port, and opens the port once it is free", async () => {
         const taken = createServer().listen(10000, v4);
         await once(taken, "listening");
         const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
@@ -77,7 +77,7 @@ describe("local Fly: the TCP edge", function () {
         await api.destroy("edge", machine.id);
     });
 
-    it("carries a raw connection to the machine, by either address, half-closed too", async () => {
+    it("forwards a raw connection to the machine, on either address, also half-closed", async () => {
         const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
         assert.equal(await talk(v4, 10000, "over v4"), "over v4");
         assert.equal(await talk(v6, 10000, "over v6"), "over v6");
@@ -85,7 +85,7 @@ describe("local Fly: the TCP edge", function () {
         await assert.rejects(talk(v4, 10000, "gone"), /ECONNREFUSED|ECONNRESET/);
     });
 
-    it("carries much, at the pace of the slower side, unchanged", async () => {
+    it("forwards much data unchanged, at the pace of the slower side", async () => {
         const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
         const data = randomBytes(24 * 1024 * 1024);
         const socket = connect({ host: v4, port: 10000, allowHalfOpen: true });
@@ -135,7 +135,7 @@ describe("local Fly: the TCP edge", function () {
         await api.destroy("edge", machine.id);
     });
 
-    it("breaks connections with the machine they lead to", async () => {
+    it("breaks connections when their machine goes away", async () => {
         const machine = await api.start("edge", serving(ECHO, [service(7000, [{ port: 10000 }])]));
         const socket = connect({ host: v4, port: 10000 });
         socket.on("error", () => undefined);
@@ -146,7 +146,7 @@ describe("local Fly: the TCP edge", function () {
         await closed;
     });
 
-    it("passes cordoned machines by, and shares the load among the rest", async () => {
+    it("skips cordoned machines, and shares the load among the rest", async () => {
         const say = (word: string) =>
             serving(`echo 'echo ${word}; sleep 1' > /tmp/s; nc -ll -p 7000 -e /bin/sh /tmp/s`, [
                 service(7000, [{ port: 10000 }]),
@@ -189,7 +189,7 @@ describe("local Fly: the TCP edge", function () {
         await api.destroy("edge", machine.id);
     });
 
-    /** A connection that the machine has answered, and that stays. */
+    /** Opens a connection that stays, and waits for the machine's answer. */
     async function enter(port: number): Promise<Socket> {
         const socket = connect({ host: v4, port });
         await new Promise((resolve, reject) => {
@@ -201,7 +201,7 @@ describe("local Fly: the TCP edge", function () {
         return socket;
     }
 
-    it("brings a service no more connections than its hard limit, whatever others have", async () => {
+    it("gives a service at most its hard limit of connections, whatever other services have", async () => {
         const concurrency = { type: "connections", soft_limit: 1, hard_limit: 2 };
         const services = [
             service(7000, [{ port: 10000 }], { concurrency }),
@@ -215,13 +215,13 @@ describe("local Fly: the TCP edge", function () {
         inside.push(await enter(10001));
         inside[0]!.destroy();
         inside.push(await until("a place is free", () => enter(10000).catch(() => undefined)));
-        // Without limits there is no hard one, and the soft one refuses nobody.
+        // Without limits there is no hard limit, and the soft one refuses nobody.
         for (let i = 0; i < 26; i++) inside.push(await enter(10002));
         for (const socket of inside) socket.destroy();
         await api.destroy("edge", machine.id);
     });
 
-    it("turns to the machine that is below its soft limit first", async () => {
+    it("prefers the machine below its soft limit", async () => {
         const say = (word: string, soft_limit: number) =>
             serving(`echo 'echo ${word}; sleep 60' > /tmp/s; nc -ll -p 7000 -e /bin/sh /tmp/s`, [
                 service(7000, [{ port: 10000 }], { concurrency: { soft_limit } }),
@@ -239,7 +239,7 @@ describe("local Fly: the TCP edge", function () {
         await api.destroy("edge", large.id);
     });
 
-    it("tells a machine who connects, by the PROXY protocol", async () => {
+    it("tells a machine the client's address, with the PROXY protocol", async () => {
         const services = [
             service(7000, [
                 { port: 10001, handlers: ["proxy_proto"] },

@@ -11,9 +11,9 @@ import type { LocalFly } from "../../dev/fly/index.ts";
 import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 
-/** Answers every connection with what it was sent, once the sender has ended. */
+/** Echoes what a connection sent, once the sender has ended. */
 const ECHO = "nc -ll -p 7000 -e /bin/cat";
-/** Shows a request's head in its answer, or, asked to upgrade, echoes what comes then. */
+/** Answers with the request's head, or, after an upgrade, echoes. */
 const HTTP = `cat > /tmp/s <<'END'
 CR=$(printf '\\r')
 read -r first; head="$first"; answer="200 OK"
@@ -33,7 +33,7 @@ describe("local Fly: the edge's handlers", function () {
     this.timeout(60_000);
     let fly: LocalFly;
     let api: Api;
-    /** Addresses of the app `one`, and the shared one, which is `two`'s too. */
+    /** Addresses of the app `one`, and the shared address, which `two` has too. */
     let own: string;
     let shared: string;
 
@@ -70,7 +70,7 @@ describe("local Fly: the edge's handlers", function () {
     });
     after(() => fly?.close());
 
-    /** A finished handshake. */
+    /** Result of a handshake. */
     function secure(port: number, more: ConnectionOptions = {}): Promise<TLSSocket> {
         const options = { host: own, servername: "one.fly.dev", ca: publicCa(), port, ...more };
         return new Promise((resolve, reject) => {
@@ -81,7 +81,7 @@ describe("local Fly: the edge's handlers", function () {
         });
     }
 
-    /** What comes back for `text`. */
+    /** Sends `text` and returns the answer. */
     async function say(socket: TLSSocket, text: string): Promise<string> {
         socket.end(text);
         let answer = "";
@@ -95,7 +95,7 @@ describe("local Fly: the edge's handlers", function () {
         );
     }
 
-    it("end TLS with a certificate of APP.fly.dev by a public CA", async () => {
+    it("end TLS with a certificate for APP.fly.dev by a public CA", async () => {
         const socket = await secure(8883);
         assert.equal(socket.authorized, true);
         assert.equal(socket.getProtocol(), "TLSv1.3");
@@ -104,14 +104,14 @@ describe("local Fly: the edge's handlers", function () {
         await refused(8883, { ca: [] }, /UNABLE_TO_VERIFY|SELF_SIGNED|UNABLE_TO_GET_ISSUER/);
     });
 
-    it("keep the authority's keys to themselves", () => {
+    it("keep the CA's keys private", () => {
         const mode = (name: string) => statSync(join(fly.dir, name)).mode & 0o777;
         assert.equal(mode("public-ca.key"), 0o600);
         assert.equal(mode("edge.key"), 0o600);
         assert.doesNotMatch(publicCa(), /PRIVATE/);
     });
 
-    it("take TLS 1.2 and 1.3 with the ciphers that Fly names, or what the port says", async () => {
+    it("accept TLS 1.2 and 1.3 with Fly's ciphers, or the port's own settings", async () => {
         const old = await secure(8883, { maxVersion: "TLSv1.2" });
         assert.equal(old.getProtocol(), "TLSv1.2");
         old.destroy();
@@ -121,14 +121,14 @@ describe("local Fly: the edge's handlers", function () {
         await refused(8883, cbc, /HANDSHAKE_FAILURE|NO_SHARED_CIPHER/i);
     });
 
-    it("agree on a protocol of the port's, and on no other", async () => {
+    it("negotiate only the port's protocols", async () => {
         const socket = await secure(8883, { ALPNProtocols: ["x", "mqtt"] });
         assert.equal(socket.alpnProtocol, "mqtt");
         socket.destroy();
         await refused(8883, { ALPNProtocols: ["http/1.1"] }, /NO_APPLICATION_PROTOCOL/i);
     });
 
-    it("route a shared address by name, and nobody without one", async () => {
+    it("route a shared address by name, and refuse clients without one", async () => {
         assert.equal(await say(await secure(8883, { host: shared }), "one"), "one");
         const two = await secure(8883, { host: shared, servername: "two.fly.dev" });
         assert.match(await say(two, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200/);
@@ -141,7 +141,7 @@ describe("local Fly: the edge's handlers", function () {
         );
     });
 
-    it("do not let MQTT in that is not in TLS", async () => {
+    it("refuse MQTT without TLS", async () => {
         const socket = connectTcp(8883, own);
         socket.on("error", () => undefined);
         socket.write(Buffer.from("100c00044d5154540402003c0000", "hex"));
@@ -151,12 +151,12 @@ describe("local Fly: the edge's handlers", function () {
         assert.doesNotMatch(answer.toString("latin1"), /^[\x10\x20]/);
     });
 
-    it("tell a machine who connects, inside TLS too", async () => {
+    it("tell a machine the client's address, also with TLS", async () => {
         const answer = await say(await secure(8885), "body");
         assert.match(answer, new RegExp(`^PROXY TCP4 127\\S+ ${own} \\d+ 8885\r\nbody$`));
     });
 
-    /** A request over the shared address. */
+    /** Sends a request to the shared address. */
     function get(
         port: number,
         host: string,
@@ -179,7 +179,7 @@ describe("local Fly: the edge's handlers", function () {
         });
     }
 
-    it("pass requests on with Fly's headers", async () => {
+    it("forward requests with Fly's headers", async () => {
         const options = {
             host: shared,
             servername: "two.fly.dev",
@@ -202,7 +202,7 @@ describe("local Fly: the edge's handlers", function () {
         }
     });
 
-    it("find the app by the host name without TLS, and send to HTTPS where that is forced", async () => {
+    it("find the app by the host name without TLS, and redirect to HTTPS if forced", async () => {
         const { answer, body } = await get(8080, "two.fly.dev:8080");
         assert.equal(answer.statusCode, 200);
         assert.match(body, /^x-forwarded-proto: http\r?$/m);
@@ -212,7 +212,7 @@ describe("local Fly: the edge's handlers", function () {
         assert.equal(moved.headers.location, "https://two.fly.dev/where?x=1");
     });
 
-    it("upgrade a connection, which then is the machine's", async () => {
+    it("upgrade a connection to the machine", async () => {
         const socket = await secure(443, { host: shared, servername: "two.fly.dev" });
         const asked = request({
             createConnection: () => socket,

@@ -7,7 +7,7 @@ import type { JournalEntry } from "../../dev/fly/journal.ts";
 import { Api } from "./support/api.ts";
 import { until } from "../support/until.ts";
 
-describe("local Fly: switches", function () {
+describe("local Fly: faults and settings", function () {
     this.timeout(60_000);
     let fly: LocalFly;
     let api: Api;
@@ -64,7 +64,7 @@ describe("local Fly: switches", function () {
         assert.equal(await exists(name), true);
     });
 
-    it("acts, and breaks off in the middle of the answer", async () => {
+    it("acts, and cuts the connection in the middle of the answer", async () => {
         await inject({ method: "POST", path: "/v1/apps", action: { type: "cut" } });
         const name = fresh();
         await assert.rejects(create(name), /terminated|other side closed|fetch failed/);
@@ -90,7 +90,7 @@ describe("local Fly: switches", function () {
         assert.equal((await after).status, 201);
     });
 
-    it("answers a read from before the latest write", async () => {
+    it("answers a read with the state before the latest write", async () => {
         const name = fresh();
         await inject({ method: "GET", path: "/v1/apps/*", action: { type: "stale" } });
         await create(name);
@@ -98,7 +98,7 @@ describe("local Fly: switches", function () {
         assert.equal(await exists(name), true);
     });
 
-    it("lags behind the writes for a while", async () => {
+    it("serves stale reads for a while after a write", async () => {
         await api.ok("PUT", "/_local/settings", { consistencyLagMs: 500 });
         const name = fresh();
         await create(name);
@@ -106,12 +106,12 @@ describe("local Fly: switches", function () {
         await until("the read catches up", async () => await exists(name));
     });
 
-    it("limits no rate where there is no app or machine that it could be of", async () => {
+    it("limits no rate for routes without an app or machine", async () => {
         await api.ok("PUT", "/_local/settings", { rateLimit: true });
         for (let i = 0; i < 5; i++) await create(fresh());
     });
 
-    it("limits the rate as Fly documents it", async () => {
+    it("limits the rate as Fly documents", async () => {
         const name = fresh();
         await create(name);
         await api.ok("PUT", "/_local/settings", { rateLimit: true });
@@ -151,7 +151,7 @@ describe("local Fly: switches", function () {
         ]);
     });
 
-    it("wants the token for its switches too", async () => {
+    it("requires the token for its own routes too", async () => {
         await api.refused(401, /token/, "GET", "/_local/journal", undefined, {
             authorization: "Bearer no",
         });

@@ -6,7 +6,7 @@ import type { LocalFly } from "../../dev/fly/index.ts";
 import { Api } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 
-/** Names that every JavaScript object answers to. */
+/** Property names that every JavaScript object has. */
 const PROTOTYPE = ["constructor", "__proto__", "toString", "hasOwnProperty"];
 
 const HOSTILE: unknown[] = [
@@ -15,7 +15,7 @@ const HOSTILE: unknown[] = [
     ...PROTOTYPE,
 ];
 
-describe("local Fly: no request ends it", function () {
+describe("local Fly: no request crashes it", function () {
     this.timeout(120_000);
     let fly: LocalFly;
     let api: Api;
@@ -56,7 +56,7 @@ describe("local Fly: no request ends it", function () {
     }
 
     for (const name of PROTOTYPE) {
-        it(`knows nothing by the name ${name}`, async () => {
+        it(`finds nothing by the name ${name}`, async () => {
             await api.refused(404, "app not found", "GET", `/apps/${name}`);
             const one = `/apps/host/machines/${machine}`;
             await api.refused(404, "machine not found", "GET", `/apps/host/machines/${name}`);
@@ -69,7 +69,7 @@ describe("local Fly: no request ends it", function () {
             });
         });
 
-        it(`keeps a secret and metadata of the name ${name}`, async () => {
+        it(`keeps a secret and metadata with the name ${name}`, async () => {
             const one = `/apps/host/machines/${machine}/metadata/${name}`;
             await api.ok("POST", `/apps/host/secrets/${name}`, { value: "v" });
             assert.equal((await api.ok("GET", `/apps/host/secrets/${name}`)).name, name);
@@ -80,12 +80,12 @@ describe("local Fly: no request ends it", function () {
         });
     }
 
-    it("makes an app by the name constructor", async () => {
+    it("creates an app with the name constructor", async () => {
         await api.app("constructor");
         assert.equal((await api.ok("GET", "/apps/constructor")).name, "constructor");
     });
 
-    /** The routes with a body, each with one that is right. */
+    /** Routes with a body, each with a valid one. */
     function bodies(): Record<string, unknown> {
         const one = `/apps/host/machines/${machine}`;
         const check = { type: "http", port: 9, path: "/", method: "GET", interval: "1s" };
@@ -124,7 +124,7 @@ describe("local Fly: no request ends it", function () {
             "POST /apps/host/volumes": { name: "d", size_gb: 1, region: "lhr", compute: {} },
             [`PUT /apps/host/volumes/${volume}`]: { snapshot_retention: 3 },
             [`PUT /apps/host/volumes/${volume}/extend`]: { size_gb: 1 },
-            // Without a start: what the work in the background makes of it is another test.
+            // Not started: another test covers the work in the background.
             "POST /apps/host/machines": { name: "m", region: "lhr", config, skip_launch: true },
             [`POST ${one}`]: { config, skip_launch: true, lease_ttl: 0 },
             [`POST ${one}/exec`]: { command: ["/bin/true"], stdin: "a", timeout: 1 },
@@ -136,7 +136,7 @@ describe("local Fly: no request ends it", function () {
         };
     }
 
-    it("answers bodies that are wrong in one place", async () => {
+    it("answers bodies with one wrong value", async () => {
         const given = Object.entries(bodies());
         const wrong = fc.constantFrom(...given).chain(([route, body]) =>
             fc.record({
@@ -161,7 +161,7 @@ describe("local Fly: no request ends it", function () {
         );
     });
 
-    it("answers paths and queries that nobody would ask", async () => {
+    it("answers odd paths and queries", async () => {
         const word = fc.oneof(
             fc.constantFrom(
                 ...HOSTILE.filter((one): one is string => typeof one === "string"),
@@ -213,7 +213,7 @@ function parsed(json: string): unknown {
 
 type Place = (string | number)[];
 
-/** The path to every value inside a body, itself included. */
+/** Paths of all values in a body, including the body itself. */
 function placesIn(value: unknown, at: Place = []): Place[] {
     if (typeof value !== "object" || value === null) return [at];
     const inner = Object.entries(value).flatMap(([key, one]) =>

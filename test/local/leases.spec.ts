@@ -22,7 +22,7 @@ describe("local Fly: leases", function () {
     });
     after(() => fly?.close());
 
-    it("holds a lease against everyone without its nonce", async () => {
+    it("refuses everyone without a lease's nonce", async () => {
         const machine = await api.start("box", { image });
         const one = `${path}/${machine.id}`;
         await api.refused(404, "lease not found", "GET", `${one}/lease`);
@@ -57,7 +57,7 @@ describe("local Fly: leases", function () {
         await api.destroy("box", machine.id);
     });
 
-    it("lets a lease run out", async () => {
+    it("lets a lease expire", async () => {
         const made = await api.ok<MachineView>("POST", path, {
             config: { image },
             skip_launch: true,
@@ -72,7 +72,7 @@ describe("local Fly: leases", function () {
         await api.destroy("box", made.id);
     });
 
-    it("gives no lease for longer than its setting says", async () => {
+    it("grants no lease longer than its setting", async () => {
         const { id } = await api.ok<MachineView>("POST", path, {
             config: { image },
             skip_launch: true,

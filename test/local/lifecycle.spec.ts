@@ -7,12 +7,12 @@ import type { MachineView } from "./support/api.ts";
 import { docker, pushImage } from "./support/image.ts";
 import { until } from "../support/until.ts";
 
-/** A main process that ends in order when asked, leaving word of the signal on its volume. */
+/** A main process that exits cleanly on a signal and records the signal on its volume. */
 function waits(signal: string): string[] {
     return ["/bin/sh", "-c", `trap 'exit 0' ${signal}; while true; do sleep 1 & wait; done`];
 }
 
-describe("local Fly: the life of a machine", function () {
+describe("local Fly: a machine's life cycle", function () {
     this.timeout(60_000);
     let fly: LocalFly;
     let api: Api;
@@ -58,7 +58,7 @@ describe("local Fly: the life of a machine", function () {
         await api.destroy("life", machine.id);
     });
 
-    it("kills what does not heed the signal in time", async () => {
+    it("kills a process that does not exit in time after the signal", async () => {
         const machine = await api.start("life", {
             image,
             init: { exec: ["/bin/sh", "-c", "trap '' TERM; while true; do sleep 1; done"] },
@@ -71,7 +71,7 @@ describe("local Fly: the life of a machine", function () {
         await api.destroy("life", machine.id);
     });
 
-    it("shows a kill from outside, and restarts", async () => {
+    it("reports a kill from outside, and restarts", async () => {
         const machine = await api.start("life", { image, restart: { policy: "always" } });
         await docker.getContainer(`fly-life-${machine.id}`).kill({ signal: "SIGKILL" });
         const back = await until("it is back", async () => {
@@ -111,7 +111,7 @@ describe("local Fly: the life of a machine", function () {
         await api.destroy("life", made.id);
     });
 
-    it("lets a machine end that ends well", async () => {
+    it("does not restart a machine that exits with 0", async () => {
         const config = { image, init: { exec: ["/bin/true"] } };
         const made = await api.ok<MachineView>("POST", path, { config });
         await api.wait("life", made.id, "stopped", made.instance_id);
@@ -122,10 +122,10 @@ describe("local Fly: the life of a machine", function () {
         await api.wait("life", once.id, "destroyed");
     });
 
-    it("tells that memory ran out", async () => {
+    it("reports that memory ran out", async () => {
         const machine = await api.start("life", { image, restart: { policy: "no" } });
         const container = docker.getContainer(`fly-life-${machine.id}`);
-        // tail keeps a line without an end in memory.
+        // tail keeps an endless line in memory.
         const exec = await container.exec({ Cmd: ["/bin/sh", "-c", "yes | tr -d '\\n' | tail"] });
         (await exec.start({})).destroy();
         await until("something was killed", async () => {
@@ -139,7 +139,7 @@ describe("local Fly: the life of a machine", function () {
         await api.destroy("life", machine.id);
     });
 
-    it("restarts on demand, with the signal asked for", async () => {
+    it("restarts on request, with the requested signal", async () => {
         const machine = await api.start("life", { image, init: { exec: waits("USR1") } });
         const before = (await docker.getContainer(`fly-life-${machine.id}`).inspect()).Id;
         await api.ok("POST", `${path}/${machine.id}/restart?signal=SIGUSR1&timeout=20s`);
@@ -167,7 +167,7 @@ describe("local Fly: the life of a machine", function () {
         await api.destroy("life", machine.id);
     });
 
-    it("refuses what the present state does not allow", async () => {
+    it("refuses what the current state does not allow", async () => {
         const machine = await api.start("life", { image });
         const one = `${path}/${machine.id}`;
         await api.refused(
@@ -192,13 +192,13 @@ describe("local Fly: the life of a machine", function () {
         );
     });
 
-    it("takes fly-go's kill=true for force", async () => {
+    it("accepts fly-go's kill=true as force", async () => {
         const machine = await api.start("life", { image });
         await api.ok("DELETE", `${path}/${machine.id}?kill=true`);
         await api.wait("life", machine.id, "destroyed");
     });
 
-    it("waits for a state, and says what it is when time is up", async () => {
+    it("waits for a state, and reports the current one after a timeout", async () => {
         const made = await api.ok<MachineView>("POST", path, {
             config: { image },
             skip_launch: true,
@@ -210,7 +210,7 @@ describe("local Fly: the life of a machine", function () {
             "GET",
             `${wait}?timeout=1`,
         );
-        // Fly's document asks for no version; one live report says that Fly does.
+        // Fly's docs require no version; one live report says that Fly does.
         await api.refused(408, /, stopped,/, "GET", `${wait}?state=stopped&timeout=1`);
         await api.ok("PUT", "/_local/settings", { stoppedNeedsVersion: true });
         await api.refused(400, /instance_id is required/, "GET", `${wait}?state=stopped`);
@@ -230,7 +230,7 @@ describe("local Fly: the life of a machine", function () {
         await api.destroy("life", made.id);
     });
 
-    it("runs health checks and shows what they found", async () => {
+    it("runs health checks and shows their results", async () => {
         const check = { interval: "100ms", timeout: "2s", grace_period: "10ms" };
         const machine = await api.start("life", {
             image,

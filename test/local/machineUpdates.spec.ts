@@ -6,7 +6,7 @@ import { Api } from "./support/api.ts";
 import type { MachineView } from "./support/api.ts";
 import { pushImage } from "./support/image.ts";
 
-describe("local Fly: changes of a machine", function () {
+describe("local Fly: updates of a machine", function () {
     this.timeout(60_000);
     let fly: LocalFly;
     let api: Api;
@@ -21,7 +21,7 @@ describe("local Fly: changes of a machine", function () {
     });
     after(() => fly?.close());
 
-    it("replaces the version on an update, keeping the machine", async () => {
+    it("replaces the version on an update, but keeps the machine", async () => {
         const machine = await api.start("box", { image, env: { N: "1" } }, { name: "kept" });
         const updated = await api.ok<MachineView>("POST", `${path}/${machine.id}`, {
             config: { image, env: { N: "2" } },
@@ -63,7 +63,7 @@ describe("local Fly: changes of a machine", function () {
         await api.destroy("box", machine.id);
     });
 
-    it("keeps a stopped machine stopped when an update says so", async () => {
+    it("keeps a stopped machine stopped if the update requests it", async () => {
         const machine = await api.start("box", { image });
         await api.stop("box", machine);
         const body = { config: { image, env: { N: "2" } }, skip_launch: true };

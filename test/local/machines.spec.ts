@@ -47,7 +47,7 @@ describe("local Fly: machines", function () {
         await api.destroy("box", made.id);
     });
 
-    it("runs a container with the limits, environment and files asked for", async () => {
+    it("runs a container with the requested limits, environment and files", async () => {
         await api.ok("POST", "/apps/box/secrets", {
             values: {
                 TOLD: "plain",
@@ -98,7 +98,7 @@ describe("local Fly: machines", function () {
         await assert.rejects(container.inspect(), /no such container/i);
     });
 
-    it("keeps app secrets out of the environment when told to", async () => {
+    it("keeps app secrets out of the environment on request", async () => {
         await api.ok("POST", "/apps/box/secrets", { values: { TOLD: "plain" } });
         const machine = await api.start("box", { image }, { skip_secrets: true });
         const found = await api.shell("box", machine.id, "env | grep TOLD || echo none");
@@ -119,14 +119,14 @@ describe("local Fly: machines", function () {
         await docker.getImage(image).remove({ force: true });
         const machine = await api.start("box", { image });
         await api.destroy("box", machine.id);
-        // The name that flyctl's users know means the same registry.
+        // registry.fly.io means the same registry.
         const alias = image.replace(fly.registry, "registry.fly.io");
         const other = await api.start("box", { image: alias });
         assert.equal(other.image_ref.registry, "registry.fly.io");
         await api.destroy("box", other.id);
     });
 
-    it("refuses what it cannot make a machine of", async () => {
+    it("refuses invalid machines", async () => {
         const config = { image };
         const missing = `${fly.registry}/box:missing`;
         const cases: [number, string | RegExp, Record<string, unknown>][] = [
@@ -165,7 +165,7 @@ describe("local Fly: machines", function () {
         await api.destroy("box", again.id);
     });
 
-    it("says why a machine failed to start", async () => {
+    it("reports why a machine failed to start", async () => {
         const files = [{ guest_path: "/secret", secret_name: "NOT_SET" }];
         const made = await api.ok<MachineView>("POST", path, { config: { image, files } });
         await api.wait("box", made.id, "failed");
@@ -175,7 +175,7 @@ describe("local Fly: machines", function () {
         await api.wait("box", made.id, "destroyed");
     });
 
-    it("leaves a machine made with skip_launch to be started", async () => {
+    it("does not start a machine created with skip_launch", async () => {
         const made = await api.ok<MachineView>("POST", path, {
             config: { image },
             skip_launch: true,
@@ -187,7 +187,7 @@ describe("local Fly: machines", function () {
         await api.destroy("box", made.id);
     });
 
-    it("lists by state and region, the destroyed on demand", async () => {
+    it("lists by state and region, destroyed machines on request", async () => {
         const here = await api.start("box", { image });
         const there = await api.ok<MachineView>("POST", path, {
             config: { image },

@@ -26,7 +26,7 @@ function refusal(action: () => unknown): string {
 }
 
 describe("durations", () => {
-    it("reads what Go prints, and integers of nanoseconds", () => {
+    it("are read from Go's format and from integers of nanoseconds", () => {
         const cases: [unknown, number | undefined][] = [
             ["15s", 15_000],
             ["1m30s", 90_000],
@@ -43,7 +43,7 @@ describe("durations", () => {
         for (const [text, ms] of cases) assert.equal(parseDuration(text), ms, String(text));
     });
 
-    it("prints as Go does", () => {
+    it("are printed as Go does", () => {
         const cases: [number, string][] = [
             [0, "0s"],
             [500, "500ms"],
@@ -119,7 +119,7 @@ describe("guest sizes", () => {
 describe("machine configuration", () => {
     const image = "registry.fly.io/app:tag";
 
-    it("comes back as Fly echoes it", () => {
+    it("is returned as Fly echoes it", () => {
         const config = normalizeConfig({
             image,
             checks: { up: { type: "tcp", port: 1, interval: "90s", timeout: 2_000_000_000 } },
@@ -174,7 +174,7 @@ describe("machine configuration", () => {
         });
     }
 
-    it("takes signals by name, and by number as fly-go sends them", () => {
+    it("accepts signals by name, and by number as fly-go sends them", () => {
         assert.equal(signalName("SIGHUP"), "SIGHUP");
         assert.equal(signalName(9), "SIGKILL");
         assert.match(
@@ -196,7 +196,7 @@ describe("restart policy", () => {
     });
     const now = 10_000_000;
 
-    it("does by default what on-failure with ten retries does", () => {
+    it("defaults to on-failure with ten retries", () => {
         assert.equal(afterExit(config(), exit(0), [], 1000, now).action, "stop");
         assert.equal(afterExit(config(), exit(1), [], 1000, now).action, "restart");
         const ten = Array.from({ length: 10 }, () => now - 1000);
@@ -217,7 +217,7 @@ describe("restart policy", () => {
         assert.equal(afterExit(once, exit(0), [], 1000, now).action, "destroy");
     });
 
-    it("waits longer each time, the first time not at all", () => {
+    it("backs off longer each time, and not at all the first time", () => {
         const always = config({ policy: "always" });
         const delays = [0, 1, 2, 3, 20].map((count) => {
             const next = afterExit(always, exit(1), Array<number>(count).fill(now), 1000, now);
@@ -249,14 +249,14 @@ describe("image references", () => {
 });
 
 describe("identifiers and addresses", () => {
-    it("sorts ULIDs in the order they were made", () => {
+    it("ULIDs sort in the order they were made", () => {
         const made = Array.from({ length: 500 }, () => ulid());
         assert.deepEqual([...made].sort(), made);
         assert.equal(new Set(made).size, made.length);
         assert.match(made[0] ?? "", /^[0-9A-HJKMNP-TV-Z]{26}$/);
     });
 
-    it("gives the same address to the same seed, another when it is taken", () => {
+    it("the same seed gives the same address, unless it is taken", () => {
         const first = loopbackAddress("a", new Set());
         assert.equal(loopbackAddress("a", new Set()), first);
         assert.notEqual(loopbackAddress("a", new Set([first])), first);
@@ -291,7 +291,7 @@ describe("tokens", () => {
 });
 
 describe("fault rules", () => {
-    it("hit the nth matching request, as often as they say", () => {
+    it("hit the nth matching request, as often as requested", () => {
         const faults = new Faults();
         faults.add([
             {
@@ -334,7 +334,7 @@ describe("rate limits", () => {
 });
 
 describe("settings", () => {
-    it("refuse names and values they do not know", () => {
+    it("refuse unknown names and values", () => {
         const settings = { ...DEFAULT_SETTINGS };
         changeSettings(settings, { rateLimit: true, secretsOnRestart: "pinned" });
         assert.equal(settings.rateLimit, true);

@@ -33,7 +33,7 @@ describe("local Fly against Fly's OpenAPI document", function () {
         await fly?.close();
     });
 
-    it("answers every route in the shapes given there, errors too", async () => {
+    it("answers every route in the documented shapes, including errors", async () => {
         assert.ok(fly);
         const api = new Api(fly);
         await everything(fly, api);

@@ -40,7 +40,7 @@ describe("local Fly: the registry", function () {
     });
     after(() => fly?.close());
 
-    it("asks for the token as a password", async () => {
+    it("requires the token as password", async () => {
         for (const token of [undefined, "wrong"]) {
             const answer = await ask("/v2/", token);
             assert.equal(answer.status, 401);
@@ -50,7 +50,7 @@ describe("local Fly: the registry", function () {
         assert.equal((await ask("/v2/", fly.token)).status, 200);
     });
 
-    it("has a repository for an app that exists, and for no other", async () => {
+    it("has repositories for existing apps only", async () => {
         await assert.rejects(pushImage(fly, "nobodys"), /app repository not found/);
         const image = await pushImage(fly, "mine");
         const digest = image.split("@")[1] ?? "";
@@ -73,7 +73,7 @@ describe("local Fly: the registry", function () {
 });
 
 describe("local Fly: the registry's front", () => {
-    it("takes a connection for each request and closes it itself, as pushes under load need", async () => {
+    it("opens a connection for each request and closes it itself, as pushes under load require", async () => {
         const dir = mkdtempSync(join(tmpdir(), "registry-front-"));
         const sockets = new Set<Socket>();
         const asked: (string | undefined)[] = [];
@@ -97,7 +97,7 @@ describe("local Fly: the registry's front", () => {
                 const put = { method: "PUT", headers: { authorization }, body: "{}" };
                 assert.equal((await fetch(url, put)).status, 200);
             }
-            // Asked to close it, the registry may do so before the front has written all of it.
+            // If asked to close, the registry may do so before the front has written everything.
             assert.deepEqual(asked, ["keep-alive", "keep-alive"]);
             assert.equal(sockets.size, 2);
             await until("both are closed", () =>

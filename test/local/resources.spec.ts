@@ -32,7 +32,7 @@ describe("local Fly: addresses, secrets, certificates", function () {
     });
     after(() => fly?.close());
 
-    it("assigns each app loopback addresses of its own", async () => {
+    it("assigns each app its own loopback addresses", async () => {
         const v4 = await api.ok<Ip>("POST", "/apps/one/ip_assignments", { type: "v4" });
         const v6 = await api.ok<Ip>("POST", "/apps/one/ip_assignments", { type: "v6" });
         const other = await api.ok<Ip>("POST", "/apps/two/ip_assignments", { type: "v4" });
@@ -51,7 +51,7 @@ describe("local Fly: addresses, secrets, certificates", function () {
         await api.refused(404, "ip assignment not found", "DELETE", path);
     });
 
-    it("shares one v4 between apps, and knows the private kind", async () => {
+    it("shares one IPv4 between apps, and has private addresses", async () => {
         const one = await api.ok<Ip>("POST", "/apps/one/ip_assignments", { type: "shared_v4" });
         const two = await api.ok<Ip>("POST", "/apps/two/ip_assignments", { type: "shared_v4" });
         assert.equal(one.ip, two.ip);
@@ -71,7 +71,7 @@ describe("local Fly: addresses, secrets, certificates", function () {
         });
     });
 
-    it("keeps secrets as plain strings, and counts every change", async () => {
+    it("keeps secrets as strings, and counts every change", async () => {
         const first = await api.ok<SecretsAnswer>("POST", "/apps/one/secrets", {
             values: { A: "alpha", B: "beta" },
         });
@@ -116,7 +116,7 @@ describe("local Fly: addresses, secrets, certificates", function () {
         await api.refused(400, /is not available/, "GET", "/apps/two/secrets?min_version=99");
     });
 
-    it("keeps what it holds to itself", () => {
+    it("keeps its files private", () => {
         assert.equal(statSync(fly.dir).mode & 0o777, 0o700);
         assert.equal(statSync(join(fly.dir, "state.json")).mode & 0o777, 0o600);
         const log = readFileSync(join(fly.dir, "log"), "utf8");
@@ -126,7 +126,7 @@ describe("local Fly: addresses, secrets, certificates", function () {
         }
     });
 
-    it("knows certificates by hostname", async () => {
+    it("finds certificates by hostname", async () => {
         const path = "/apps/one/certificates";
         const made = await api.call("POST", `${path}/acme`, { hostname: "mqtt.example.com" });
         assert.equal(made.status, 201);
@@ -141,7 +141,7 @@ describe("local Fly: addresses, secrets, certificates", function () {
         await api.refused(404, "certificate not found", "GET", `${path}/mqtt.example.com`);
     });
 
-    it("knows a requested and an uploaded certificate of one hostname apart", async () => {
+    it("distinguishes a requested and an uploaded certificate of one hostname", async () => {
         const hostname = "both.example.com";
         const path = "/apps/one/certificates";
         const { chain, key } = await issue(await makeAuthority(), [hostname]);

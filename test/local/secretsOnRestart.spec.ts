@@ -10,7 +10,7 @@ import { docker, pushImage } from "./support/image.ts";
 
 const SHOW = ["/bin/sh", "-c", 'echo "$SECRET" >/now; httpd -p 1883; sleep 1000000'];
 
-/** Which secrets a machine has after each kind of start, by each reading of Fly's documents. */
+/** Tests which secrets a machine has after each kind of start, under both readings of Fly's docs. */
 for (const [reading, expected] of [
     ["pinned", "first"],
     ["fresh", "second"],
@@ -71,20 +71,20 @@ for (const [reading, expected] of [
             assert.equal(await now(), expected);
         }
 
-        it("are so by the API's restart", () =>
+        it("stay so on the API's restart", () =>
             startedAgain(() => api.ok("POST", `${path()}/restart`, {})));
 
-        it("are so by a stop and a start", async () => {
+        it("stay so on a stop and a start", async () => {
             await api.stop("life", machine);
             await startedAgain(() => api.ok("POST", `${path()}/start`, {}));
         });
 
-        it("are so by the restart policy", () =>
+        it("stay so on a restart by policy", () =>
             startedAgain(() =>
                 docker.getContainer(`fly-life-${machine.id}`).kill({ signal: "SIGKILL" }),
             ));
 
-        it("are so by a connection that starts it", async () => {
+        it("stay so on an autostart by a connection", async () => {
             const { ips } = await api.ok<{ ips: { ip: string }[] }>(
                 "GET",
                 "/apps/life/ip_assignments",
@@ -97,7 +97,7 @@ for (const [reading, expected] of [
             });
         });
 
-        it("are so by a reboot of everything", async () => {
+        it("stay so on a reboot of everything", async () => {
             await fly.close();
             fly = await startLocalFly({ dir, settings });
             api = new Api(fly);
@@ -109,7 +109,7 @@ for (const [reading, expected] of [
             assert.equal(await now(), expected);
         });
 
-        it("are the newest by an update", async () => {
+        it("are the newest after an update", async () => {
             const { config } = await api.machine("life", machine.id);
             await api.ok("POST", path(), { config });
             await api.wait("life", machine.id, "started");

@@ -127,7 +127,7 @@ describe("local Fly: volumes", function () {
         await api.refused(400, /vol_missing not found/, "POST", "/apps/vols/machines", { config });
     });
 
-    it("goes softly: a deleted volume still answers", async () => {
+    it("deletes softly: a deleted volume still answers", async () => {
         const volume = await make();
         const deleted = await api.ok<Volume>("DELETE", `${path}/${volume.id}`);
         assert.equal(deleted.state, "pending_destroy");
@@ -152,7 +152,7 @@ describe("local Fly: volumes", function () {
         assert.equal(changed.size_gb, 1);
     });
 
-    it("grows, under a running machine too, and never shrinks", async () => {
+    it("extends a volume, also under a running machine, and never shrinks it", async () => {
         const volume = await make();
         const machine = await api.start("vols", mounted(volume));
         await api.shell("vols", machine.id, "echo kept > /data/file");
@@ -175,7 +175,7 @@ describe("local Fly: volumes", function () {
         await api.destroy("vols", machine.id);
     });
 
-    it("is full when it is full", async function () {
+    it("enforces a volume's size", async function () {
         if ((await kind(api)).volumeKind !== "loop") this.skip();
         const volume = await make();
         const machine = await api.start("vols", mounted(volume));

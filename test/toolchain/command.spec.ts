@@ -1,5 +1,5 @@
 // core
-/** The replacement for the plugin command, against what the official one does. */
+/** Tests the replacement for the command plugin against the official one's behaviour. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,7 +36,7 @@ describe("command plugin", () => {
     const make = (inputs: Properties) => plugin.create(COMMAND, inputs);
     const stdout = async (inputs: Properties) => (await make(inputs)).properties["stdout"];
 
-    it("keeps what the command writes, without the last line's end", async () => {
+    it("returns the command's output without the final newline", async () => {
         const { id, properties } = await make({ create: "echo out; echo; echo err >&2" });
         assert.equal(properties["stdout"], "out\n");
         assert.equal(properties["stderr"], "err");
@@ -59,7 +59,7 @@ describe("command plugin", () => {
         assert.equal(said, `${folder}\nouter own\ntyped`);
     });
 
-    it("fails with the exit code, the command and all that it wrote, in order", async () => {
+    it("fails with the exit code, the command and its whole output, in order", async () => {
         await assert.rejects(make({ create: "echo first; sleep 0.1; echo second >&2; exit 7" }), {
             message:
                 'exit status 7: running "echo first; sleep 0.1; echo second >&2; exit 7":\n' +
@@ -82,7 +82,7 @@ describe("command plugin", () => {
         assert.throws(() => readFileSync(mark), /ENOENT/);
     });
 
-    it("runs update, or create again, and hands over what was written last", async () => {
+    it("runs update, or create again, and passes on the previous output", async () => {
         const show = "echo was=$PULUMI_COMMAND_STDOUT,$PULUMI_COMMAND_STDERR";
         const state = { create: "x", stdout: "one", stderr: "two" };
         const viaUpdate = await plugin.update(COMMAND, state, { create: "false", update: show });
@@ -107,7 +107,7 @@ describe("command plugin", () => {
         await assert.rejects(plugin.delete(COMMAND, "id", failing), /exit status 1/);
     });
 
-    it("shows lines as the resource's status, by the logging mode", async () => {
+    it("shows lines as the resource's status, depending on the logging mode", async () => {
         for (const [logging, shown] of [
             [undefined, ["err", "out"]],
             ["stdout", ["out"]],
@@ -126,7 +126,7 @@ describe("command plugin", () => {
         }
     });
 
-    it("keeps secret inputs secret and makes no output secret by itself", async () => {
+    it("keeps secret inputs secret, but makes no output secret by itself", async () => {
         const { properties } = await make({
             create: "echo $A",
             environment: { A: secret("hidden") },
@@ -135,7 +135,7 @@ describe("command plugin", () => {
         const environment = properties["environment"] as Properties;
         assert.ok(isSecret(environment["A"]) && isSecret(properties["stdin"]));
         assert.equal(plain(environment["A"]), "hidden");
-        // As with the official plugin: a program says additionalSecretOutputs where it needs that.
+        // As in the official plugin: a program sets additionalSecretOutputs if it needs that.
         assert.equal(properties["stdout"], "hidden");
     });
 
@@ -171,7 +171,7 @@ describe("command plugin", () => {
             });
         });
 
-        it("tells a changed trigger by its place, for the SDK's replaceOnChanges", async () => {
+        it("reports a changed trigger by its index, for the SDK's replaceOnChanges", async () => {
             assert.deepEqual((await diff({ ...OLD, triggers: ["u", 1] })).detailed, {
                 "triggers[0]": "update",
             });
@@ -180,7 +180,7 @@ describe("command plugin", () => {
             });
         });
 
-        it("replaces for triggers that come or go", async () => {
+        it("replaces when triggers are added or removed", async () => {
             const without: Properties = { create: "a", environment: { A: "1" } };
             assert.deepEqual((await diff(without)).replaces, ["triggers"]);
             const come = await plugin.diff(COMMAND, { ...without, stdout: "" }, OLD, without);
@@ -188,7 +188,7 @@ describe("command plugin", () => {
         });
     });
 
-    it("gives the files that assetPaths and archivePaths name", async () => {
+    it("returns the files that assetPaths and archivePaths match", async () => {
         writeFileSync(path.join(folder, "a.txt"), "a");
         writeFileSync(path.join(folder, "b.txt"), "b");
         const { properties } = await make({

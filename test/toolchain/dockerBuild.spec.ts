@@ -1,5 +1,5 @@
 // core
-/** Build and push by the replacement for the plugin docker, against what the official one does. */
+/** Tests build and push of the replacement for the docker plugin against the official one's behaviour. */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
@@ -12,7 +12,7 @@ import { isSecret, UNKNOWN } from "./support/provider.ts";
 describe("docker image", () => {
     const { plugin, daemon, folder, write, INPUTS, withBuild, checked } = useDocker();
 
-    it("gives the outputs of the official plugin, the digest as the registry has it", async () => {
+    it("has the official plugin's outputs, with the registry's digest", async () => {
         const { id, properties } = await plugin.create(IMAGE, await checked());
         const { __inputs: kept, ...outputs } = properties;
         assert.equal(id, "127.0.0.1:5999/app/web:v1");
@@ -29,7 +29,7 @@ describe("docker image", () => {
         assert.equal(daemon.pushes[0]!.path, "/v1.41/images/127.0.0.1:5999/app/web/push?tag=v1");
     });
 
-    it("sends the context as root's files, without those that are ignored", async () => {
+    it("sends the context's files as owned by root, without ignored ones", async () => {
         write("app/.dockerignore", "*\n!a\n");
         write("app/secret", "s");
         await plugin.create(IMAGE, await checked());
@@ -69,7 +69,7 @@ describe("docker image", () => {
         assert.ok(!("session" in query));
     });
 
-    it("takes BuildKit without being asked, and answers its question for credentials", async () => {
+    it("uses BuildKit by default, and answers its request for credentials", async () => {
         let answer: Buffer | undefined;
         daemon.whileBuilding = async () => {
             answer = await askCredentials(daemon.sessions.at(-1)!.socket, "127.0.0.1:5999");
@@ -107,7 +107,7 @@ describe("docker image", () => {
         assert.ok(!JSON.stringify(plugin.log).includes(PASSWORD));
     });
 
-    it("hands credentials to the daemon in headers alone", async () => {
+    it("passes credentials to the daemon only in headers", async () => {
         await plugin.create(IMAGE, await checked());
         const decode = (header: string | string[] | undefined) =>
             JSON.parse(Buffer.from(header as string, "base64url").toString()) as unknown;
@@ -121,7 +121,7 @@ describe("docker image", () => {
         assert.ok(!commandLine.includes(PASSWORD));
     });
 
-    it("falls back on the user's own login, with a warning when half is given", async () => {
+    it("falls back on the user's own login, with a warning when only half of one is given", async () => {
         mkdirSync(path.join(folder, "home", ".docker"), { recursive: true });
         const auth = Buffer.from("me:mine").toString("base64");
         write(
@@ -142,7 +142,7 @@ describe("docker image", () => {
         rmSync(path.join(folder, "home", ".docker"), { recursive: true });
     });
 
-    it("stays local with skipPush: the digest is the image's id", async () => {
+    it("stays local with skipPush: the digest is the image's ID", async () => {
         const news = await checked({ ...INPUTS, skipPush: true });
         const { properties } = await plugin.create(IMAGE, news);
         assert.equal(properties["repoDigest"], IMAGE_ID);

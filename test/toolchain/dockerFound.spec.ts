@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ensureDocker } from "../../dev/toolchain/docker.ts";
 
-describe("a Docker daemon that is meant and not there", function () {
+describe("a configured Docker daemon that does not answer", function () {
     this.timeout(30_000);
     const before = { ...process.env };
     afterEach(() => {
@@ -11,7 +11,7 @@ describe("a Docker daemon that is meant and not there", function () {
         }
     });
 
-    it("by an unknown context is told of at once", async () => {
+    it("of an unknown context is reported at once", async () => {
         delete process.env.DOCKER_HOST;
         process.env.DOCKER_CONTEXT = "none-of-this-name";
         const started = Date.now();
@@ -22,7 +22,7 @@ describe("a Docker daemon that is meant and not there", function () {
         assert.ok(Date.now() - started < 1000);
     });
 
-    it("by DOCKER_HOST is told of in Docker's words, and no other is started", async () => {
+    it("of DOCKER_HOST is reported in Docker's words, and no other is started", async () => {
         process.env.DOCKER_HOST = "unix:///nowhere/docker.sock";
         await assert.rejects(
             ensureDocker(),

@@ -1,12 +1,12 @@
 // core
-/** Checks, changes and failures of the replacement for the plugin docker. */
+/** Tests checks, changes and failures of the replacement for the docker plugin. */
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { IMAGE, PASSWORD, useDocker } from "./support/docker.ts";
 import { plain, type Properties, startProvider, UNKNOWN } from "./support/provider.ts";
 
-describe("docker image in its life", () => {
+describe("docker image's life cycle", () => {
     const { plugin, daemon, folder, write, INPUTS, withBuild, checked, buildOf } = useDocker();
 
     describe("check", () => {
@@ -43,7 +43,7 @@ describe("docker image in its life", () => {
             rmSync(path.join(folder, "app", "b"));
         });
 
-        it("refuses a Dockerfile that is not there, and says where one is", async () => {
+        it("refuses a missing Dockerfile, and says where one is", async () => {
             await assert.rejects(plugin.check(IMAGE, withBuild({ dockerfile: "None" })), {
                 message: /^could not open dockerfile at relative path "None": /,
             });
@@ -54,13 +54,13 @@ describe("docker image in its life", () => {
             });
         });
 
-        it("refuses names without a registry where one takes part", async () => {
+        it("refuses names without a registry if the image is pushed", async () => {
             const named = { ...INPUTS, imageName: "web", registry: {} };
             await assert.rejects(plugin.check(IMAGE, named), /fully qualified/);
             await checked({ ...named, skipPush: true });
         });
 
-        it("takes what a preview does not know", async () => {
+        it("accepts unknown values in a preview", async () => {
             const news = await checked({
                 ...withBuild({ args: { A: UNKNOWN } }),
                 imageName: UNKNOWN,
@@ -89,14 +89,14 @@ describe("docker image in its life", () => {
             { errorDetail: { message, code }, error: message },
         ];
 
-        it("tells what the build said", async () => {
+        it("reports the build's output", async () => {
             await fails(
                 { build: said("no such file: b") },
                 "error reading build output: no such file: b",
             );
         });
 
-        it("tells that a registry wants other credentials", async () => {
+        it("reports that a registry refuses the credentials", async () => {
             await fails(
                 { push: said("x", 401) },
                 "error reading push output: authentication is required",
@@ -108,12 +108,12 @@ describe("docker image in its life", () => {
             await fails({ push: said("EOF") }, /mismatched registry credentials/);
         });
 
-        it("tells that a registry cannot be reached", async () => {
+        it("reports that a registry is unreachable", async () => {
             const text = "dial tcp 127.0.0.1:5999: connect: connection refused";
             await fails({ push: said(text) }, `error reading push output: ${text}`);
         });
 
-        it("tells that the daemon does not run, before anything else", async () => {
+        it("reports first that the daemon does not run", async () => {
             const alone = await startProvider("docker", {
                 env: { ...process.env, DOCKER_HOST: `unix://${folder}/none.sock` },
             });
@@ -128,7 +128,7 @@ describe("docker image in its life", () => {
             }
         });
 
-        it("takes docker:host from the stack's config before the environment", async () => {
+        it("prefers docker:host in the stack's config to the environment", async () => {
             const configured = await startProvider("docker", {
                 env: { ...process.env, DOCKER_HOST: `unix://${folder}/none.sock` },
             });
@@ -146,7 +146,7 @@ describe("docker image in its life", () => {
         beforeEach(async () => {
             news = await checked();
             const made = await plugin.create(IMAGE, news);
-            // The engine sends states without secret marks to this plugin, as it does not take them.
+            // The engine sends this plugin states without secret marks, as the plugin does not accept them.
             state = { ...made.properties, __inputs: plain(made.properties["__inputs"]) };
         });
         const change = (more: Properties) => plugin.diff(IMAGE, state, { ...news, ...more });

@@ -1,5 +1,5 @@
 // core
-/** The replacement for the Node language host, against what the official one does. */
+/** Tests the replacement for the Node language host against the official one's behaviour. */
 import assert from "node:assert/strict";
 import {
     existsSync,
@@ -22,7 +22,7 @@ interface Seen {
     env: Record<string, string>;
 }
 
-/** Writes down how it was started, then does what the config "test:do" says. */
+/** A runner that records how it was started, then does what the config "test:do" says. */
 const RUNNER = `
 const { writeFileSync, renameSync } = require("node:fs");
 const out = process.argv[process.argv.indexOf("--pwd") + 1] + "/seen.json";
@@ -72,7 +72,7 @@ describe("language host", function () {
         assert.ok(!(await ran()).args.includes("--dry-run"));
     });
 
-    it("hands over the stack's config and which of it is secret", async () => {
+    it("passes the stack's config and which keys are secret", async () => {
         const { env } = await ran({
             config: { "app:region": "lhr", "fly:token": "t" },
             secretKeys: ["fly:token"],
@@ -85,20 +85,20 @@ describe("language host", function () {
         assert.equal((await ran()).env["PULUMI_CONFIG_SECRET_KEYS"], "[]");
     });
 
-    it("asks for ts-node unless the runtime option says no", async () => {
+    it("enables ts-node unless the runtime option disables it", async () => {
         assert.equal((await ran()).env["PULUMI_NODEJS_TYPESCRIPT"], "true");
         const { env } = await ran({ options: { typescript: false, tsconfig: "t.json" } });
         assert.equal(env["PULUMI_NODEJS_TYPESCRIPT"], "");
         assert.equal(env["PULUMI_NODEJS_TSCONFIG_PATH"], "t.json");
     });
 
-    it("gives node the arguments of the option nodeargs, quoted ones whole", async () => {
+    it("passes the option nodeargs to node, with quoted arguments whole", async () => {
         const nodeargs = "--max-old-space-size=512 --title='two words'";
         const { execArgv } = await ran({ options: { nodeargs } });
         assert.deepEqual(execArgv, ["--max-old-space-size=512", "--title=two words"]);
     });
 
-    it("refuses options that are none", async () => {
+    it("refuses unknown options", async () => {
         const wrong = async (options: RunOptions["options"]) =>
             (await host.run(folder, { options: options! })).error;
         assert.equal(await wrong({ typescript: "no" }), "typescript option must be a boolean");
@@ -106,7 +106,7 @@ describe("language host", function () {
         assert.match(await wrong({ nodeargs: "'open" }), /ends inside a quote/);
     });
 
-    it("tells how a program ended", async () => {
+    it("reports how a program exited", async () => {
         assert.deepEqual(await ends("exit3"), {
             error: "Program exited with non-zero exit code: 3",
             bail: false,
@@ -116,7 +116,7 @@ describe("language host", function () {
     });
 
     for (const what of ["hang", "deaf"]) {
-        it(`ends a program on cancel that would ${what}`, async () => {
+        it(`stops a program on cancel that would ${what}`, async () => {
             const { host: own, pid, running } = await hanging(what);
             await own.cancel();
             await running;
@@ -125,7 +125,7 @@ describe("language host", function () {
         });
     }
 
-    it("ends with its program when the engine is gone", async () => {
+    it("exits with its program when the engine is gone", async () => {
         const { host: own, pid, running } = await hanging("hang");
         running.catch(() => undefined);
         const ended = new Promise((resolve) => own.process.once("exit", resolve));
@@ -147,7 +147,7 @@ describe("language host", function () {
         return { host: own, pid: seen().pid, running };
     }
 
-    it("names the plugins of the packages that are installed, nested ones too", async () => {
+    it("lists the plugins of installed packages, including nested ones", async () => {
         const put = (name: string, manifest: object) => {
             const at = path.join(folder, "node_modules", name);
             mkdirSync(at, { recursive: true });
@@ -174,7 +174,7 @@ describe("language host", function () {
         );
     });
 
-    it("names this project's plugins in their pinned versions", async () => {
+    it("lists this project's plugins in their pinned versions", async () => {
         const { dependencies } = JSON.parse(
             readFileSync(path.join(ROOT, "package.json"), "utf8"),
         ) as { dependencies: Record<string, string> };
@@ -190,7 +190,7 @@ describe("language host", function () {
         assert.equal(direct["@pulumi/pulumi"], dependencies["@pulumi/pulumi"]);
     });
 
-    it("tells which node runs programs", async () => {
+    it("reports which node runs programs", async () => {
         const about = await host.about(ROOT);
         assert.match(about.version, /^v\d+\.\d+\.\d+$/);
         assert.ok(path.isAbsolute(about.executable));

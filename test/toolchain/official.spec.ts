@@ -1,4 +1,4 @@
-/** An official CLI on PATH, by a stub: its plugins where they can be had, and none of our hosts in its way. */
+/** Tests with a stub for an official CLI on PATH: its plugins are used if available, and it finds none of our hosts. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
@@ -49,7 +49,7 @@ describe("an official CLI on PATH", function () {
         }
         writeFileSync(at("path/pulumi"), STUB);
         chmodSync(at("path/pulumi"), 0o755);
-        // Built earlier, from the sources that are here: none.
+        // Already built from these sources, so that nothing is built.
         for (const name of ["tls", "docker", "command"]) {
             writeFileSync(at(`.toolchain/plugins/pulumi-resource-${name}`), name);
         }
@@ -83,7 +83,7 @@ describe("an official CLI on PATH", function () {
         };
     }
 
-    it("is none that this project built, in whichever clone", () => {
+    it("is not one that this project built, in any clone", () => {
         mkdirSync(at("other", ".toolchain", "bin"), { recursive: true });
         writeFileSync(at("other", ".toolchain", "bin", "pulumi"), STUB);
         symlinkSync(at("other", ".toolchain", "bin", "pulumi"), at("link"));
@@ -91,13 +91,13 @@ describe("an official CLI on PATH", function () {
         assert.equal(isOurs(at("path", "pulumi")), false);
     });
 
-    it("does not meet our hosts, which it would take before its own", async () => {
+    it("does not find our hosts, which it would prefer to its own", async () => {
         const { inUse, asked } = await ensure();
         assert.match(
             inUse,
             /^Pulumi v3\.300\.0 \(official\), this project's replacements for .* tls, docker, command$/,
         );
-        // The first that fails tells of the others.
+        // After the first failure the others are not tried.
         assert.equal(asked.length, 1);
         assert.ok(!existsSync(at(".toolchain/bin/pulumi-language-nodejs")));
         assert.ok(!existsSync(at(".toolchain/bin/pulumi-resource-pulumi-nodejs")));
@@ -110,7 +110,7 @@ describe("an official CLI on PATH", function () {
         assert.deepEqual((await ensure()).asked, []);
     });
 
-    it("has its plugins as soon as they can be had", async () => {
+    it("gets its plugins as soon as they can be downloaded", async () => {
         appendFileSync(at("online"), "");
         yesterday();
         const { inUse, asked } = await ensure();

@@ -1,4 +1,4 @@
-/** The command that sets a user's password, as docs and errors name it, by a real shell and Pulumi's own CLI. */
+/** Runs the command that sets a user's password, as docs and errors show it, in a real shell with Pulumi's CLI. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -43,7 +43,7 @@ describe("the command that sets a password", function () {
         return stdout;
     }
 
-    it("sets it for every name that settings take", () => {
+    it("sets it for every name that settings accept", () => {
         const users = NAMES.map((name) => ({
             ...{ name, read: [], write: [], readWrite: [], deny: [], everything: true as const },
         }));

@@ -15,7 +15,7 @@ describe("private files", () => {
         rmSync(dir, { recursive: true });
     });
 
-    it("are made so where an earlier version left them open, whatever is in the folder", () => {
+    it("include those that an earlier version left open, whatever is in the folder", () => {
         process.umask(0o022);
         mkdirSync(path.dirname(state), { recursive: true });
         writeFileSync(state, "{}");
@@ -29,7 +29,7 @@ describe("private files", () => {
         assert.equal(modeOf(outside), "644", "a link's target is another's");
     });
 
-    it("are what is written from then on", () => {
+    it("include those that are written afterwards", () => {
         writeFileSync(path.join(dir, "plan.json"), "");
         mkdirSync(path.join(dir, "new"));
         assert.equal(modeOf(path.join(dir, "plan.json")), "600");

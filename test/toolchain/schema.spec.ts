@@ -1,5 +1,5 @@
 // core
-/** The replacements' schemas against the official ones, for what the replacements implement. */
+/** Compares the replacements' schemas with the official ones, for what they implement. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -36,7 +36,7 @@ for (const [name, resources] of Object.entries(IMPLEMENTED)) {
         });
         after(() => plugin.stop());
 
-        it("offers the resources that are implemented, under the official version", () => {
+        it("has the implemented resources, with the official version", () => {
             const manifest = readFileSync(
                 path.join(ROOT, "node_modules", "@pulumi", name, "package.json"),
                 "utf8",
@@ -47,7 +47,7 @@ for (const [name, resources] of Object.entries(IMPLEMENTED)) {
             assert.deepEqual(Object.keys(schema.resources).sort(), resources);
         });
 
-        it("gives properties, types, defaults, secrets and replacements as the official one", function () {
+        it("has the official properties, types, defaults, secrets and replacements", function () {
             const file = path.join(OFFICIAL, `pulumi-schema-${name}.json`);
             if (!existsSync(file)) {
                 console.log(`      skipped: ${file} is absent`);

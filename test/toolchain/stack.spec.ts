@@ -1,6 +1,8 @@
 // core
-/** The whole toolchain: a real `pulumi up` of a program with certificates, an image, a command and a
- *  dynamic resource. The image goes through the real daemon where one answers. */
+/**
+ * Tests the whole toolchain: a real `pulumi up` of a program with certificates, an image, a command and a
+ * dynamic resource. The image uses the real daemon if one answers.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -105,7 +107,7 @@ describe("stack on this toolchain", function () {
     const outputs = async () =>
         JSON.parse(await ok("stack", "output", "--json")) as Record<string, string>;
 
-    it("makes everything, and passes on what program and command say", async () => {
+    it("creates everything, and shows the output of program and command", async () => {
         const said = await up();
         assert.match(said, new RegExp(`\\+ ${resources} created`));
         assert.match(said, /the program's own line/);
@@ -124,7 +126,7 @@ describe("stack on this toolchain", function () {
         assert.doesNotMatch(text, /PRIVATE KEY-----|the-secret-word/);
     });
 
-    it("changes nothing the second time, previews nothing, refreshes nothing", async () => {
+    it("changes nothing the second time, in up, preview and refresh", async () => {
         const unchanged = new RegExp(`${resources} unchanged`);
         for (const args of [
             ["up", "--yes"],
@@ -135,7 +137,7 @@ describe("stack on this toolchain", function () {
         }
     });
 
-    it("builds again for a changed file, and runs the command again for it", async function () {
+    it("rebuilds after a file changed, and reruns the command", async function () {
         if (resources < 9) this.skip();
         writeFileSync(path.join(stack.folder, "app/a"), "two");
         const said = await up();
@@ -143,7 +145,7 @@ describe("stack on this toolchain", function () {
         assert.match(said, /\+-1 replaced/);
     });
 
-    it("renews a certificate that is due without a refresh, and what depends on it", async () => {
+    it("renews a due certificate, and what depends on it, without a refresh", async () => {
         const before = (await outputs())["certificatePem"];
         await ok("config", "set", "early", "100");
         assert.match(await ok("preview"), /LocallySignedCert certificate replace/);
@@ -154,7 +156,7 @@ describe("stack on this toolchain", function () {
         assert.match(await ok("preview", "--expect-no-changes"), /unchanged/);
     });
 
-    it("fails an update whose command fails, and says what it said", async () => {
+    it("fails an update whose command fails, with the command's output", async () => {
         await ok("config", "set", "fail", "yes");
         const { code, text } = await stack.pulumi("up", "--yes", "--skip-preview");
         assert.notEqual(code, 0);

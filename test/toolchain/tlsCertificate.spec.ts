@@ -1,5 +1,5 @@
 // core
-/** Certificates of the replacement for the plugin tls, for node and for openssl. */
+/** Tests certificates of the replacement for the tls plugin with node and openssl. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createPrivateKey, X509Certificate } from "node:crypto";
@@ -32,7 +32,7 @@ describe("tls certificate", () => {
             writeFileSync(path.join(folder, "ca.pem"), text(ca.state, "certPem"));
             writeFileSync(path.join(folder, "leaf.pem"), text(state, "certPem"));
             const args = ["verify", "-x509_strict", "-purpose", "sslserver"];
-            // A strict chain wants a subject key identifier in the authority: CAs have one always.
+            // A strict chain requires a subject key identifier in the CA's certificate: CAs always have one.
             args.push("-verify_hostname", "broker.fly.dev", "-CAfile", "ca.pem", "leaf.pem");
             const said = execFileSync("openssl", args, { cwd: folder, encoding: "utf8" });
             assert.equal(said, "leaf.pem: OK\n");
@@ -41,7 +41,7 @@ describe("tls certificate", () => {
         }
     });
 
-    it("is valid from now for its hours, with its serial number as id", async () => {
+    it("is valid from now for its hours, with its serial number as ID", async () => {
         const { state, id } = await signed();
         const leaf = new X509Certificate(text(state, "certPem"));
         const hours =
@@ -103,7 +103,7 @@ describe("tls certificate", () => {
         });
     });
 
-    it("warns when what signs it is no authority", async () => {
+    it("warns when its signer is not a CA", async () => {
         const caKey = await key();
         const weak = await tls.create(SELF_SIGNED, {
             ...CA,
@@ -119,7 +119,7 @@ describe("tls certificate", () => {
         assert.equal(tls.log[0]!.severity, 2);
     });
 
-    it("refuses keys, requests, addresses and uses that are none", async () => {
+    it("refuses invalid keys, requests, addresses and uses", async () => {
         const own = text(await key(), "privateKeyPem");
         const request = (more: Properties) => tls.create(REQUEST, { privateKeyPem: own, ...more });
         await assert.rejects(request({ privateKeyPem: "nonsense" }), {

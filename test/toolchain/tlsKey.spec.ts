@@ -1,5 +1,5 @@
 // core
-/** Keys of the replacement for the plugin tls, against the official one (Terraform provider tls 4). */
+/** Tests keys of the replacement for the tls plugin against the official one (Terraform provider tls 4). */
 import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { isSecret, plain, UNKNOWN, urnOf } from "./support/provider.ts";
@@ -24,7 +24,7 @@ describe("tls private key", () => {
         [{ algorithm: "ECDSA", ecdsaCurve: "P384" }, "ec", "EC PRIVATE KEY"],
         [{ algorithm: "ED25519" }, "ed25519", "PRIVATE KEY"],
     ] as const) {
-        it(`writes ${inputs.algorithm} in every form, and all forms are one key`, async () => {
+        it(`writes ${inputs.algorithm} in every format, all with the same key`, async () => {
             const state = await key(inputs);
             const own = createPrivateKey(text(state, "privateKeyPem"));
             assert.equal(own.asymmetricKeyType, type);
@@ -39,7 +39,7 @@ describe("tls private key", () => {
         });
     }
 
-    it("keeps every private form secret and no public one", async () => {
+    it("keeps every private format secret and no public one", async () => {
         const state = await key();
         const secrets = Object.keys(state).filter((name) => isSecret(state[name]));
         assert.deepEqual(secrets.sort(), [
@@ -64,7 +64,7 @@ describe("tls private key", () => {
         );
     });
 
-    it("is replaced on every change and unchanged without one", async () => {
+    it("is replaced on every change, and only then", async () => {
         const state = await key();
         const same = await tls.diff(KEY, state, { algorithm: "ECDSA", ecdsaCurve: "P256" });
         assert.equal(same.changes, "none");
@@ -79,7 +79,7 @@ describe("tls private key", () => {
         assert.equal(properties["rsaBits"], 2048);
     });
 
-    it("does not import, as the official plugin", async () => {
+    it("cannot be imported, as with the official plugin", async () => {
         await assert.rejects(tls.read(KEY, "abc", {}, {}), /Resource Import Not Implemented/);
     });
 

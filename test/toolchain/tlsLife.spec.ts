@@ -1,10 +1,10 @@
 // core
-/** What changes a certificate, what replaces it, and when it is renewed. */
+/** Tests which changes update or replace a certificate, and when it is renewed. */
 import assert from "node:assert/strict";
 import { isSecret, type Properties, UNKNOWN } from "./support/provider.ts";
 import { SELF_SIGNED, SIGNED, useTls } from "./support/tls.ts";
 
-describe("tls certificate in its life", () => {
+describe("tls certificate's life cycle", () => {
     const { tls, text, key, authority, signed } = useTls();
 
     describe("change of a certificate", () => {
@@ -30,7 +30,7 @@ describe("tls certificate in its life", () => {
             });
         }
 
-        it("replaces it for another key, and for one that a preview does not know", async () => {
+        it("replaces it for another key, and for an unknown one in a preview", async () => {
             const { state, inputs } = await authority();
             const other = text(await key(), "privateKeyPem");
             for (const privateKeyPem of [other, UNKNOWN]) {
@@ -60,7 +60,7 @@ describe("tls certificate in its life", () => {
             });
         });
 
-        it("leaves out what the program ignores", async () => {
+        it("omits changes that the program ignores", async () => {
             const { state, inputs } = await authority();
             const news = { ...inputs, dnsNames: ["new.test"] };
             const diff = await tls.diff(SELF_SIGNED, state, news, undefined, ["dnsNames"]);
@@ -69,7 +69,7 @@ describe("tls certificate in its life", () => {
     });
 
     describe("renewal", () => {
-        /** The state of a certificate that ends in so many hours. */
+        /** State of a certificate that expires in this many hours. */
         function ending(state: Properties, hours: number): Properties {
             const at = new Date(Date.now() + hours * 3_600_000).toISOString();
             return { ...state, validityEndTime: at };
@@ -83,20 +83,20 @@ describe("tls certificate in its life", () => {
             assert.deepEqual(due.detailed, { readyForRenewal: "update-replace" });
         });
 
-        it("replaces one that has ended", async () => {
+        it("replaces an expired certificate", async () => {
             const { state, inputs } = await signed();
             const ended = await tls.diff(SIGNED, ending(state, -1), inputs);
             assert.deepEqual(ended.replaces, ["readyForRenewal"]);
         });
 
-        it("goes by the hours that the program asks for now", async () => {
+        it("uses the hours of the current program", async () => {
             const { state, inputs } = await signed();
             const news = { ...inputs, earlyRenewalHours: 20 };
             const diff = await tls.diff(SIGNED, ending(state, 10), news);
             assert.deepEqual(diff.replaces, ["readyForRenewal"]);
         });
 
-        it("is noted by a refresh, and replaces then too", async () => {
+        it("is detected by a refresh, and then replaces too", async () => {
             const { state, inputs, id } = await signed({ earlyRenewalHours: 5 });
             const fresh = await tls.read(SIGNED, id, ending(state, 6), inputs);
             assert.equal(fresh.properties["readyForRenewal"], false);
@@ -107,7 +107,7 @@ describe("tls certificate in its life", () => {
             assert.deepEqual(diff.replaces, ["readyForRenewal"]);
         });
 
-        it("is due from the first moment when the early hours are all of its hours", async () => {
+        it("is due at once when the early hours equal the certificate's hours", async () => {
             const { state } = await signed({ validityPeriodHours: 10, earlyRenewalHours: 10 });
             assert.equal(state["readyForRenewal"], true);
         });

@@ -10,7 +10,7 @@ import { failures, HOSTNAME, USERS, Verified } from "./support/verified.ts";
 describe("verification of a broker", () => {
     const on = new Verified();
 
-    it("passes one that is right in all, step by step", async () => {
+    it("passes a correct broker, step by step", async () => {
         const seen: Step[] = [];
         const { port } = await on.start({});
         const steps = await verify(on.targetAt(port), { onStep: (step) => seen.push(step) });
@@ -30,7 +30,7 @@ describe("verification of a broker", () => {
         assert.deepEqual(seen, steps);
     });
 
-    it("fails one that lets in who was removed, or a former password", async () => {
+    it("fails a broker that lets in a removed user or a former password", async () => {
         const former = [
             { user: "bob", password: "of a removed user" },
             { user: "grace", password: "of before" },
@@ -49,7 +49,7 @@ describe("verification of a broker", () => {
         }
     });
 
-    it("says how many of many users it logs in as", async () => {
+    it("reports how many of the users it logged in as", async () => {
         const users = [{ user: "grace", password: USERS.grace }];
         const steps = await on.stepsOf({}, { logins: { users, userCount: 1000, former: [] } });
         const { text } = steps.find(({ name }) => name === "login")!;
@@ -83,7 +83,7 @@ describe("verification of a broker", () => {
         assert.deepEqual(failures(await verified), []);
     });
 
-    it("knows the server by an old and a new CA, each alone", async () => {
+    it("trusts the server with the old or the new CA alone", async () => {
         const other = await makeAuthority("Old CA");
         const server = await issue(on.authority, [HOSTNAME], { crossed: other });
         const bundle = { caPem: `${other.pem}\n${on.authority.pem}` };
@@ -93,7 +93,7 @@ describe("verification of a broker", () => {
     });
 
     describe("whose clients log in with certificates", () => {
-        /** Verifies a broker that looks at nobody's certificate. */
+        /** Verifies a broker that does not check client certificates. */
         async function stepsWith(
             behaviour: Partial<BrokerBehaviour>,
             former: Certificates["former"] = [],
@@ -108,7 +108,7 @@ describe("verification of a broker", () => {
             return verify(on.targetAt(port, { logins }), { stepTimeoutMs: 500 });
         }
 
-        it("fails when one without a certificate and a foreign one are let in", async () => {
+        it("fails when clients with a foreign certificate or none are let in", async () => {
             const steps = await stepsWith({ admits: () => true });
             assert.deepEqual(failures(steps), ["no certificate", "foreign certificate"]);
             for (const { text } of steps.filter(({ ok }) => !ok)) {
@@ -127,13 +127,13 @@ describe("verification of a broker", () => {
             assert.match(text, /^expected a TLS alert over each .*, saw: lamp got in\./);
         });
 
-        it("fails when one with a good certificate is not let in", async () => {
+        it("fails when a client with a valid certificate is not let in", async () => {
             const steps = await stepsWith({ admits: () => false });
             const { text } = steps.find(({ name }) => name === "certificate")!;
             assert.match(text, /expected ada to be let in, saw: refused: not/);
         });
 
-        it("does not take a closed connection for a refusal", async () => {
+        it("does not count a closed connection as a refusal", async () => {
             const steps = await stepsWith({ secure: (socket) => socket.destroy() });
             for (const name of ["no certificate", "foreign certificate"] as const) {
                 const { ok, text } = steps.find((step) => step.name === name)!;

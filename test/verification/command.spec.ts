@@ -52,7 +52,7 @@ describe("node verification/main.ts", () => {
         assert.equal(ended.stderr, "");
     });
 
-    it("takes the users as JSON and tries each", async () => {
+    it("reads the users as JSON and logs in as each", async () => {
         const users = [
             { user: "ada", password },
             { user: "grace", password: "unknown" },
@@ -63,7 +63,7 @@ describe("node verification/main.ts", () => {
         assert.match(ended.stderr, /^FAILED +\d+ ms {2}login - expected grace to be let in, saw: /);
     });
 
-    it("ends with 1 and says what was expected and seen", async () => {
+    it("exits with 1 and reports what was expected and seen", async () => {
         const ended = await runWith({ MQTT_PASSWORD: "not-this-one" });
         assert.equal(ended.code, 1);
         assert.match(
@@ -102,23 +102,23 @@ describe("node verification/main.ts", () => {
         assert.equal(ended.stderr.trimEnd().split("\n").length, 1, "in one line");
     });
 
-    it("goes by the public CAs where Fly's edge ends TLS, and not by ours", async () => {
+    it("trusts public CAs and not ours where Fly's edge ends TLS", async () => {
         const ours = await makeAuthority("Ours");
         const dir = mkdtempSync(path.join(tmpdir(), "appkata-verify-"));
         const file = path.join(dir, "public-ca.pem");
         writeFileSync(file, authority.pem);
         try {
-            // The broker's certificate is by what the system trusts.
+            // A certificate signed by a CA that the system trusts.
             const edge = { MQTT_TLS: "edge", NODE_EXTRA_CA_CERTS: file };
             const ended = await runWith({ ...edge, MQTT_CA_PEM: ours.pem });
             assert.equal(ended.code, 0, ended.stderr);
             assert.match(ended.stdout, /by a public CA, until/);
             assert.match(ended.stdout, /trusts our CA alone refuses Fly's certificate/);
-            // And by ours, which the system does not: as if Fly had passed TLS on to the broker.
+            // A certificate signed by ours, as if Fly had passed TLS on to the broker.
             const own = await runWith({ MQTT_TLS: "edge" });
             assert.equal(own.code, 1);
             assert.match(own.stderr, /signed by a public CA and valid, saw: .*the CA did not sign/);
-            // By both: then our CA has signed what only a public one may.
+            // Both CAs trusted: then our CA has signed what only a public one may.
             const both = await runWith(edge);
             assert.equal(both.code, 1);
             assert.match(both.stderr, /other CA - expected .*, saw: it trusts the server/);
@@ -138,7 +138,7 @@ describe("node verification/main.ts", () => {
         assert.match(wrong.stderr, /MQTT_TLS must be one of broker, edge, not "none"/);
     });
 
-    it("says so when the CA is not a certificate", async () => {
+    it("reports a CA that is not a certificate", async () => {
         const ended = await runWith({ MQTT_CA_PEM: "not a certificate" });
         assert.equal(ended.code, 1);
         assert.match(ended.stderr, /tls - expected .* saw: /);

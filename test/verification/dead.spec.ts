@@ -7,7 +7,7 @@ describe("verification of a broker that is dead or unwell", () => {
 
     const REFUSALS = ["round trip", "login", "no password", "wrong password"];
 
-    it("does not take a closed connection for a refusal", async () => {
+    it("does not count a closed connection as a refusal", async () => {
         const steps = await on.stepsOf({ secure: (socket) => socket.destroy() });
         assert.deepEqual(failures(steps), REFUSALS);
         for (const step of steps.filter(({ ok }) => !ok)) {
@@ -15,7 +15,7 @@ describe("verification of a broker that is dead or unwell", () => {
         }
     });
 
-    it("does not take silence for a refusal", async () => {
+    it("does not count silence as a refusal", async () => {
         const steps = await on.stepsOf({ secure: (socket) => socket.resume() });
         assert.deepEqual(failures(steps), REFUSALS);
         for (const step of steps.filter(({ ok }) => !ok)) {
@@ -23,12 +23,12 @@ describe("verification of a broker that is dead or unwell", () => {
         }
     });
 
-    it("does not take 'server unavailable' for a refusal of the password", async () => {
+    it("does not count 'server unavailable' as a refusal of the password", async () => {
         const steps = await on.stepsOf({ refusalCode: 3 });
         assert.deepEqual(failures(steps), ["no password", "wrong password"]);
     });
 
-    it("does not take a port that went away for one that refuses plain MQTT", async () => {
+    it("does not count a closed port as a refusal of plain MQTT", async () => {
         const broker = await on.start({});
         const steps = await verify(on.targetAt(broker.port), {
             stepTimeoutMs: 1000,

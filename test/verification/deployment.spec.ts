@@ -30,7 +30,7 @@ const exited = (requested_stop: boolean) => [
     { type: "start", status: "started", timestamp: 1 },
 ];
 
-describe("whether the declared machine runs", () => {
+describe("inspection of the deployed machine", () => {
     let server: ScriptedServer | undefined;
 
     afterEach(async () => {
@@ -43,7 +43,10 @@ describe("whether the declared machine runs", () => {
         attached_machine_id: "m1",
     };
 
-    /** @param answers the lists of machines, one for each look; the last one repeats */
+    /**
+     * Inspects against a fake client.
+     * @param answers lists of machines, one for each request; the last one repeats
+     */
     async function inspection(...answers: Answer[]): Promise<Inspection> {
         server = await startScriptedServer(({ path }, nth) =>
             path.endsWith("/volumes")
@@ -71,18 +74,18 @@ describe("whether the declared machine runs", () => {
     });
     const unknown: Answer = { body: [OTHER] };
 
-    it("finds nothing wrong with another version that has the declared configuration", async () => {
+    it("accepts another version with the declared config", async () => {
         const config = { ...HEALTHY.config!, metadata: { theirs: "1" } };
         assert.equal(await problem(is({ instance_id: LATER, config })), undefined);
     });
 
-    it("tells of a full volume at once", async () => {
+    it("reports a full volume at once", async () => {
         const output = "no message\nthe volume is full: the broker is down until 128 MB are free";
         const full = is({ checks: [{ name: "mqtt", status: "critical", output }] });
         assert.match((await problem(full, is({}))) ?? "nothing", /the volume is full/);
     });
 
-    it("finds nothing wrong with one that does, and what is beside it, by two requests", async () => {
+    it("accepts a running machine and lists other machines and volumes, with two requests", async () => {
         const { problem, others } = await inspection(is({}));
         assert.equal(problem, undefined);
         assert.match(
@@ -144,7 +147,7 @@ describe("whether the declared machine runs", () => {
             /is on a host that Fly cannot reach/,
         ],
     ] as const) {
-        it(`says of one that is ${what} its state, the cause and the command`, async () => {
+        it(`reports state, cause and command for a machine that is ${what}`, async () => {
             assert.match((await problem(answer)) ?? "nothing", expected);
         });
     }
@@ -156,7 +159,7 @@ describe("whether the declared machine runs", () => {
         ["is not known yet to a read that lags", unknown],
         ["is read as it was before", is({ instance_id: EARLIER })],
     ] as const) {
-        it(`waits for one that ${what}`, async () => {
+        it(`waits for a machine that ${what}`, async () => {
             assert.equal(await problem(answer, is({})), undefined);
         });
     }

@@ -5,10 +5,10 @@ import { failures, HOSTNAME, USERS, Verified } from "./support/verified.ts";
 
 const HOUR = 3600 * 1000;
 
-describe("verification of a broker that is wrong in one thing", () => {
+describe("verification of a broker with one fault", () => {
     const on = new Verified();
 
-    /** What must fail, and what the line of it must say. */
+    /** The step that must fail, and the text of its line. */
     const expectFailure = (steps: Step[], name: Step["name"], text: RegExp) => {
         assert.deepEqual(failures(steps), [name]);
         assert.match(steps.find((step) => step.name === name)!.text, text);
@@ -92,7 +92,7 @@ describe("verification of a broker that is wrong in one thing", () => {
         expectFailure(steps, "round trip", /saw: another payload \(5 bytes\)/);
     });
 
-    it("fails the login of another user who is not let in", async () => {
+    it("fails the login of a user who is not let in", async () => {
         const steps = await on.stepsOf({ users: { ...USERS, grace: "changed" } });
         expectFailure(steps, "login", /expected grace to be let in, saw: refused: not auth/);
     });
@@ -134,7 +134,7 @@ describe("verification of a broker that is wrong in one thing", () => {
         expectFailure(steps, "grants", /saw: a message on \$SYS\/broker\/version$/);
     });
 
-    it("fails when the connection ends over what is not granted", async () => {
+    it("fails when the broker closes the connection over a forbidden topic", async () => {
         const steps = await on.stepsOf({ hangsUpOn: /-read-only\// });
         expectFailure(steps, "grants", /saw: the connection closed after PUBLISH$/);
     });
@@ -158,12 +158,12 @@ describe("verification of a broker that is wrong in one thing", () => {
         expectFailure(steps, "wrong password", /"not authorized" as ada.*saw: accepted/);
     });
 
-    it("fails when MQTT is spoken without TLS too", async () => {
+    it("fails when the port also speaks MQTT without TLS", async () => {
         const steps = await on.stepsOf({ plain: (socket, broker) => void broker.handle(socket) });
         expectFailure(steps, "no TLS", /saw: CONNACK with return code 5/);
     });
 
-    it("fails when what speaks no TLS is neither answered nor hung up on", async () => {
+    it("fails when a client without TLS is neither answered nor disconnected", async () => {
         const steps = await on.stepsOf({ plain: () => undefined });
         expectFailure(steps, "no TLS", /saw: neither an answer nor an end within 1 s/);
     });

@@ -4,7 +4,7 @@ import { readListing } from "../../verification/machineData.ts";
 describe("warnings of the broker's data", () => {
     const warningsOf = (listing: string) => readListing(listing).warnings;
 
-    it("name each file that was put aside once, when it was put aside, and where it is", () => {
+    it("name each file that was set aside once, with its time and place", () => {
         const listing = [
             "mosquitto.db.unreadable-20251231T235959Z",
             "mosquitto.sqlite3",
@@ -27,7 +27,7 @@ describe("warnings of the broker's data", () => {
         assert.deepEqual(others, []);
     });
 
-    it("name the limit of memory that it does not keep to", () => {
+    it("name the memory limit that the data exceeds", () => {
         const listing = "mosquitto.db\n# memory_limit 8388608\nmemory_limit 17000000\n";
         const [line, ...others] = warningsOf(listing);
         assert.match(line!, /^data - needs more .* memoryLimitMb, which is 8; the limit is 17 MB/);
@@ -48,7 +48,7 @@ describe("warnings of the broker's data", () => {
         assert.deepEqual(warningsOf(df(100_000_000, 300_000)), []);
     });
 
-    it("leave apart which files are in force, which an older image does not tell", () => {
+    it("do not depend on the files in force, which older images do not report", () => {
         const digest = "a".repeat(64);
         const { inForce, warnings } = readListing(`mosquitto.db\n1700000000001 ${digest} 17\n`);
         assert.deepEqual(inForce, { number: 1700000000001, digest, restart: 17 });
@@ -56,7 +56,7 @@ describe("warnings of the broker's data", () => {
         assert.equal(readListing("mosquitto.db\n").inForce, undefined);
     });
 
-    it("are none where all is well", () => {
+    it("are absent if all is well", () => {
         const listing = "mosquitto.sqlite3\nmosquitto.sqlite3-wal\nmemory_limit 8388608\n";
         assert.deepEqual(warningsOf(listing), []);
     });

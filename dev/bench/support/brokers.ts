@@ -1,4 +1,4 @@
-/** The brokers that are compared, each with a container of clients in its network. */
+/** Starts the brokers to compare, each with a container of clients in its network. */
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { ITERATIONS } from "../../../components/credentials.ts";
 import { capture } from "../../../lib/process.ts";
@@ -9,15 +9,15 @@ import {
     buildBroker,
 } from "../../../test/support/brokerContainer.ts";
 import { issue, makeAuthority } from "../../../test/support/certificates.ts";
-import { makeSeedBroker } from "../../../test/support/seedBroker.ts";
+import { makeOldSetup } from "../../../test/support/oldSetup.ts";
 import { hashPassword } from "../../../providers/kept/password.ts";
 
 export const USER = { username: "bench", password: "the bench's password" };
 const NAMES = ["appkata-bench.fly.dev", "127.0.0.1"];
-/** What Fly gives a shared CPU at least, in microseconds. The smallest machine has one. */
+/** Least CPU time that Fly gives a shared CPU, in microseconds. The smallest machine has one CPU. */
 const SHARE = { quota: 5000, period: 80_000, cpu: "0" };
 
-/** Writes a script's standard input. */
+/** Writes to a script's standard input. */
 export type Input = (write: (text: string) => void) => Promise<void>;
 
 export interface Side {
@@ -25,11 +25,11 @@ export interface Side {
     caPem: string;
     /** Runs a script beside the broker, which is at 127.0.0.1; the CA's file is /ca.pem. */
     shell: (script: string, input?: Input) => Promise<string>;
-    /** Starts a command there. Its first line is its process's ID there, for who ends it. */
+    /** Starts a command beside the broker. Its first line of output is its PID there, for killing it. */
     start: (command: string) => ChildProcessWithoutNullStreams;
 }
 
-export type SideName = "ours" | "guide" | "guideIn21";
+export type SideName = "ours" | "oldSetup" | "oldSetupIn21";
 
 export interface Sides extends Record<SideName, Side> {
     remove: () => Promise<void>;
@@ -67,12 +67,12 @@ export async function loadSides(): Promise<Sides> {
             },
         });
         const users = { [USER.username]: USER.password };
-        const seed = await makeSeedBroker(NAMES, users);
-        const newer = await makeSeedBroker(NAMES, users, "2.1");
+        const oldSetup = await makeOldSetup(NAMES, users);
+        const newer = await makeOldSetup(NAMES, users, "2.1");
         return {
             ours: await side(ours, authority.pem),
-            guide: await side(seed.broker, seed.caPem),
-            guideIn21: await side(newer.broker, newer.caPem),
+            oldSetup: await side(oldSetup.broker, oldSetup.caPem),
+            oldSetupIn21: await side(newer.broker, newer.caPem),
             remove,
         };
     } catch (error) {
@@ -105,8 +105,9 @@ function shellIn(container: string, script: string, input?: Input): Promise<stri
 }
 
 /**
- * Lets the broker have Fly's least share of a CPU, so that it bounds the figures; or all of the one. On two
- * of them the kernel would hand a part of the share to what waits on the other.
+ * Limits the broker to Fly's least share of a CPU, so that the broker and not the clients bounds the
+ * figures, or gives it all of one CPU. With two CPUs the kernel would give a part of the share to
+ * threads that wait on the other.
  */
 export async function limitCpu(broker: BrokerContainer, to: "share" | "all"): Promise<void> {
     const quota = to === "share" ? SHARE.quota : -1;
@@ -115,17 +116,21 @@ export async function limitCpu(broker: BrokerContainer, to: "share" | "all"): Pr
     await docker("update", ...args, broker.container.id);
 }
 
-/** How much of its share a broker used: at 100 % it was the bound, below that the clients were. */
+/**
+ * Percentage of its share that a broker used. At 100 % the broker was the bottleneck, below that the
+ * clients were.
+ */
 export function sharePercent(cpuSeconds: number, seconds: number): number {
     return (cpuSeconds / seconds / (SHARE.quota / SHARE.period)) * 100;
 }
 
-/** The processor seconds that the broker has used so far, and the megabytes that it holds. */
+/** CPU seconds that the broker has used so far, and megabytes that it holds. */
 export async function usedBy(broker: BrokerContainer): Promise<{ cpu: number; mb: number }> {
     const [stat, status] = (
         await broker.exec("sh", "-c", "cat /proc/1/stat; echo ---; cat /proc/1/status")
     ).split("---\n");
-    // After the name, which is in parentheses, the 12th and 13th are ticks of a hundredth of a second.
+    // After the name in parentheses, fields 12 and 13 are user and system time in hundredths of a
+    // second.
     const fields = stat!.slice(stat!.lastIndexOf(")") + 2).split(" ");
     const cpu = (Number(fields[11]) + Number(fields[12])) / 100;
     return { cpu, mb: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status!)![1]) / 1024 };

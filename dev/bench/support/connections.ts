@@ -3,14 +3,14 @@ import { capture } from "../../../lib/process.ts";
 import { limitCpu, sharePercent, usedBy, USER, type Side } from "./brokers.ts";
 
 const SECONDS = 4;
-/** Enough that the clients' share of the work does not bound the broker's. */
+/** Enough clients that they are not the bottleneck. */
 const CLIENTS = 4;
 const IDLE = 300;
 const TOGETHER = 30;
 
 /**
- * Full handshakes a second by OpenSSL's `s_time`, with Fly's least share of a CPU for the broker; how many
- * a second of its processor makes; and how much of its share it used.
+ * Counts full handshakes a second by OpenSSL's `s_time`, with Fly's least share of a CPU for the
+ * broker. Also reports handshakes per second of its CPU time, and how much of its share it used.
  */
 export async function connectionsPerSecond({ broker }: Side): Promise<Record<string, number>> {
     await limitCpu(broker, "share");
@@ -37,8 +37,8 @@ export async function connectionsPerSecond({ broker }: Side): Promise<Record<str
 }
 
 /**
- * Kilobytes that a broker holds for each of many idle clients, which are MQTT.js's. It is started anew:
- * what it has held once for others it would take again.
+ * Measures the kilobytes that a broker holds for each of many idle MQTT.js clients. Restarts the
+ * broker, which would otherwise reuse memory that it already holds.
  */
 export async function memoryPerConnection({
     broker,
@@ -50,7 +50,7 @@ export async function memoryPerConnection({
     const port = await broker.port();
     const before = await usedBy(broker);
     const clients: mqtt.MqttClient[] = [];
-    // Not all at once: more than a listener's backlog may be reset.
+    // In groups: connections beyond a listener's backlog may be reset.
     for (let at = 0; at < IDLE; at += TOGETHER) {
         const group = Array.from({ length: TOGETHER }, (_, one) =>
             mqtt.connectAsync({

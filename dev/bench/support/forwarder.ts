@@ -1,15 +1,15 @@
 import { connect, createServer, type AddressInfo } from "node:net";
 
 export interface Forwarder {
-    /** On 127.0.0.1. */
+    /** Port on 127.0.0.1. */
     port: number;
-    /** Where connections go; undefined: nowhere, they are closed. */
+    /** Address that connections go to; if undefined they are closed. */
     to: string | undefined;
     close(): void;
 }
 
 /**
- * A port on loopback that leads to a port of a container. Docker's own published port takes connections
+ * Forwards a port on loopback to a port of a container. Docker's own published port accepts connections
  * before the container has a network, and then holds them for a second.
  */
 export async function forward(port: number): Promise<Forwarder> {

@@ -1,4 +1,4 @@
-/** Clients that go on through whatever happens to the broker, and what they saw of it. */
+/** Runs clients through a change of the broker and records what they saw. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../../test/support/mqtt.ts";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
@@ -6,36 +6,36 @@ import type { BrokerOutputs } from "../../../config/outputs.ts";
 /** Ten messages a second. */
 const PUBLISH_EVERY_MS = 100;
 const RECONNECT_AFTER_MS = 100;
-/** Before and after what is measured. */
+/** Time of normal operation before and after the change. */
 const UNDISTURBED_MS = 1500;
-/** For what is still under way when the last message has been published. */
+/** Time limit for messages still in flight after the last publish. */
 const DRAIN_MS = 30_000;
-/** For duplicates after the last message. */
+/** Time to wait for duplicates after the last message. */
 const LATE_MS = 300;
 
 export interface Seen {
     published: number;
-    /** Published, but never delivered; or never acknowledged. */
+    /** Messages never delivered or never acknowledged. */
     lost: number;
-    /** Delivered again. */
+    /** Messages delivered again. */
     duplicated: number;
-    /** Delivered for the first time after a message that was published later. */
+    /** Messages first delivered after one that was published later. */
     reordered: number;
     /** Connections that the two clients lost. */
     dropped: number;
-    /** Seconds between two acknowledgements of the broker: the longest time, and the next. */
+    /** Longest and second longest time between two acknowledgements, in seconds. */
     gap: number;
     nextGap: number;
-    /** Seconds between two deliveries: the longest time. */
+    /** Longest time between two deliveries, in seconds. */
     deliveryGap: number;
-    /** When the longest gap between acknowledgements was, in milliseconds since 1970. */
+    /** Time of the longest gap between acknowledgements, in milliseconds since 1970. */
     from: number;
     to: number;
 }
 
 /**
- * A publisher of QoS 1, which keeps what is not acknowledged and sends it again, and a subscriber
- * with a session that the broker keeps; both connect again when they lose the broker.
+ * Runs a QoS 1 publisher, which resends unacknowledged messages, and a subscriber with a persistent
+ * session. Both reconnect when they lose the broker.
  */
 export async function underLoad(broker: BrokerOutputs, what: () => Promise<void>): Promise<Seen> {
     const name = `bench-${Date.now()}`;
@@ -101,7 +101,7 @@ export async function underLoad(broker: BrokerOutputs, what: () => Promise<void>
     };
 }
 
-/** The longest first. */
+/** Lists the gaps between moments, longest first. */
 function gapsOf(moments: number[]): { seconds: number; from: number; to: number }[] {
     return moments
         .slice(1)

@@ -1,4 +1,7 @@
-/** Figures as ratios in one run: what is measured alternates with its floor, so both see the same machine. */
+/**
+ * Measures programs in turns with their baseline, so that both see the same machine, and compares them
+ * as ratios.
+ */
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 
@@ -10,13 +13,16 @@ export interface Figures {
     max: number;
 }
 
-/** By the clock, and of the processors: other work on the machine is in the first alone. */
+/** Elapsed time, which other work on the machine affects, and CPU time, which it does not. */
 export interface Times {
     wall: Figures;
     cpu: Figures;
 }
 
-/** @param programs each runs commands and waits for their end */
+/**
+ * Runs programs in turns and measures them.
+ * @param programs each runs commands and waits for them to exit
+ */
 export async function alternate(
     runs: number,
     programs: Record<string, () => Promise<void>>,
@@ -41,7 +47,7 @@ export async function alternate(
 
 const TICKS_A_SECOND = 100;
 
-/** Seconds, of all processes that this one has started and that have ended (proc_pid_stat(5)). */
+/** CPU seconds of all exited child processes of this one (proc_pid_stat(5)). */
 function cpuOfChildren(): number {
     const stat = readFileSync("/proc/self/stat", "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -64,7 +70,7 @@ function shown({ median, min, max }: Figures): string {
     return `${median.toFixed(2)} s (${min.toFixed(2)} to ${max.toFixed(2)})`;
 }
 
-/** How many times the floor's medians another's are. */
+/** Formats the ratios of the medians to the baseline's. */
 export function ratio(floor: Times, ours: Times): string {
     const of = (which: keyof Times) => (ours[which].median / floor[which].median).toFixed(2);
     return `ratio of the medians: ${of("wall")}, of CPU ${of("cpu")}`;

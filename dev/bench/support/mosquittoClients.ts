@@ -1,4 +1,4 @@
-/** Load by mosquitto_pub and mosquitto_sub, beside the broker. */
+/** Generates load with mosquitto_pub and mosquitto_sub beside the broker. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { limitCpu, sharePercent, usedBy, USER, type Side } from "./brokers.ts";
 
@@ -10,14 +10,14 @@ export interface Shape {
 }
 
 /**
- * Messages under way to each subscriber: so many that the broker always has work, and fewer than the 1000
- * beyond which both brokers drop.
+ * Messages in flight to each subscriber: enough that the broker always has work, and fewer than the
+ * 1000 beyond which both brokers drop messages.
  */
 const UNDER_WAY = 900;
 const BATCH = 90;
 const WARM_UP_MS = 1000;
 const MEASURED_MS = 6000;
-/** Without a delivery for so long, what was under way counts as dropped, and the load goes on. */
+/** Time without a delivery after which messages in flight count as dropped, and the load continues. */
 const STALLED_MS = 3000;
 const PADDING = "x".repeat(60);
 const PACED = 400;
@@ -27,13 +27,14 @@ const client = (qos: number) =>
     `-h 127.0.0.1 -p 1883 -u ${USER.username} -P "${USER.password}" --cafile /ca.pem -q ${qos}`;
 
 /**
- * Deliveries a second to all subscribers, with Fly's least share of a CPU for the broker; what of its CPU
- * a million of them take; how much of its share it used; and how many arrived.
+ * Measures deliveries a second to all subscribers, with Fly's least share of a CPU for the broker. Also
+ * reports the CPU time of a million deliveries, how much of its share the broker used, and the dropped
+ * messages.
  */
 export async function rateOf(side: Side, shape: Shape): Promise<Record<string, number>> {
     const { qos } = shape;
     await limitCpu(side.broker, "all");
-    // A retained message tells that the subscriptions are there.
+    // A retained message, whose delivery shows that a subscription exists.
     await side.shell(`mosquitto_pub ${client(1)} -r -t ready -m ready`);
     const subscribers = Array.from({ length: shape.subscribers }, () =>
         linesOf(side.start(`mosquitto_sub ${client(qos)} -t load -t ready -F %p`)),
@@ -42,7 +43,7 @@ export async function rateOf(side: Side, shape: Shape): Promise<Record<string, n
         linesOf(side.start(`mosquitto_pub ${client(qos)} -t load -l`)),
     );
     try {
-        // The process's ID, and the retained message.
+        // Lines so far: the PID, and for subscribers the retained message.
         const ready = () =>
             subscribers.every(({ lines }) => lines() >= 2) &&
             publishers.every(({ lines }) => lines() >= 1);
@@ -60,7 +61,7 @@ export async function rateOf(side: Side, shape: Shape): Promise<Record<string, n
     }
 }
 
-/** Keeps so many messages under way and counts them, first unmeasured, then measured. */
+/** Keeps that many messages in flight and counts them, first to warm up, then measured. */
 async function pump(
     { broker }: Side,
     publishers: Lines[],
@@ -113,7 +114,7 @@ async function pump(
 
 interface Lines {
     child: ReturnType<Side["start"]>;
-    /** How many it has written, its process's ID among them. */
+    /** Number of lines written, including the PID. */
     lines: () => number;
     pid: () => number;
 }
@@ -130,7 +131,7 @@ function linesOf(child: ReturnType<Side["start"]>): Lines {
     return { child, lines: () => count, pid: () => Number(head.split("\n")[0]) };
 }
 
-/** Milliseconds from a line of the publisher's input to delivery, of messages that are paced. */
+/** Measures milliseconds from a line of the publisher's input to its delivery, with paced messages. */
 export async function latencyOf(side: Side, qos: number): Promise<Record<string, number>> {
     await limitCpu(side.broker, "all");
     const out = await side.shell(

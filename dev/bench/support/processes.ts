@@ -1,4 +1,4 @@
-/** Processes as `ps` shows them. */
+/** Reads processes from `ps`. */
 import { capture } from "../../../lib/process.ts";
 
 export interface Process {
@@ -9,7 +9,7 @@ export interface Process {
     command: string;
 }
 
-/** A process and all that it started. */
+/** Lists a process and its descendants. */
 export async function family(root: number): Promise<Process[]> {
     const { stdout } = await capture(["ps", "-e", "-o", "pid=,ppid=,rss=,args="]);
     const all = stdout
@@ -29,7 +29,7 @@ export async function family(root: number): Promise<Process[]> {
 
 const LOOK_EVERY_MS = 300;
 
-/** The most that a process which this one starts during `work` holds; 0 when none was seen. */
+/** Peak megabytes of a child process that matches, during `work`; 0 if none was seen. */
 export async function peakOf(command: RegExp, work: () => Promise<unknown>): Promise<number> {
     let peak = 0;
     const look = async () => {

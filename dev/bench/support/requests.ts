@@ -1,17 +1,17 @@
-/** What was asked of the local Fly, from its journal. */
+/** Counts requests to the local Fly, from its journal. */
 import type { JournalEntry } from "../../fly/journal.ts";
 import type { Api } from "../../../test/local/support/api.ts";
 
 export interface Requests {
     count: number;
-    /** Answered 429. */
+    /** Requests answered with 429. */
     refused: number;
-    /** Under way at the same moment: the most, and of how many apps. */
+    /** Largest number of requests at the same time, and of apps that they were for. */
     atOnce: number;
     appsAtOnce: number;
 }
 
-/** What `work` asks for. */
+/** Counts the requests of `work`. */
 export async function requestsOf(api: Api, work: () => Promise<unknown>): Promise<Requests> {
     await api.ok("DELETE", "/_local/journal");
     await work();
@@ -22,7 +22,7 @@ export async function requestsOf(api: Api, work: () => Promise<unknown>): Promis
             const to = Date.parse(at);
             return { from: to - ms, to, status, app: /^\/v1\/apps\/([^/?]+)/.exec(path)?.[1] };
         });
-    // The most are under way when one begins.
+    // The maximum is reached when a request begins.
     const moments = asked.map(({ from: at }) =>
         asked.filter(({ from, to }) => from <= at && at <= to),
     );

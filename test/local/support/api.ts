@@ -30,10 +30,10 @@ export interface MachineView {
     checks: { name: string; status: string; output: string }[];
 }
 
-/** Talks to a local Fly with nothing but fetch. */
+/** Calls a local Fly with plain fetch. */
 export class Api {
     readonly fly: LocalFly;
-    /** Sees every answer; the OpenAPI tests look at them here. */
+    /** Called with every answer; the OpenAPI tests check them here. */
     static observe: ((method: string, path: string, answer: Answer) => void) | undefined;
 
     constructor(fly: LocalFly) {
@@ -64,7 +64,7 @@ export class Api {
         return answer;
     }
 
-    /** A call that must succeed; gives its body. */
+    /** Makes a call that must succeed and returns its body. */
     async ok<T = Record<string, unknown>>(
         method: string,
         path: string,
@@ -76,7 +76,7 @@ export class Api {
         return answer.body;
     }
 
-    /** A call that must be refused: with this status, and exactly this error. */
+    /** Makes a call that must be refused with this status and exactly this error. */
     async refused(
         status: number,
         error: string | RegExp,
@@ -105,7 +105,7 @@ export class Api {
         return this.ok<MachineView>("GET", `/apps/${app}/machines/${id}`);
     }
 
-    /** Makes a machine and waits until it is started. */
+    /** Creates a machine and waits until it is started. */
     async start(
         app: string,
         config: Record<string, unknown>,

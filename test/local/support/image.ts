@@ -7,7 +7,7 @@ import { busybox } from "../../support/busybox.ts";
 
 const docker = new Docker();
 
-/** Commands the tests use inside a machine. */
+/** Commands that the tests run in a machine. */
 const APPLETS =
     "sh sleep cat nc httpd ls env kill echo mkdir id stat touch dd df true false seq rm wc grep " +
     "tail head hostname ps sync yes tr test date";

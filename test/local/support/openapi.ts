@@ -29,7 +29,7 @@ const text = { type: "string" };
 const orNull = (type: string) => ({ type: [type, "null"] });
 const ok = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] };
 
-/** Where the live service is known to differ from its document: properties, with the source. */
+/** Properties in which the live API is known to differ from its document, with the source. */
 const PROPERTIES: Record<string, Record<string, unknown>> = {
     // Seen live: an app carries its host name and role; a create adds the time in milliseconds.
     App: { cname_target: text, app_role: text, created_at: { type: "integer" } },
@@ -50,18 +50,18 @@ const PROPERTIES: Record<string, Record<string, unknown>> = {
     IPAssignment: { network: orNull("string") },
     // Responses still carry the old form of autostop: false, true or "suspend".
     "fly.MachineService": { autostop: { type: ["boolean", "string"] } },
-    // The short codes have grown since.
+    // The live API has more short codes by now.
     ErrorResponse: { status: text },
 };
 
-/** Answers whose whole shape the document has wrong or lacks. */
+/** Answers that the document lacks or describes wrongly. */
 const ANSWERS: Record<string, unknown> = {
-    // The document says {token}; the live service sends the app.
+    // The document says {token}; the live API sends the app.
     "POST /apps 201": { $ref: "#/components/schemas/App" },
     // A lease comes in an envelope.
     "POST /apps/{app_name}/machines/{machine_id}/lease 201": envelope(),
     "GET /apps/{app_name}/machines/{machine_id}/lease 200": envelope(),
-    // The live service writes these keys in PascalCase.
+    // The live API writes these keys in PascalCase.
     "GET /platform/regions 200": {
         type: "object",
         required: ["Regions", "Nearest"],
@@ -71,7 +71,7 @@ const ANSWERS: Record<string, unknown> = {
         },
         additionalProperties: false,
     },
-    // Documented with an example, though the document has no body for them.
+    // Fly's documentation has an example, but the document has no body.
     "DELETE /apps/{app_name}/machines/{machine_id} 200": ok,
     "DELETE /apps/{app_name}/machines/{machine_id}/lease 200": {
         type: "object",
@@ -95,15 +95,15 @@ const ANSWERS: Record<string, unknown> = {
     },
 };
 
-/** Query parameters that the document does not have. */
+/** Query parameters that the document lacks. */
 const QUERIES: Record<string, readonly string[]> = {
     // Fly's documentation of the resource: "force: stop all Machines and delete the app".
     "DELETE /apps/{app_name}": ["force"],
 };
 
-/** Bodies of requests that the document has wrong. */
+/** Request bodies that the document describes wrongly. */
 const BODIES: Record<string, unknown> = {
-    // fly-go sends null for a secret that is to be removed; the document knows strings only.
+    // fly-go sends null to remove a secret; the document allows only strings.
     "POST /apps/{app_name}/secrets": {
         type: "object",
         required: ["values"],
@@ -154,14 +154,14 @@ export class OpenApi {
         return [...Object.keys(QUERIES), ...Object.keys(BODIES)];
     }
 
-    /** The document's name for what is asked: `GET /apps/{app_name}`. */
+    /** Finds the document's name of a request, such as `GET /apps/{app_name}`. */
     route(method: string, path: string): string | undefined {
         const template = this.#template(method, path);
         return template && `${method} ${template}`;
     }
 
     /**
-     * What is wrong with a request; undefined when nothing is.
+     * Describes what is wrong with a request; undefined if nothing is.
      * @param path after /v1, with its query
      */
     requestProblem(method: string, path: string, body: unknown): string | undefined {
@@ -187,7 +187,7 @@ export class OpenApi {
             : this.#mismatch(key, schema, body);
     }
 
-    /** What is wrong with an answer; undefined when nothing is. */
+    /** Describes what is wrong with an answer; undefined if nothing is. */
     problem(method: string, path: string, status: number, body: unknown): string | undefined {
         const template = this.#template(method, path);
         if (template === undefined) return `the document has no ${method} ${path}`;
@@ -216,7 +216,7 @@ export class OpenApi {
     #schemaOf(method: string, template: string, status: number): unknown {
         const { responses } = this.#operation(method, template);
         const response = responses?.[String(status)];
-        // Errors have one shape, whether the document lists the status or not.
+        // Errors have the same shape, whether or not the document lists the status.
         if (response === undefined && status >= 400) {
             return { $ref: "#/components/schemas/ErrorResponse" };
         }

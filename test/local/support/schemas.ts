@@ -1,4 +1,4 @@
-/** The fields of a schema in Fly's OpenAPI document, one by one. */
+/** Lists the fields of a schema in Fly's OpenAPI document. */
 import { existsSync, readFileSync } from "node:fs";
 import { FILE } from "./openapi.ts";
 
@@ -14,7 +14,7 @@ interface Schema {
 export interface Leaf {
     /** `services.*.ports.*.force_https` */
     path: string;
-    /** The field with its type's zero. */
+    /** The field with its type's zero value. */
     zero: Record<string, unknown>;
     /** Another field of the same object, with a value. */
     beside: Record<string, unknown>;
@@ -22,7 +22,7 @@ export interface Leaf {
 
 const ZEROS: Record<string, unknown> = { boolean: false, integer: 0, number: 0, string: "" };
 
-/** None where the document is not at hand. */
+/** Reads the document's schemas; none if the document is not available. */
 export function openApiSchemas(): Record<string, Schema> {
     if (!existsSync(FILE)) return {};
     const document = JSON.parse(readFileSync(FILE, "utf8")) as {
@@ -31,7 +31,7 @@ export function openApiSchemas(): Record<string, Schema> {
     return document.components.schemas;
 }
 
-/** Every field of a plain type below the schema, at any depth. */
+/** Lists every field of a plain type below the schema, at any depth. */
 export function leavesOf(schemas: Record<string, Schema>, name: string): Leaf[] {
     const resolve = (schema: Schema): Schema => {
         const reference = schema.$ref ?? schema.allOf?.[0]?.$ref;

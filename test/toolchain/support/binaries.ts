@@ -1,4 +1,4 @@
-/** Where the toolchain's binaries are: TOOLCHAIN_BIN, or what the project's own toolchain built. */
+/** Locates the toolchain's binaries: in TOOLCHAIN_BIN, or where the project's own toolchain built them. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 
@@ -10,7 +10,7 @@ const FOLDERS = [
     path.join(ROOT, ".toolchain", "plugins"),
 ];
 
-/** Path of a binary; throws, naming the folders, when there is none: a test without it proves nothing. */
+/** Finds a binary's path. Throws if there is none, since a test without it proves nothing. */
 export function binary(name: string): string {
     for (const folder of FOLDERS) {
         if (folder !== undefined && existsSync(path.join(folder, name))) {

@@ -1,4 +1,4 @@
-/** The plugin docker with a fake daemon and a program folder that holds a build context, "app". */
+/** Runs the docker plugin with a fake daemon and a program folder with a build context, "app". */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** A Docker daemon that answers what a test tells it to, and remembers what it was asked. */
+/** A fake Docker daemon: it gives a test's answers and records requests. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { mkdtempSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -12,7 +12,7 @@ export const DIGEST = `sha256:${"d".repeat(64)}`;
 export interface BuildRequest {
     query: URLSearchParams;
     headers: IncomingHttpHeaders;
-    /** Name → content, and "uid:gid" of each file in the build context. */
+    /** Files of the build context: name → content and "uid:gid". */
     files: Record<string, string>;
     owners: Set<string>;
 }
@@ -23,10 +23,10 @@ export interface FakeDaemon {
     pushes: { path: string; headers: IncomingHttpHeaders }[];
     /** Connections that BuildKit would call back on. */
     sessions: { headers: IncomingHttpHeaders; socket: Socket }[];
-    /** Lines that the next builds and pushes answer with. */
+    /** Lines of the answers to the next builds and pushes. */
     buildLines: object[];
     pushLines: object[];
-    /** What happens between a build's request and its answer. */
+    /** Runs between a build's request and its answer. */
     whileBuilding: (() => Promise<void>) | undefined;
     close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** A language host under test. In place of the SDK's runner it starts a script of the test's. */
+/** A language host under test, which starts the test's script instead of the SDK's runner. */
 import * as grpc from "@grpc/grpc-js";
 import languageGrpc from "@pulumi/pulumi/proto/language_grpc_pb.js";
 import messages from "@pulumi/pulumi/proto/language_pb.js";
@@ -20,7 +20,7 @@ export interface RunOptions {
 export interface LanguageHost {
     engine: Engine;
     process: Started["process"];
-    /** Starts a run; the answer comes when the program has ended. */
+    /** Starts a run, and resolves when the program has exited. */
     run(programDir: string, options?: RunOptions): Promise<{ error: string; bail: boolean }>;
     packages(programDir: string): Promise<pluginTypes.PackageDependency.AsObject[]>;
     dependencies(programDir: string): Promise<Record<string, string>>;

@@ -1,4 +1,4 @@
-/** A resource plugin under test, spoken to as the engine speaks to it. */
+/** A resource plugin under test, called as the engine calls it. */
 import * as grpc from "@grpc/grpc-js";
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import type * as types from "@pulumi/pulumi/proto/provider_pb.d.ts";
@@ -10,7 +10,7 @@ import { type Engine, type LogLine, startEngine, startPlugin, type Started } fro
 
 export type Properties = Record<string, JavaScriptValue>;
 
-/** How an unknown value of a preview travels, whatever its type. */
+/** Placeholder for an unknown value in a preview, whatever its type. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
@@ -31,7 +31,7 @@ export function plain(value: JavaScriptValue | undefined): JavaScriptValue {
 export interface Change {
     changes: "none" | "some" | "unknown";
     replaces: string[];
-    /** Path → kind: "add", "update", "delete", with "-replace" when the change needs it. */
+    /** Changes: path → "add", "update" or "delete", with "-replace" if the change requires it. */
     detailed: Record<string, string>;
 }
 

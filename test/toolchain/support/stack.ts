@@ -1,4 +1,4 @@
-/** A scratch program with a stack, a PULUMI_HOME and a state of its own. */
+/** A scratch program with its own stack, PULUMI_HOME and state. */
 import { spawn } from "node:child_process";
 import {
     cpSync,
@@ -27,7 +27,7 @@ export interface Stack {
 
 const PLUGINS = { tls: "5.6.1", docker: "5.2.0", command: "1.2.1" };
 
-/** Lays out a program of these files; "index.ts" among them is the program. */
+/** Creates a program with these files; its entry is "index.ts". */
 export function scratchStack(files: Record<string, string>): Stack {
     const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "stack-")));
     const put = (name: string, text: string) => {

@@ -1,4 +1,4 @@
-/** Plugins and language hosts started as the engine starts them, with an engine that only listens. */
+/** Starts plugins and language hosts as the engine does, with an engine that only listens. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import * as grpc from "@grpc/grpc-js";
@@ -21,7 +21,7 @@ export interface Engine {
     close(): void;
 }
 
-/** An engine that takes log lines. */
+/** An engine that collects log lines. */
 export async function startEngine(): Promise<Engine> {
     const log: LogLine[] = [];
     const server = new grpc.Server();
@@ -54,7 +54,7 @@ export interface Started {
     stop(): Promise<void>;
 }
 
-/** Starts a plugin and reads its port. It is ended with SIGTERM, as the engine does at first. */
+/** Starts a plugin and reads its port. Stops it with SIGTERM, which the engine tries first. */
 export async function startPlugin(
     file: string,
     engine: Engine,

@@ -1,4 +1,4 @@
-/** The plugin tls with what its tests make again and again: keys, an authority, a signed certificate. */
+/** Runs the tls plugin and makes what its tests share: keys, a CA, a signed certificate. */
 import { after, before } from "mocha";
 import { plain, type Plugin, type Properties, startProvider, urnOf } from "./provider.ts";
 
@@ -26,7 +26,7 @@ export function useTls() {
         return (await tls.create(KEY, inputs)).properties;
     }
 
-    /** Inputs of an authority, but for its key. */
+    /** Inputs of a CA's certificate, without its key. */
     const CA = {
         validityPeriodHours: 100,
         allowedUses: ["cert_signing", "crl_signing"],

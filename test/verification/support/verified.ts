@@ -1,4 +1,4 @@
-/** Brokers that behave as a test says, and what the verification says of them. */
+/** Runs the verification against brokers with a given behaviour. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
@@ -13,7 +13,7 @@ export const HOSTNAME = "appkata-test.fly.dev";
 const ADA = { username: "ada", password: "ada's password" };
 export const USERS = { ada: ADA.password, grace: "grace's password" };
 
-/** To be made where the suite is described: it has hooks. */
+/** Create it inside `describe`: it registers hooks. */
 export class Verified {
     authority!: Authority;
     certificate!: ServerCertificate;
@@ -27,7 +27,7 @@ export class Verified {
         afterEach(() => this.close());
     }
 
-    /** What it has started. */
+    /** Servers that it started. */
     async close(): Promise<void> {
         for (const each of this.#opened.splice(0)) await each.close();
     }
@@ -57,13 +57,13 @@ export class Verified {
         return broker;
     }
 
-    /** Verifies a broker that behaves so. */
+    /** Verifies a broker with this behaviour. */
     async stepsOf(behaviour: Partial<BrokerBehaviour>, more: Partial<Target> = {}) {
         const { port } = await this.start(behaviour);
         return verify(this.targetAt(port, more), { stepTimeoutMs: 1000 });
     }
 
-    /** A server on a free port whose connections go to `handle`. */
+    /** Starts a server on a free port that passes connections to `handle`. */
     async listen(handle: (socket: Socket) => void): Promise<number> {
         const sockets = new Set<Socket>();
         const server = createServer((socket) => {
@@ -83,7 +83,7 @@ export class Verified {
     }
 }
 
-/** The names of those that failed. */
+/** Names of the failed steps. */
 export function failures(steps: Step[]): Step["name"][] {
     return steps.filter(({ ok }) => !ok).map(({ name }) => name);
 }

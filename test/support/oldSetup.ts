@@ -1,6 +1,6 @@
 /**
- * The broker that the project replaces, to measure against: the stock image with the guide's
- * configuration, a certificate as mkcert makes it and a password file as mosquitto_passwd does.
+ * Runs the setup that this project replaces (see dev/bench/README.md), to compare with: the stock image with
+ * its configuration, a certificate as mkcert makes it and a password file as mosquitto_passwd does.
  */
 import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -12,8 +12,8 @@ import type { Series } from "../../broker/conf.ts";
 import { BASE_IMAGES, BrokerContainer } from "./brokerContainer.ts";
 
 /**
- * The guide is of Mosquitto 1's time. 2.0 without a listener takes connections from its own machine
- * only and no TLS at all, so the one line that it needs is added.
+ * The old setup's configuration, written for Mosquitto 1, with one line added. Without `listener`, 2.0 accepts
+ * only connections from its own machine, and no TLS.
  */
 const CONF = `persistence true
 persistence_file mosquitto.db
@@ -30,23 +30,22 @@ require_certificate false
 tls_version tlsv1.2
 `;
 
-export interface SeedBroker {
+export interface OldSetup {
     broker: BrokerContainer;
     caPem: string;
 }
 
 /**
- * A container of it, not started.
- *
- * @param names what its certificate is for
+ * Creates its container, but does not start it.
+ * @param names names in its certificate
  * @param users name → password
- * @param series 2.0 is what the guide's tag, `openssl`, has
+ * @param series 2.0 is the series of the old setup's tag, `openssl`
  */
-export async function makeSeedBroker(
+export async function makeOldSetup(
     names: string[],
     users: Record<string, string>,
     series: Series = "2.0",
-): Promise<SeedBroker> {
+): Promise<OldSetup> {
     const image = BASE_IMAGES[series];
     await ensureBaseImage(image, () => undefined);
     const { ca, certificate, key } = await rsaCertificate(names);
@@ -77,7 +76,7 @@ function hashed(password: string): string {
 async function rsaCertificate(
     names: string[],
 ): Promise<{ ca: string; certificate: string; key: string }> {
-    const cwd = mkdtempSync(path.join(tmpdir(), "seed-broker-"));
+    const cwd = mkdtempSync(path.join(tmpdir(), "old-setup-"));
     const read = (file: string) => readFileSync(path.join(cwd, file), "utf8");
     const openssl = async (...args: string[]) => {
         const ended = await capture(["openssl", ...args], { cwd });
