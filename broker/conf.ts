@@ -42,16 +42,16 @@ export const MQTT_PORT = 1883;
 export const EDGE_MQTT_PORT = 1884;
 export const EDGE_WEBSOCKETS_PORT = 9001;
 export const WEBSOCKETS_PORT = 9002;
-/** For certificates beside passwords: a listener without `require_certificate` asks for none. */
+/** Port for clients with certificates where others have passwords: only `require_certificate` requests one. */
 export const CERTIFICATE_PORT = 1885;
-/** Not the broker's: the monitor answers health checks and scrapes there (broker-monitor). */
+/** Port where the monitor, not the broker, answers health checks and metrics scrapes (broker-monitor). */
 export const MONITOR_PORT = 9883;
-/** How the monitor comes in: its folder is only the broker's user's. */
+/** Socket for the monitor, in a folder that only the broker's user can read. */
 const MONITOR_SOCKET = "/run/broker/socket";
-/** Made of the ACL file at each start (broker-subscriptions). */
+/** Generated from the ACL file at each start (broker-subscriptions). */
 const SUBSCRIPTIONS = "/run/broker/subscriptions.json";
 
-/** Two, and what is left of them after the monitor was started anew. */
+/** Two, plus stale ones after the monitor restarted. */
 const MONITOR_CONNECTIONS = 10;
 
 type Block = string[];
@@ -108,9 +108,9 @@ function persistence(series: Series): Block {
 }
 
 /**
- * The heap's limit lets the broker refuse one client where the kernel would kill it for all. 2.0 has none: its
- * official image does not count its heap, and 2.0.21 with glibc counts less with each change of a subscription's rule,
- * until nothing fits (fixed in 2.0.22). The monitor's connections are beside those of clients.
+ * Limits memory and connections. The heap limit lets the broker refuse one client before the kernel kills it for all.
+ * 2.0 gets none: its official image does not measure its heap, and 2.0.21 with glibc miscounts with each change of a
+ * subscription's rule, until nothing fits (fixed in 2.0.22). The monitor's connections come on top of the clients'.
  */
 function limits(series: Series, { retained, limits }: BrokerConf): Block {
     return [
@@ -142,14 +142,13 @@ function log(): Block {
 }
 
 /**
- * What the ACL file does not grant is not allowed, on every listener: in 2.1 one without an ACL of its own
- * would allow all. In 2.0 not per listener: that keeps restored messages from everybody. Retained messages
- * are delivered only while their author may write there, which neither series checks unless it is told to;
- * 2.1 checks no more what it has restored.
+ * Denies on every listener what the ACL file does not grant: in 2.1 a listener without an ACL would allow everything.
+ * In 2.0 the options are global, since per-listener ones keep restored messages from everybody. `check_retain_source`
+ * delivers a retained message only while its author may write there; 2.1 does not check restored messages.
  *
- * The ACL file is held against messages. Subscriptions are the dynamic-security plugin's to refuse, so 2.1 asks it
- * before the ACL file, which grants them all; and after the passwords, which it knows nothing of. 2.0 asks plugins
- * first, and this one leaves the passwords to the file.
+ * The ACL file checks messages, and the dynamic-security plugin checks subscriptions. So 2.1 asks the plugin before the
+ * ACL file, which grants all subscriptions, and after the password file, since the plugin knows no passwords. 2.0 asks
+ * plugins first, and this one leaves passwords to the file.
  */
 function users(series: Series): Block {
     const ofRetained = "check_retain_source true";
@@ -176,8 +175,8 @@ function users(series: Series): Block {
 }
 
 /**
- * What a listener for clients has: so many of them, and nobody who is not a user. 2.1 counts them over all
- * listeners too; 2.0 cannot, so there each has its part of what the machine takes.
+ * Options of a listener for clients: a connection limit, and no anonymous clients. 2.1 also limits connections over
+ * all listeners; 2.0 cannot, so there each listener gets an equal share.
  */
 function forClients(series: Series, conf: BrokerConf): Block {
     const listeners =
@@ -225,9 +224,9 @@ function behindEdge(port: number): string {
 }
 
 /**
- * The certificate's common name is the user, and no password is looked at, so that the revocation list
- * is what keeps a former user out. A listener that has one reads the CAs and the list anew at SIGHUP
- * (`mosquitto_security_apply_default`, both series); without one it never does.
+ * A listener for certificates, whose common name is the user. It checks no password, so only the revocation list
+ * keeps a former user out. A listener with a revocation list reloads it and the CAs at SIGHUP
+ * (`mosquitto_security_apply_default`, both series); one without never does.
  */
 function certificateListener(series: Series, port: number, conf: BrokerConf): Block {
     return [
@@ -241,7 +240,7 @@ function certificateListener(series: Series, port: number, conf: BrokerConf): Bl
     ];
 }
 
-/** For the monitor, a user as any other; whoever comes in here may change who subscribes to what. */
+/** A listener for the monitor, which logs in like any user. Clients here may change who subscribes to what. */
 function monitorListener(series: Series): Block {
     return [
         `listener 0 ${MONITOR_SOCKET}`,

@@ -11,7 +11,7 @@ export interface LastCheckArgs {
     machine: pulumi.Output<Deployment>;
     /** Number of the bundle of files that the machine was given last. */
     filesNumber: pulumi.Output<number | undefined>;
-    /** Where clients reach the broker. */
+    /** Address, port and CA that clients use. */
     target: pulumi.Output<Omit<Endpoint, "deadlineSeconds">>;
     /** The verification's report, which the check waits for. */
     report: pulumi.Input<string>;

@@ -60,7 +60,7 @@ export interface Settings {
     registry: string;
     /** Warnings about valid but ineffective settings. */
     warnings: string[];
-    /** Where they are written: `Pulumi.dev.yaml`, `MosquittoBroker "eu"`. */
+    /** File or component that has the settings, for errors: `Pulumi.dev.yaml`, `MosquittoBroker "eu"`. */
     place: string;
 }
 

@@ -42,16 +42,16 @@ function problemAlone(name: string): string | undefined {
     const problem = userNameProblem(name);
     if (problem !== undefined) return problem;
     if (name.startsWith("$")) {
-        return `"${name}" begins with $, so that a filter with %u could grant the broker's own topics; take another name`;
+        return `"${name}" begins with $, so a filter with %u could grant the broker's own topics; use another name`;
     }
     if (/(^|\/)%c(\/|$)/.test(name)) {
-        return `"${name}" has the level %c, for which Mosquitto would take a client's ID; take another name`;
+        return `"${name}" has the level %c, for which Mosquitto would take a client's ID; use another name`;
     }
     if (configPath("passwords", name) === undefined) {
-        return `"${name}" ends with a backslash, which no path of \`pulumi config set --path\` can; take another name`;
+        return `"${name}" ends with a backslash, which a path of \`pulumi config set --path\` cannot; use another name`;
     }
     const owner = RESERVED.get(name);
-    return owner && `"${name}" is the user that ${owner}; take another name`;
+    return owner && `"${name}" is the user that ${owner}; use another name`;
 }
 
 /** Refuses `+` and `#` in a name that gets into a filter; elsewhere they are ordinary characters. */
@@ -62,12 +62,12 @@ function wildcardProblem(user: Access, at: number, forAll: Placed[]): string | u
     const filters = [...filtersOf(`users.${at}`, user), ...forAll];
     const named = filters.find(({ filter }) => filter.includes("%u"));
     if (named !== undefined) {
-        return `"${name}" contains ${wildcard}, which would be a wildcard in ${shown(named)}; write the topic out, or take another name`;
+        return `"${name}" contains ${wildcard}, which would be a wildcard in ${shown(named)}; write the topic out, or use another name`;
     }
     const pattern = forAll.find(({ filter }) => filter.includes("%c"));
     return (
         pattern &&
-        `"${name}" contains ${wildcard}, and Mosquitto grants nothing by a pattern, as ${shown(pattern)}, to such a name; take another one`
+        `"${name}" contains ${wildcard}, and Mosquitto grants nothing by a pattern, as ${shown(pattern)}, to such a name; use another one`
     );
 }
 
@@ -77,7 +77,7 @@ function levelsProblem(name: string, forAll: Placed[]): string | undefined {
     const both = forAll.find(({ filter }) => filter.includes("%u") && filter.includes("%c"));
     return (
         both &&
-        `"${name}" contains /, and ${shown(both)} has %u beside %c, where Mosquitto 2.1 takes one level for the name; take another name`
+        `"${name}" contains /, and ${shown(both)} has %u beside %c, where Mosquitto 2.1 takes one level for the name; use another name`
     );
 }
 
@@ -97,7 +97,7 @@ function belowProblem(
                 filter.includes("%u") && overlaps(topics(above, filter), topics(name, filter)),
         );
         if (wide === undefined) continue;
-        return `"${name}" is below "${above}" (users.${at}.name), to whom ${shown(wide)} would grant what is meant for "${name}"; take another name`;
+        return `"${name}" is below "${above}" (users.${at}.name), to whom ${shown(wide)} would grant what is meant for "${name}"; use another name`;
     }
     return undefined;
 }

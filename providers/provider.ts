@@ -73,7 +73,7 @@ export function canonical(value: unknown): string {
     );
 }
 
-/** What a changed property does: nothing, an update in place, or a replacement. */
+/** Effect of a changed property: nothing, an update in place, or a replacement. */
 export type Effect = "none" | "update" | "replace";
 
 export interface PropertyRule {

@@ -38,7 +38,7 @@ export interface Remembered {
     end: string;
 }
 
-/** What a list is built from, besides the CA and the inputs. */
+/** Record from which a list is built, besides the CA and the inputs. */
 export interface RevocationRecord {
     issued: Remembered[];
     /** Certificates on the list, with the time of revocation in ISO 8601. */

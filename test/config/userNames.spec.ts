@@ -48,7 +48,7 @@ describe("user names", () => {
         [
             "a path's end",
             () => problems([{ name: "a.b\\", ...ALL }]),
-            /^users\.0\.name: "a\.b\\" ends with a backslash, which no path of `pulumi config set/,
+            /^users\.0\.name: "a\.b\\" ends with a backslash, which a path of `pulumi config set --path` cannot/,
         ],
         [
             "a wildcard in a filter of its own",

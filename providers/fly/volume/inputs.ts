@@ -3,7 +3,7 @@ import type { PropertyRules } from "../../provider.ts";
 import type { Owner } from "../ownership.ts";
 import type { MachineGuest } from "../api/types.ts";
 
-/** What happens to the data where a change replaces the volume. */
+/** Treatment of the data where a change replaces the volume. */
 export type OnReplace = "refuse" | "restore" | "discard";
 
 export interface VolumeInputs {
