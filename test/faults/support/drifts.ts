@@ -91,7 +91,7 @@ export async function growVolume(
     }
 }
 
-/** Undoes by hand what an `up` refuses to judge: clones, and another owner. */
+/** Undoes by hand what an `up` refuses to judge, clones and another owner, and waits for a lease that is left. */
 export async function putRight(stack: SmallStack): Promise<void> {
     await byHand(stack, async (api, { app, clones }, found) => {
         const state = stack.stateText();
@@ -104,9 +104,14 @@ export async function putRight(stack: SmallStack): Promise<void> {
             });
         }
         const own = found.machines.find(({ name }) => name === "small");
-        if (own)
-            await api.call("POST", `/apps/${app}/machines/${own.id}/metadata/pulumi_stack`, {
-                value: "dev",
-            });
+        if (!own) return;
+        const path = `/apps/${app}/machines/${own.id}`;
+        // One that Fly would not take back ends by itself, after half a minute.
+        await until(
+            "the machine's lease has ended",
+            async () => (await api.call("GET", `${path}/lease`)).status === 404,
+            { withinMs: 40_000 },
+        );
+        await api.call("POST", `${path}/metadata/pulumi_stack`, { value: "dev" });
     });
 }
