@@ -23,6 +23,6 @@ describe("a restore, with an image of another version", () => {
     it("drops the old data only if the new data is in force", () => {
         assert.equal(notInForce("inForce"), undefined);
         assert.match(notInForce("refused")!, /cannot read it/);
-        assert.match(notInForce("waiting")!, /says "waiting"/);
+        assert.match(notInForce("waiting")!, /reports "waiting"/);
     });
 });
