@@ -6,7 +6,7 @@ import { allSpecs } from "../../commands/specs.ts";
 import { schema } from "../../config/schema.ts";
 import { ROOT } from "../../lib/paths.ts";
 
-const PAGES = ["*.md", "docs/*.md", "dev/**/*.md"].flatMap((pattern) =>
+const PAGES = ["*.md", "docs/*.md", "dev/**/*.md", "examples/*.md"].flatMap((pattern) =>
     globSync(pattern, { cwd: ROOT }),
 );
 
