@@ -37,8 +37,8 @@ export function packing<Inputs extends object, Outputs extends object>(
         // No provider uses them to read or delete a resource.
         ...provider,
         async check(olds, news) {
-            const { inputs, failures } = await provider.check(unpacked(olds), unpacked(news));
-            // A check returns them unchanged, or omits them.
+            // A check asks only whether there were inputs before. It returns these unchanged, or omits them.
+            const { inputs, failures } = await provider.check(olds, unpacked(news));
             const asGiven = (_value: unknown, name: string) => news[name as keyof Inputs];
             return {
                 ...(inputs && { inputs: mapped(inputs, names, asGiven) }),
