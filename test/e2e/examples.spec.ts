@@ -1,4 +1,3 @@
-// core
 /**
  * Programs of others that have the component from the package, outside of this folder and with Pulumi alone:
  * neither this project's commands nor what it does to load faster.
