@@ -119,7 +119,7 @@ describe("a deployed broker's clients with certificates", function () {
         const before = await instanceId();
         project.configure({ users: usersNamed("tester", "pump"), devices: ["pump"] });
         const preview = await project.pulumi(["preview"]);
-        assert.match(preview.output, /kept:RevocationList\s+ca\s+update/);
+        assert.match(preview.output, /kept:RevocationList\s+mosquitto:revocation:ca\s+update/);
         assert.doesNotMatch(preview.output, /fly:Machine\s/);
         await upWith({});
         assert.equal(await instanceId(), before);
