@@ -5,6 +5,7 @@ import type { Deployed } from "./deployed.ts";
 import { expiryWarnings } from "./expiry.ts";
 import { preflight } from "./preflight.ts";
 import { queueWarnings } from "./queues.ts";
+import { reusedNameWarnings } from "./reusedNames.ts";
 import { parseSettings, SettingsError, type Settings } from "./settings.ts";
 import type { WrittenSettings } from "./stackSettings.ts";
 
@@ -20,7 +21,7 @@ export interface Checked {
 
 /**
  * Checks a broker's settings and Fly's token, by rules and by requests. Warns about certificates that expire
- * soon and messages that would be dropped.
+ * soon, messages that would be dropped, and users who inherit from a removed one.
  *
  * @param broker the component's name
  * @throws pulumi.RunError listing every mistake, before anything is declared
@@ -38,7 +39,8 @@ export async function checkSettings(
         const { deployed, warnings, imageMissing } = found;
         const expiry = expiryWarnings(deployed, settings, new Date());
         const queues = queueWarnings(deployed, settings);
-        for (const line of [...settings.warnings, ...warnings, ...queues, ...expiry])
+        const names = reusedNameWarnings(deployed.passwords, settings.users);
+        for (const line of [...settings.warnings, ...warnings, ...queues, ...names, ...expiry])
             await pulumi.log.warn(ownsStack ? line : `${broker}: ${line}`);
         return { written, settings, token, deployed, imageMissing };
     } catch (error) {
