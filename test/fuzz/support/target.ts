@@ -39,7 +39,9 @@ export class Target {
         const authority = await makeAuthority();
         const certificate = await issue(authority, [HOSTNAME]);
         const lines = Object.entries(USERS).map(([name, word]) => passwordLine(name, word));
-        const grants = Object.keys(USERS).map((name) => `user ${name}\ntopic readwrite ${name}/#\n`);
+        const grants = Object.keys(USERS).map(
+            (name) => `user ${name}\ntopic readwrite ${name}/#\n`,
+        );
         const broker = await BrokerContainer.create({
             image: await buildBroker(series),
             files: {
