@@ -15,10 +15,10 @@ import path from "node:path";
 import { LOCAL, ROOT } from "../lib/paths.ts";
 import { capture } from "../lib/process.ts";
 
-/** The name that `tsconfig.package.json` has for it. */
+/** Output folder, as in `tsconfig.package.json`. */
 const BUILT = path.join(LOCAL, "package");
 
-/** What the package has beside what is compiled: all of `broker/` that is no module. */
+/** Lists the files that are packed as they are: the image's in `broker/`, and the pages. */
 function plainFiles(): string[] {
     const image = readdirSync(path.join(ROOT, "broker")).filter((name) => !name.endsWith(".ts"));
     return [...image.map((name) => `broker/${name}`), "CHANGELOG.md", "LICENSE", "README.md"];
@@ -29,13 +29,13 @@ interface Manifest {
     [key: string]: unknown;
 }
 
-/** That of the checkout, with the component for its main file and without what is for developers. */
+/** Turns the checkout's manifest into the package's: the component is the main file; development entries are left out. */
 export function manifestOf(checkout: Manifest): Manifest {
     const { name, version, description, license, type, engines, dependencies } = checkout;
     const entry = (file: string) => ({ types: `./${file}.d.ts`, default: `./${file}.js` });
     return {
         ...{ name, version, private: true, description, license, type, engines },
-        // For TypeScript's older ways to resolve modules, which know no `exports`.
+        // TypeScript's older module resolutions ignore `exports`.
         ...{ main: "./components/index.js", types: "./components/index.d.ts" },
         exports: {
             ".": entry("components/index"),
@@ -58,7 +58,7 @@ export async function buildPackage(folder: string): Promise<string> {
     await run([path.join(ROOT, "node_modules/.bin/tsc"), "-p", "tsconfig.package.json"], ROOT);
     for (const file of globSync(`${BUILT}/**/*.d.ts`)) {
         const text = readFileSync(file, "utf8");
-        // The compiler does so in JavaScript alone.
+        // The compiler rewrites extensions in JavaScript only, not in declarations.
         writeFileSync(file, text.replace(/((?:from|import\() ?"\.[^"]*)\.ts"/g, '$1.js"'));
     }
     for (const file of plainFiles()) cpSync(path.join(ROOT, file), path.join(BUILT, file));

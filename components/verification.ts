@@ -60,7 +60,7 @@ export class Verification extends pulumi.ComponentResource {
                     MQTT_USERNAME: verifier.username,
                     MQTT_PASSWORD: pulumi.secret(verifier.password),
                 },
-                // By standard input, since Linux limits an environment variable to 131,072 bytes.
+                // Passed on standard input: Linux limits an environment variable to 131,072 bytes.
                 stdin: pulumi.secret(pulumi.jsonStringify(this.logins)),
                 // Runs again when something that it proves has changed.
                 triggers: [

@@ -45,7 +45,7 @@ export interface MosquittoBrokerArgs {
     webSockets?: "off" | "edge" | "broker";
     /** Default: 443, or 8443 where the broker ends TLS. Restart. */
     webSocketsPort?: number;
-    /** What `subscribeCommand` and `publishCommand` name. Default: `hostname`. In place. */
+    /** Whether the clients' commands name the broker by host name or address. Default: `hostname`. In place. */
     connectBy?: "hostname" | "address";
 
     /** Fly app. Default: project, stack and random characters, made once. Everything is replaced. */
@@ -77,7 +77,7 @@ export interface MosquittoBrokerArgs {
     protectVolume?: boolean;
     /** Whether `pulumi destroy` leaves the volume and its app on Fly. Default: false. In the state alone. */
     retainVolume?: boolean;
-    /** What a replacement of the volume does with the data. Default: `refuse`. In place. */
+    /** How a replacement of the volume treats the data. Default: `refuse`. In place. */
     volumeReplacement?: "refuse" | "restore" | "discard";
     /** ID of a snapshot to create the volume from. Default: none. Read when it is created. */
     volumeSnapshot?: string;

@@ -74,7 +74,7 @@ export interface VolumeSettings {
     protect: boolean;
     /** Pulumi's `retainOnDelete`: `destroy` leaves the volume and its app on Fly. */
     retain: boolean;
-    /** What a replacement of the volume does with the data. */
+    /** How a replacement of the volume treats the data. */
     onReplace: "refuse" | "restore" | "discard";
     /** ID of the snapshot to create the volume from; read at create. */
     snapshotId: string | undefined;

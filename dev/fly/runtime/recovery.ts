@@ -6,7 +6,7 @@ export function lostExit(): Exit {
     return { exitCode: 137, oomKilled: false, finishedAt: new Date().toISOString() };
 }
 
-/** What a starting server does with a machine of an earlier one. */
+/** Decides how a starting server takes over a machine of an earlier one. */
 export type Recovery =
     /** Still running: adopt it. */
     | { action: "adopt"; view: ContainerView }

@@ -26,7 +26,7 @@ export async function adoptApp(
     if (seen.ours) {
         return found;
     }
-    // Of two runs that create the same app at once, one finds the other's app, still empty.
+    // When two runs create the same app at once, one finds the other's app, still empty.
     const holds =
         seen.others.length > 0 || askedFor ? seen.others : await laterContents(client, inputs);
     if (holds.length > 0) {

@@ -29,7 +29,7 @@ export interface VolumeInputs {
     /** Owner of the app's machines, by which a leftover is recognised. A change is recorded in the state. */
     owner?: Owner;
     /**
-     * What a replacement does with the data. `refuse`: the change fails. `restore`: for a new region, stops
+     * How a replacement treats the data. `refuse`: the change fails. `restore`: for a new region, stops
      * the machine, takes a snapshot and creates the new volume from it. `discard`: leaves the data behind;
      * the new volume is a free one with the same name in the region, or an empty one. A change does nothing
      * by itself. @default "refuse"

@@ -44,7 +44,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
 
     diff(id, olds, news) {
         const { changed, replaces } = diffProperties(olds, news, VOLUME_RULES);
-        // Another volume is imported; `delete` leaves the present one at Fly.
+        // The stack imports another volume; `delete` leaves the present one on Fly.
         if (news.importId !== undefined && !isUnknown(news.importId) && news.importId !== id) {
             changed.push("importId");
             replaces.push("importId");
