@@ -12,7 +12,7 @@ import {
     type WithProvider,
 } from "../provider.ts";
 import { flyClient, type FlyClient } from "./api/client.ts";
-import { FlyError, isAmbiguous, isGone } from "./api/errors.ts";
+import { FlyError, isAmbiguous } from "./api/errors.ts";
 import { hostnameProblem } from "./rules.ts";
 import { configure } from "./api/token.ts";
 import type { WireCertificate } from "./api/types.ts";
@@ -118,14 +118,8 @@ export const certificate: Provider<CertificateInputs, CertificateOutputs> = {
             return;
         }
         const path = pathOf(props);
-        try {
-            // The host name goes too, unless someone uploaded a certificate of their own for it.
-            await client.delete(hasSource(found, "custom") ? [...path, "acme"] : path);
-        } catch (error) {
-            if (!isGone(error)) {
-                throw error;
-            }
-        }
+        // The host name goes too, unless someone uploaded a certificate of their own for it.
+        await client.remove(hasSource(found, "custom") ? [...path, "acme"] : path);
     },
 };
 
@@ -183,15 +177,8 @@ async function findCertificate(
     client: FlyClient,
     inputs: CertificateInputs,
 ): Promise<WireCertificate | undefined> {
-    try {
-        const found = await client.get<WireCertificate>(pathOf(inputs));
-        return found.acme_requested || hasSource(found, "fly") ? found : undefined;
-    } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
-        throw error;
-    }
+    const found = await client.find<WireCertificate>(pathOf(inputs));
+    return found && (found.acme_requested || hasSource(found, "fly")) ? found : undefined;
 }
 
 function hasSource({ certificates }: WireCertificate, source: "custom" | "fly"): boolean {

@@ -10,7 +10,7 @@ import {
     type WithProvider,
 } from "../provider.ts";
 import { flyClient, type FlyClient } from "./api/client.ts";
-import { askAgainAt, isAmbiguous, isGone } from "./api/errors.ts";
+import { askAgainAt, isAmbiguous } from "./api/errors.ts";
 import { IMPORTED_BEFORE } from "./ownership.ts";
 import { configure } from "./api/token.ts";
 import type { WireIp } from "./api/types.ts";
@@ -108,13 +108,7 @@ export const ipAddress: Provider<IpAddressInputs, IpAddressOutputs> = {
     },
 
     async delete(id, props) {
-        try {
-            await flyClient(props.endpoint).delete(["apps", props.app, "ip_assignments", id]);
-        } catch (error) {
-            if (!isGone(error)) {
-                throw error;
-            }
-        }
+        await flyClient(props.endpoint).remove(["apps", props.app, "ip_assignments", id]);
     },
 };
 
@@ -188,15 +182,9 @@ async function findAddress(
     app: string,
     address: string,
 ): Promise<WireIp | undefined> {
-    try {
-        const { ips } = await client.get<{ ips: WireIp[] | null }>(["apps", app, "ip_assignments"]);
-        return (ips ?? []).find(({ ip }) => ip === address);
-    } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
-        throw error;
-    }
+    const path = ["apps", app, "ip_assignments"];
+    const found = await client.find<{ ips: WireIp[] | null }>(path);
+    return (found?.ips ?? []).find(({ ip }) => ip === address);
 }
 
 function toOutputs(inputs: WithProvider<IpAddressInputs>, found: WireIp): IpAddressOutputs {

@@ -2,7 +2,7 @@
 import pRetry from "p-retry";
 import { NEVER_SENT } from "./answers.ts";
 import { cancelled } from "./cancel.ts";
-import { FlyError } from "./errors.ts";
+import { FlyError, isGone } from "./errors.ts";
 import { RateLimiter } from "./rateLimits.ts";
 import { NEW_APP_RETRIES, NewApps } from "./newApps.ts";
 import { isCutShort, send, type Method, type RequestOptions } from "./request.ts";
@@ -71,6 +71,16 @@ export class FlyClient {
         return (await asked) as T;
     }
 
+    /** Like `get`. @returns undefined where it is gone */
+    async find<T>(path: readonly string[]): Promise<T | undefined> {
+        try {
+            return await this.get<T>(path);
+        } catch (error) {
+            if (isGone(error)) return undefined;
+            throw error;
+        }
+    }
+
     async post<T>(path: readonly string[], options: RequestOptions = {}): Promise<T> {
         return (await this.#request("POST", path, options)) as T;
     }
@@ -81,6 +91,15 @@ export class FlyClient {
 
     async delete(path: readonly string[], options: RequestOptions = {}): Promise<void> {
         await this.#request("DELETE", path, options);
+    }
+
+    /** Like `delete`, which also succeeds where it is gone. */
+    async remove(path: readonly string[], options: RequestOptions = {}): Promise<void> {
+        try {
+            await this.delete(path, options);
+        } catch (error) {
+            if (!isGone(error)) throw error;
+        }
     }
 
     /** Treats 404s in this app as not yet propagated, for a minute. */

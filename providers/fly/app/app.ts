@@ -13,7 +13,6 @@ import { PERSONAL } from "./adopt.ts";
 import { APP_RULES, type AppInputs, type AppOutputs } from "./inputs.ts";
 import { ensureApp, getApp } from "./make.ts";
 import { flyClient, type FlyClient } from "../api/client.ts";
-import { isGone } from "../api/errors.ts";
 import { importProblem, listMachines, othersMachines } from "../ownership.ts";
 import { protectionProblem, refuseProtected } from "../protection.ts";
 import { appNameProblem } from "../rules.ts";
@@ -97,14 +96,7 @@ export const app: Provider<AppInputs, AppOutputs> = {
         if (await holdsOthersMachines(client, props)) {
             return;
         }
-        const path = ["apps", props.name];
-        try {
-            await client.delete(path, { query: { force: true } });
-        } catch (error) {
-            if (!isGone(error)) {
-                throw error;
-            }
-        }
+        await client.remove(["apps", props.name], { query: { force: true } });
         client.appDeleted(props.name);
         const progress = new Progress(`app ${props.name}`);
         const gone = await poll(deadlineIn(GONE_WITHIN_S), async () => {
@@ -173,14 +165,9 @@ function nameProblem({ importId, name }: AppInputs): string | undefined {
  * @throws Error where the app holds someone else's machines
  */
 async function holdsOthersMachines(client: FlyClient, props: AppInputs): Promise<boolean> {
-    let machines: WireMachine[];
-    try {
-        machines = await client.get<WireMachine[]>(["apps", props.name, "machines"]);
-    } catch (error) {
-        if (isGone(error)) {
-            return (await getApp(client, props.name)) === undefined;
-        }
-        throw error;
+    const machines = await client.find<WireMachine[]>(["apps", props.name, "machines"]);
+    if (!machines) {
+        return (await getApp(client, props.name)) === undefined;
     }
     const others = othersMachines(machines, props.owner);
     if (others.length > 0) {

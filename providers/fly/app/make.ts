@@ -2,7 +2,7 @@
 import type { AppInputs } from "./inputs.ts";
 import { adoptApp, refuseOtherOrganization } from "./adopt.ts";
 import type { FlyClient } from "../api/client.ts";
-import { FlyError, isAmbiguous, isGone } from "../api/errors.ts";
+import { FlyError, isAmbiguous } from "../api/errors.ts";
 import { IMPORTED_BEFORE } from "../ownership.ts";
 import type { WireApp } from "../api/types.ts";
 import { deadlineIn, poll } from "../api/wait.ts";
@@ -82,11 +82,8 @@ export async function getApp(
     taken?: unknown,
 ): Promise<WireApp | undefined> {
     try {
-        return await client.get<WireApp>(["apps", name]);
+        return await client.find<WireApp>(["apps", name]);
     } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
         if (taken !== undefined && error instanceof FlyError && error.status === 403) {
             throw nameTaken(name, error);
         }

@@ -214,16 +214,9 @@ export async function getMachine(
     app: string,
     id: string,
 ): Promise<WireMachine | undefined> {
-    try {
-        const found = await client.get<WireMachine>(["apps", app, "machines", id]);
-        const isGoing = found.state === "destroying" && !isReachable(found);
-        return isGoing || found.state === "destroyed" || found.state === "replaced"
-            ? undefined
-            : found;
-    } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
-        throw error;
-    }
+    const found = await client.find<WireMachine>(["apps", app, "machines", id]);
+    const isGoing = found?.state === "destroying" && !isReachable(found);
+    return isGoing || found?.state === "destroyed" || found?.state === "replaced"
+        ? undefined
+        : found;
 }

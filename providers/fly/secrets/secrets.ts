@@ -80,18 +80,10 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
         if (!props) {
             throw new Error("The secrets' state has no properties: they cannot be read.");
         }
-        let found: WireSecrets;
-        try {
-            found = await flyClient(props.endpoint).get<WireSecrets>([
-                "apps",
-                props.app,
-                "secrets",
-            ]);
-        } catch (error) {
-            if (isGone(error)) {
-                return {};
-            }
-            throw error;
+        const path = ["apps", props.app, "secrets"];
+        const found = await flyClient(props.endpoint).find<WireSecrets>(path);
+        if (!found) {
+            return {};
         }
         const present = new Map((found.secrets ?? []).map(({ name, digest }) => [name, digest]));
         const olds = complete(props);

@@ -1,7 +1,6 @@
 /** Finds a volume: by its ID, or the leftover of an earlier run. */
 import type { FlyClient } from "../api/client.ts";
 import { describeVolume, isReachable } from "../describe.ts";
-import { isGone } from "../api/errors.ts";
 import { importCommand, isOwnedBy, listMachines, othersMachines } from "../ownership.ts";
 import type { WireMachine, WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
@@ -105,15 +104,8 @@ export async function holderOf(
     if (!id) {
         return undefined;
     }
-    try {
-        const machine = await client.get<WireMachine>(["apps", app, "machines", id]);
-        return machine.state === "destroyed" ? undefined : machine;
-    } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
-        throw error;
-    }
+    const machine = await client.find<WireMachine>(["apps", app, "machines", id]);
+    return machine?.state === "destroyed" ? undefined : machine;
 }
 
 /** @returns undefined where the volume is gone or being destroyed */
@@ -122,13 +114,6 @@ export async function getVolume(
     app: string,
     id: string,
 ): Promise<WireVolume | undefined> {
-    try {
-        const found = await client.get<WireVolume>(["apps", app, "volumes", id]);
-        return isOutgoing(found) ? undefined : found;
-    } catch (error) {
-        if (isGone(error)) {
-            return undefined;
-        }
-        throw error;
-    }
+    const found = await client.find<WireVolume>(["apps", app, "volumes", id]);
+    return found && isOutgoing(found) ? undefined : found;
 }
