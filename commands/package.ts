@@ -2,15 +2,7 @@
  * `npm run package [-- FOLDER]`: packs the component for other Pulumi programs, as JavaScript with types, into
  * `FOLDER/appkata-mqtt-VERSION.tgz`. Node runs no TypeScript below `node_modules`.
  */
-import {
-    cpSync,
-    globSync,
-    mkdirSync,
-    readFileSync,
-    readdirSync,
-    rmSync,
-    writeFileSync,
-} from "node:fs";
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { LOCAL, ROOT } from "../lib/paths.ts";
 import { capture } from "../lib/process.ts";
@@ -18,11 +10,8 @@ import { capture } from "../lib/process.ts";
 /** Output folder, as in `tsconfig.package.json`. */
 const BUILT = path.join(LOCAL, "package");
 
-/** Lists the files that are packed as they are: the image's in `broker/`, and the pages. */
-function plainFiles(): string[] {
-    const image = readdirSync(path.join(ROOT, "broker")).filter((name) => !name.endsWith(".ts"));
-    return [...image.map((name) => `broker/${name}`), "CHANGELOG.md", "LICENSE", "README.md"];
-}
+/** What is packed as it is: the image's build context, and the pages. */
+const PLAIN = ["broker/image", "CHANGELOG.md", "LICENSE", "README.md"];
 
 interface Manifest {
     exports: Record<string, string>;
@@ -61,7 +50,8 @@ export async function buildPackage(folder: string): Promise<string> {
         // The compiler rewrites extensions in JavaScript only, not in declarations.
         writeFileSync(file, text.replace(/((?:from|import\() ?"\.[^"]*)\.ts"/g, '$1.js"'));
     }
-    for (const file of plainFiles()) cpSync(path.join(ROOT, file), path.join(BUILT, file));
+    for (const name of PLAIN)
+        cpSync(path.join(ROOT, name), path.join(BUILT, name), { recursive: true });
     const manifest = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as Manifest;
     const text = JSON.stringify(manifestOf(manifest), undefined, 4);
     writeFileSync(path.join(BUILT, "package.json"), `${text}\n`);

@@ -14,7 +14,7 @@ export interface ImageArgs {
     missing: boolean;
 }
 
-/** The broker's image, built from `broker/` and pushed to the app's repository. */
+/** The broker's image, built from `broker/image/` and pushed to the app's repository. */
 export class Image extends pulumi.ComponentResource {
     /** Image that the machine runs, `REGISTRY/APP@sha256:…`. */
     readonly repoDigest: pulumi.Output<string>;
@@ -28,8 +28,8 @@ export class Image extends pulumi.ComponentResource {
             {
                 imageName: pulumi.interpolate`${args.registry}/${args.appName}:${tagOf(args)}`,
                 build: {
-                    context: packageFile("broker"),
-                    dockerfile: packageFile("broker/Dockerfile"),
+                    context: packageFile("broker/image"),
+                    dockerfile: packageFile("broker/image/Dockerfile"),
                     platform: "linux/amd64",
                     args: { BASE_IMAGE: args.baseImage },
                 },

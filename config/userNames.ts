@@ -5,7 +5,7 @@ import { VERIFIER } from "../verification/verifier.ts";
 import { configPath } from "./commands.ts";
 import { overlaps } from "./filters.ts";
 
-/** Names of the project's own users, the second from broker/broker-installed, and what each does. */
+/** Names of the project's own users, the second from broker/image/broker-installed, and what each does. */
 const RESERVED = new Map([
     [VERIFIER, "the verification logs in as"],
     ["appkata-monitor", "watches the broker from within the machine"],

@@ -46,7 +46,7 @@ try {
         await underEdge("restart, Machines API", () => machine("restart"));
         await underEdge("broker killed", crash);
         await underUp("up: other image", () =>
-            project.edit("broker/Dockerfile", (text) => `${text}LABEL bench.run=${run}\n`),
+            project.edit("broker/image/Dockerfile", (text) => `${text}LABEL bench.run=${run}\n`),
         );
         await underUp("up: machine size", () =>
             project.configure({ memoryMb: run % 2 === 0 ? 512 : 256 }),

@@ -24,7 +24,7 @@ describe("a checkout as Git for Windows makes it", function () {
         const files = (await git("ls-files", "-z")).stdout
             .split("\0")
             .filter((name) => name !== "");
-        assert.ok(files.includes("broker/broker-entrypoint"));
+        assert.ok(files.includes("broker/image/broker-entrypoint"));
         const wrong = files.filter((file) =>
             readFileSync(path.join(folder, file)).includes("\r\n"),
         );

@@ -17,7 +17,7 @@ export const BASE_IMAGES: Record<Series, string> = {
 };
 
 /** What goes into the broker's image. */
-export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker");
+export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker/image");
 
 /** Tags that go when the process ends. */
 const built = new Set<string>();

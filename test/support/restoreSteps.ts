@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 import type { Series } from "../../broker/conf.ts";
 import { busybox } from "./busybox.ts";
 
-const BROKER = path.join(import.meta.dirname, "../../broker");
+const BROKER = path.join(import.meta.dirname, "../../broker/image");
 
 /** What the image may have; the system's is dash on Debian. */
 export const SHELLS = { "the system's sh": () => ["sh"], "busybox sh": () => [busybox(), "sh"] };

@@ -1,6 +1,6 @@
 /**
  * Packs a machine's files into one bundle and splits it over several app secrets, since each secret becomes an
- * environment variable of the machine. The machine joins and unpacks them (broker/broker-installed).
+ * environment variable of the machine. The machine joins and unpacks them (broker/image/broker-installed).
  */
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";

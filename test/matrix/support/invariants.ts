@@ -110,7 +110,7 @@ interface Secret {
     value: string;
 }
 
-/** What the machine adds to two of them, for its monitor (broker/broker-installed). */
+/** What the machine adds to two of them, for its monitor (broker/image/broker-installed). */
 const ADDED: Record<string, RegExp> = {
     acl: /^\nuser appkata-monitor\ntopic read \$SYS\/#\ntopic readwrite \$appkata\/monitor\ntopic write \$CONTROL\/dynamic-security\/v1\n$/,
     passwd: /^appkata-monitor:\S+\n$/,

@@ -164,7 +164,7 @@ export class Stage {
 
     /** Changes a file that goes into the image. */
     changeImage(text: string): void {
-        const file = path.join(this.project.dir, "broker", "broker-entrypoint");
+        const file = path.join(this.project.dir, "broker/image/broker-entrypoint");
         const lines = readFileSync(file, "utf8").split("\n");
         const kept = lines.filter((line) => !line.startsWith("# version "));
         writeFileSync(file, [kept[0], `# version ${text}`, ...kept.slice(1)].join("\n"));
