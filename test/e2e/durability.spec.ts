@@ -188,7 +188,9 @@ describe("a deployed broker", function () {
 
     it("keeps them over another image", async () => {
         const check = await leaveMessages();
-        project.edit("broker/image/Dockerfile", (text) => text.replace("EXPOSE 1883", "EXPOSE 1883 9"));
+        project.edit("broker/image/Dockerfile", (text) =>
+            text.replace("EXPOSE 1883", "EXPOSE 1883 9"),
+        );
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
         const { imageDigest, machineId } = await project.outputs();
