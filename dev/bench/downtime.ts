@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
-import { BrokerContainer } from "../../test/support/brokerContainer.ts";
-import { connect } from "../../test/support/mqtt.ts";
+import { BrokerContainer } from "../harness/brokerContainer.ts";
+import { connect } from "../harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, usersNamed, type Run } from "../../test/support/project.ts";
+import { Project, usersNamed, type Run } from "../harness/project.ts";
 import { capture } from "../../lib/process.ts";
 import { forward } from "./support/forwarder.ts";
 import { underLoad, type Seen } from "./support/load.ts";

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { Project } from "../../test/support/project.ts";
+import { Project } from "../harness/project.ts";
 import { pulumiEnvironment } from "../toolchain/environment.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { pulumiCli } from "../toolchain/pulumi.ts";

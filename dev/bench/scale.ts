@@ -2,12 +2,11 @@
  * Measures what one program with several apps costs, compared with the same program with none: `npm run
  * bench -- scale`. `APPS=1,10` measures fewer.
  */
-import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { startLocalFly } from "../fly/index.ts";
-import { SmallStack } from "../../test/faults/support/smallStack.ts";
-import { Api } from "../../test/local/support/api.ts";
-import { pushImage } from "../../test/local/support/image.ts";
+import { Api } from "../harness/api.ts";
+import { pushImage } from "../harness/image.ts";
+import { ProgramStack } from "../harness/programStack.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { figuresOf } from "./support/measure.ts";
 import { peakOf } from "./support/processes.ts";
@@ -21,7 +20,7 @@ type Step = (typeof STEPS)[number];
 
 /** App whose repository has the image. */
 const IMAGES = "scale-images";
-const SETTINGS = { memoryMb: 256, volumeSizeGb: 1, secret: "of-scale", ipv4: false, port: 1883 };
+const PROJECT = "scale";
 
 /** Command line of the process that runs the providers. */
 const HOST = /dynamic-provider/;
@@ -53,8 +52,9 @@ try {
 }
 
 async function round(count: number, name: string, image: string): Promise<Round> {
-    const stack = await SmallStack.make(fly, name, image, SETTINGS);
-    writeFileSync(path.join(stack.dir, "index.js"), program(count));
+    const text = program(count, name, image);
+    const stack = new ProgramStack({ project: PROJECT, text, token: fly.token });
+    await stack.init();
     const run: Record<Step, () => Promise<unknown>> = {
         "first up": () => stack.must(stack.up()),
         "up, unchanged": () => stack.must(stack.up("--expect-no-changes")),
@@ -79,20 +79,19 @@ async function round(count: number, name: string, image: string): Promise<Round>
     }
 }
 
-function program(count: number): string {
+function program(count: number, prefix: string, image: string): string {
     return `
-import { readFileSync } from "node:fs";
 import { App, IpAddress, Machine, Secrets, Volume } from ${JSON.stringify(path.join(ROOT, "providers", "index.ts"))};
-const { endpoint, image, app: prefix } = JSON.parse(readFileSync("settings.json", "utf8"));
-const owner = { project: "small", stack: "dev" };
+const { endpoint, image, prefix } = ${JSON.stringify({ endpoint: fly.endpoint, image, prefix })};
+const owner = { project: "${PROJECT}", stack: "dev" };
 for (let at = 1; at <= ${count}; at++) {
     const name = prefix + "-" + at;
     const app = new App(name, { endpoint, name, organization: "personal", owner }).name;
     new IpAddress(name, { endpoint, app, type: "v6" });
     const volume = new Volume(name, { endpoint, app, name: "data", region: "lhr", sizeGb: 1, owner });
-    const secrets = new Secrets(name, { endpoint, app, values: { SECRET: "of-" + name } });
+    const secrets = new Secrets(name, { endpoint, app, files: { secret: "of-" + name }, names: ["SECRET"] });
     new Machine(name, {
-        endpoint, app, name: "small", region: "lhr", owner,
+        endpoint, app, name: "${PROJECT}", region: "lhr", owner,
         secretsVersion: secrets.version,
         config: {
             image,

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pack, unpack, type Packed } from "../../providers/packed.ts";
 import type { RevocationRecord } from "../../providers/kept/revocationList.ts";
-import { Project, usersNamed } from "../../test/support/project.ts";
+import { Project, usersNamed } from "../harness/project.ts";
 import { alternate, ratio, row } from "./support/measure.ts";
 
 const RUNS = Number(process.env.RUNS ?? 5);

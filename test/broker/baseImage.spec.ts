@@ -8,7 +8,7 @@ import { ensureBaseImage } from "../../dev/toolchain/base-image/index.ts";
 import { debianMirror } from "../../dev/toolchain/base-image/packages.ts";
 import { recipeFor } from "../../dev/toolchain/base-image/recipe.ts";
 import { capture } from "../../lib/process.ts";
-import { BASE_IMAGES } from "../support/brokerContainer.ts";
+import { BASE_IMAGES } from "../../dev/harness/brokerContainer.ts";
 
 const docker = new Docker();
 

@@ -6,12 +6,12 @@ import { aclFile, type Access } from "../../broker/acl.ts";
 import { SERIES } from "../../broker/conf.ts";
 import { listFile } from "../../components/revocation.ts";
 import { nextList, type RevocationListOutputs } from "../../providers/kept/revocationList.ts";
-import { CONF, givenConf, passwordLine } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { CONF, givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
 import { certificatesIn } from "../../lib/pem.ts";
-import { issue, keyOf, makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { issue, keyOf, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const PASSWORD = "ada's own password";

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { aclFile } from "../../broker/acl.ts";
 import { SERIES, type BrokerConf } from "../../broker/conf.ts";
 import { closed, collect, logInTo, openTo } from "../support/brokerClient.ts";
-import { CONF, givenConf, passwordLine } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { CONF, givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { givenFiles } from "../support/brokerFixture.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const servername = "appkata-test.fly.dev";
 const PASSWORD = "the password of all";

@@ -10,10 +10,10 @@ import {
     BROKER_CONTEXT,
     BrokerContainer,
     buildBroker,
-} from "../support/brokerContainer.ts";
+} from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const DEVICE = { ...ADA, clientId: "device", clean: false };
 const BROKER = ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"];

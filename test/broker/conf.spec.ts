@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { confFiles, renderConf, SERIES } from "../../broker/conf.ts";
-import { CONF } from "../support/brokerConf.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
 
 const HEADER =
     "# From the stack's settings. Each line's reason is in the project's broker/conf.ts.\n";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { SERIES } from "../../broker/conf.ts";
 import { closed, logInTo, retained } from "../support/brokerClient.ts";
-import { BrokerContainer, buildBroker, getFrom } from "../support/brokerContainer.ts";
+import { BrokerContainer, buildBroker, getFrom } from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 import { SmallVolume } from "../support/smallVolume.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { DATA_COMMAND, readListing } from "../../verification/machineData.ts";
 
 const DEVICE = { ...ADA, clientId: "device", clean: false };

@@ -1,9 +1,9 @@
 // core
 import assert from "node:assert/strict";
 import { capture } from "../../lib/process.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import type { BrokerContainer } from "../support/brokerContainer.ts";
+import type { BrokerContainer } from "../../dev/harness/brokerContainer.ts";
 import { ADA, BrokerFixture } from "../support/brokerFixture.ts";
 import { pidsOf } from "../support/watchedBroker.ts";
 

@@ -5,11 +5,11 @@ import { randomBytes } from "node:crypto";
 import { SERIES } from "../../broker/conf.ts";
 import { digestOf, splitBundle } from "../../providers/fly/secrets/bundle.ts";
 import { collect, logInTo } from "../support/brokerClient.ts";
-import { givenConf, passwordLine } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker, newBundle } from "../support/brokerContainer.ts";
+import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker, newBundle } from "../../dev/harness/brokerContainer.ts";
 import { secretLine } from "../support/brokerFixture.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { aclFile, type Access } from "../../broker/acl.ts";
 import { SERIES } from "../../broker/conf.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import { givenConf, passwordLine } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../support/brokerFixture.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const PASSWORD = "the password of all";

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import type { MqttClient } from "mqtt";
 import { collect, logInTo } from "../support/brokerClient.ts";
-import { CONF } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const CONNECTIONS = 10_000;
 const INSIDE = 20;

@@ -6,7 +6,12 @@ import path from "node:path";
 import Docker from "dockerode";
 import { SERIES } from "../../broker/conf.ts";
 import { capture } from "../../lib/process.ts";
-import { BASE_IMAGES, BROKER_CONTEXT, buildBroker, testTag } from "../support/brokerContainer.ts";
+import {
+    BASE_IMAGES,
+    BROKER_CONTEXT,
+    buildBroker,
+    testTag,
+} from "../../dev/harness/brokerContainer.ts";
 import { searchLayers } from "../support/imageLayers.ts";
 
 const docker = new Docker();

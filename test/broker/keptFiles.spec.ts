@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import { passwordLine } from "../support/brokerConf.ts";
-import { type BrokerContainer, newBundle } from "../support/brokerContainer.ts";
+import { passwordLine } from "../../dev/harness/brokerConf.ts";
+import { type BrokerContainer, newBundle } from "../../dev/harness/brokerContainer.ts";
 import { ADA, applyFiles, BrokerFixture } from "../support/brokerFixture.ts";
 
 const COPY = "/mosquitto/data/.files/bundle";

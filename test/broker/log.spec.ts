@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SERIES } from "../../broker/conf.ts";
 import { closed, collect, logInTo, openTo } from "../support/brokerClient.ts";
-import { CONF } from "../support/brokerConf.ts";
-import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
-import type { Authority } from "../support/certificates.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
+import { type BrokerContainer, getFrom } from "../../dev/harness/brokerContainer.ts";
+import type { Authority } from "../../dev/harness/certificates.ts";
 import { ADA } from "../support/brokerFixture.ts";
 import { startWatched } from "../support/watchedBroker.ts";
 

@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
 import { DATA_COMMAND, readListing } from "../../verification/machineData.ts";
 import { logInTo, openTo, retained } from "../support/brokerClient.ts";
-import { CONF, givenConf } from "../support/brokerConf.ts";
+import { CONF, givenConf } from "../../dev/harness/brokerConf.ts";
 import {
     BrokerContainer,
     buildBroker,
     makeVolume,
     removeVolume,
-} from "../support/brokerContainer.ts";
+} from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const AWAY = { clientId: "away", clean: false };
 /** 15 MB, half of them retained and half queued. */

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { SERIES } from "../../broker/conf.ts";
 import { logInTo, retained } from "../support/brokerClient.ts";
-import { CONF, givenConf } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { CONF, givenConf } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 /** Some thousand of them are the broker's 128 MB. */
 const BODY = "x".repeat(50_000);

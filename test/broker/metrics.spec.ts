@@ -10,12 +10,12 @@ import { MONITOR_PORT, SERIES } from "../../broker/conf.ts";
 import { capture } from "../../lib/process.ts";
 import { ensurePrometheus } from "../../dev/toolchain/testTools.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import { CONF } from "../support/brokerConf.ts";
-import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
-import type { Authority } from "../support/certificates.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
+import { type BrokerContainer, getFrom } from "../../dev/harness/brokerContainer.ts";
+import type { Authority } from "../../dev/harness/certificates.ts";
 import { alertQueries, ALERTS, dashboardQueries, metricsIn } from "../support/monitoring.ts";
 import { ADA } from "../support/brokerFixture.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { DAYS, metricsWith, startWatched, valuesIn } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {

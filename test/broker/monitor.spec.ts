@@ -4,11 +4,11 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MONITOR_PORT, SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
-import type { Authority } from "../support/certificates.ts";
+import { type BrokerContainer, getFrom } from "../../dev/harness/brokerContainer.ts";
+import type { Authority } from "../../dev/harness/certificates.ts";
 import { capture } from "../../lib/process.ts";
 import { ADA, applyFiles } from "../support/brokerFixture.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { BOB, filesOf, healthy, pidsOf, startWatched } from "../support/watchedBroker.ts";
 
 for (const series of SERIES) {

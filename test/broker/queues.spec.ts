@@ -2,17 +2,17 @@
 import assert from "node:assert/strict";
 import { SERIES, type Series } from "../../broker/conf.ts";
 import { limitsOf, type Limits } from "../../broker/limits.ts";
-import { CONF, givenConf } from "../support/brokerConf.ts";
+import { CONF, givenConf } from "../../dev/harness/brokerConf.ts";
 import { logInTo, openTo } from "../support/brokerClient.ts";
 import {
     BrokerContainer,
     buildBroker,
     makeVolume,
     removeVolume,
-} from "../support/brokerContainer.ts";
+} from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
-import { until } from "../support/until.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const AWAY = { clientId: "away", clean: false };
 const SENT = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(1000, "."));

@@ -1,7 +1,7 @@
 import { SERIES } from "../../broker/conf.ts";
 import { logInTo } from "../support/brokerClient.ts";
 import { ADA, BrokerFixture } from "../support/brokerFixture.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 
 /** As Home Assistant's discovery has them: thousands, each of some hundred bytes. */
 const BODY = "d".repeat(200);

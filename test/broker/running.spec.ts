@@ -7,7 +7,7 @@ import { capture } from "../../lib/process.ts";
 import { VERIFIER } from "../../verification/verifier.ts";
 import { verify } from "../../verification/verify.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
+import { type BrokerContainer, getFrom } from "../../dev/harness/brokerContainer.ts";
 import { ADA, BrokerFixture, HOSTNAME, TROUBLE } from "../support/brokerFixture.ts";
 
 for (const series of SERIES) {

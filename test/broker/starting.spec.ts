@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { SERIES } from "../../broker/conf.ts";
 import { collect, logInTo, openTo } from "../support/brokerClient.ts";
-import { CONF, givenConf, passwordLine } from "../support/brokerConf.ts";
-import { type BrokerContainer } from "../support/brokerContainer.ts";
+import { CONF, givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { type BrokerContainer } from "../../dev/harness/brokerContainer.ts";
 import { ADA, BrokerFixture, TROUBLE } from "../support/brokerFixture.ts";
 
 for (const series of SERIES) {

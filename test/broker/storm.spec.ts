@@ -1,10 +1,10 @@
 // core
 import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
-import { CONF, passwordLine } from "../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { CONF, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda, HOSTNAME } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
 /** Those of a given password, which costs the broker most. */
 const ITERATIONS = 10_000;

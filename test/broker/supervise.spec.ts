@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
 import { SERIES } from "../../broker/conf.ts";
 import { closed, collect, logInTo, openTo } from "../support/brokerClient.ts";
-import { passwordLine } from "../support/brokerConf.ts";
-import { type BrokerContainer, getFrom } from "../support/brokerContainer.ts";
+import { passwordLine } from "../../dev/harness/brokerConf.ts";
+import { type BrokerContainer, getFrom } from "../../dev/harness/brokerContainer.ts";
 import { ADA, applyFiles, BrokerFixture } from "../support/brokerFixture.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 
 /** A client that comes back by itself, as clients do. */
 const TENACIOUS = { ...ADA, clientId: "tenacious", clean: false, reconnectPeriod: 100 };

@@ -8,9 +8,9 @@ import {
     buildBroker,
     makeVolume,
     removeVolume,
-} from "../support/brokerContainer.ts";
+} from "../../dev/harness/brokerContainer.ts";
 import { ADA, filesForAda } from "../support/brokerFixture.ts";
-import { makeAuthority, type Authority } from "../support/certificates.ts";
+import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
 const AWAY = { clientId: "away", clean: false };
 

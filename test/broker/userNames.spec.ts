@@ -3,11 +3,11 @@ import type { MqttClient } from "mqtt";
 import { aclFile, type Access } from "../../broker/acl.ts";
 import { SERIES } from "../../broker/conf.ts";
 import { nameProblems } from "../../config/userNames.ts";
-import { givenConf, passwordLine } from "../support/brokerConf.ts";
+import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
 import { logInTo } from "../support/brokerClient.ts";
-import { BrokerContainer, buildBroker } from "../support/brokerContainer.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { givenFiles } from "../support/brokerFixture.ts";
-import { issue, makeAuthority, type Authority } from "../support/certificates.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const PASSWORD = "the password of all";

@@ -3,7 +3,7 @@ import { MQTT_PORT } from "../../broker/conf.ts";
 import { limitsOf } from "../../broker/limits.ts";
 import { servicesOf } from "../../components/services.ts";
 import type { Settings } from "../../config/settings.ts";
-import { CONF } from "../support/brokerConf.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
 
 describe("services", () => {
     const settings = (connections: number) => ({

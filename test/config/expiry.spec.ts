@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { deployedFrom, type Deployed } from "../../config/deployed.ts";
 import { expiryWarnings } from "../../config/expiry.ts";
 import { parseSettings } from "../../config/settings.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 
 const NOW = new Date("2027-06-01T12:00:00Z");
 

@@ -8,7 +8,7 @@ import type { User } from "../../config/settings.ts";
 import { listFile } from "../../components/revocation.ts";
 import { packBundle, sizeProblem, splitBundle } from "../../providers/fly/secrets/bundle.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 
 const NOTHING = { read: [], write: [], readWrite: [] };
 const ONE_SECRET = 96_000;

@@ -3,8 +3,8 @@ import { onPath, say } from "../../lib/process.ts";
 import { mqtt3Cases, mqtt5Cases, type Cases } from "../support/conformance.ts";
 import { BROKERS, compare, documented, type BrokerName } from "../support/conformanceDoc.ts";
 import type { Behind } from "../support/plainFront.ts";
-import { Project } from "../support/project.ts";
-import { makeOldSetup, type OldSetup } from "../support/oldSetup.ts";
+import { Project } from "../../dev/harness/project.ts";
+import { makeOldSetup, type OldSetup } from "../../dev/harness/oldSetup.ts";
 
 const USER = { username: "conformance", password: "the suites' password" };
 const HOSTNAME = "stock.example";

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import path from "node:path";
 import type { MqttClient } from "mqtt";
-import { collect, connect } from "../support/mqtt.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 const QUEUED = 40;
 

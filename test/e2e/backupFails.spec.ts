@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { badBackups, writeWithoutTopics } from "../support/badBackups.ts";
-import { collect, connect } from "../support/mqtt.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
 import { inContainer, runUntil, WAITS, waitsAt } from "../support/heldCommand.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { killTree } from "../support/processTree.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 /** What fails or is killed leaves the broker its old data, or the new, and nothing in the way of the next. */
 describe("a backup or restore that fails", function () {

@@ -4,10 +4,10 @@ import path from "node:path";
 import { devStackIn } from "../../dev/toolchain/devStack.ts";
 import { capture } from "../../lib/process.ts";
 import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
-import { BASE_IMAGES } from "../support/brokerContainer.ts";
-import { collect, connect } from "../support/mqtt.ts";
+import { BASE_IMAGES } from "../../dev/harness/brokerContainer.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, type Run } from "../support/project.ts";
+import { Project, type Run } from "../../dev/harness/project.ts";
 
 const STACK = "other";
 

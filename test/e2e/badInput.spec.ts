@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { freePorts } from "../support/freePorts.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { freePorts } from "../../dev/harness/freePorts.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 const [closedPort] = await freePorts(1);
 

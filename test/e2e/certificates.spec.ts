@@ -4,7 +4,7 @@ import mqtt from "mqtt";
 import { capture } from "../../lib/process.ts";
 import { certificatesIn } from "../../lib/pem.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 /** A deployed broker's certificates, one after the other: each test goes on where the one before ended. */
 describe("a deployed broker's certificates", function () {

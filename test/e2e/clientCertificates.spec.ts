@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { certificatesIn } from "../../lib/pem.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 const CERTIFICATE_PORT = 10001;
 

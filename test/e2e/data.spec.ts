@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { collect, connect } from "../support/mqtt.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, type Status } from "../support/project.ts";
+import { Project, type Status } from "../../dev/harness/project.ts";
 
 /** What the broker holds goes where its owner says: to another region, past a destroy, nowhere. */
 describe("a deployed broker's data", function () {

@@ -1,9 +1,9 @@
 // core
 import assert from "node:assert/strict";
-import { until } from "../support/until.ts";
-import { collect, connect } from "../support/mqtt.ts";
+import { until } from "../../dev/harness/until.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 interface Machine {
     id: string;

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { capture } from "../../lib/process.ts";
 import { leaveMessages as leaveAll } from "../support/leftMessages.ts";
-import { connect } from "../support/mqtt.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 interface Entry {
     method: string;

@@ -3,11 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
 import { ensureBrowser } from "../../dev/toolchain/testTools.ts";
-import { BASE_IMAGES } from "../support/brokerContainer.ts";
+import { BASE_IMAGES } from "../../dev/harness/brokerContainer.ts";
 import { runPage } from "../support/browser.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 const WSS_PORT = 10443;
 

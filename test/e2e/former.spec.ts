@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { capture } from "../../lib/process.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 /** By these the broker knows who may log in. */
 const FILES = ["passwd", "certs/client-ca.crl"];

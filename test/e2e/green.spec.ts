@@ -4,10 +4,10 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
-import { until } from "../support/until.ts";
-import { connect } from "../support/mqtt.ts";
+import { until } from "../../dev/harness/until.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 /** An up that has nothing to do, and no refresh that would show it anything. */
 describe("an up that ends green", function () {

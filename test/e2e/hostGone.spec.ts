@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { collect, connect } from "../support/mqtt.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
-import { until } from "../support/until.ts";
+import { Project } from "../../dev/harness/project.ts";
+import { until } from "../../dev/harness/until.ts";
 
 /** docs/host-gone.md, walked through on one stack. */
 describe("a broker whose host is gone", function () {

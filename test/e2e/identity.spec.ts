@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { connect } from "../support/mqtt.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, type Run } from "../support/project.ts";
+import { Project, type Run } from "../../dev/harness/project.ts";
 import { devStackIn } from "../../dev/toolchain/devStack.ts";
 import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
 

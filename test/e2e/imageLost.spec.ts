@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import path from "node:path";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { connect } from "../support/mqtt.ts";
-import { Project } from "../support/project.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 describe("an image that the registry has lost", function () {
     this.timeout(240_000);

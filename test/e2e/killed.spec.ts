@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "../support/mqtt.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
 import { killTree } from "../support/processTree.ts";
-import { Project, type Status } from "../support/project.ts";
+import { Project, type Status } from "../../dev/harness/project.ts";
 
 interface Entry {
     method: string;

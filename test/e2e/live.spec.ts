@@ -1,10 +1,10 @@
 // core
 import assert from "node:assert/strict";
 import type { MqttClient } from "mqtt";
-import { until } from "../support/until.ts";
-import { collect, connect, servedCertificate } from "../support/mqtt.ts";
+import { until } from "../../dev/harness/until.ts";
+import { collect, connect, servedCertificate } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 const USERS = ["tester", "sensors", "gateway", "dashboard", "archive"];
 const CLIENTS = 50;

@@ -5,10 +5,10 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import path from "node:path";
 import { capture } from "../../lib/process.ts";
-import { BASE_IMAGES } from "../support/brokerContainer.ts";
+import { BASE_IMAGES } from "../../dev/harness/brokerContainer.ts";
 import { SECRET, searchLayers } from "../support/imageLayers.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, type Run, type Status } from "../support/project.ts";
+import { Project, type Run, type Status } from "../../dev/harness/project.ts";
 import { secretsIn } from "../support/secrets.ts";
 
 interface Entry {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 import { scanTls, type Finding } from "../support/tlsScan.ts";
 
 /**

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { connect } from "../support/mqtt.ts";
-import { freePorts } from "../support/freePorts.ts";
-import { Project } from "../support/project.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
+import { freePorts } from "../../dev/harness/freePorts.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 describe("a first up on this machine whose port another program has", function () {
     this.timeout(240_000);

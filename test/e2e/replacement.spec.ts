@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { connect } from "../support/mqtt.ts";
+import { connect } from "../../dev/harness/mqtt.ts";
 import { CA_KEY, REPLACED, ReplacedStack, SHUT_OUT } from "./support/replacedStack.ts";
 
 /** Everything is tried on one stack, which must be whole after each. */

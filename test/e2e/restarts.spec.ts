@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import mqtt from "mqtt";
 import { capture } from "../../lib/process.ts";
-import { connect, servedCertificate } from "../support/mqtt.ts";
+import { connect, servedCertificate } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 import { machineAt, startsAgain } from "../support/startsAgain.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const CERTIFICATE_PORT = 10001;
 const FLY = ["dev/fly/main.ts", "--dir", ".local/fly"];

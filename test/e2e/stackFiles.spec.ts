@@ -7,7 +7,7 @@ import { parseSettings } from "../../config/settings.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { capture } from "../../lib/process.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 
 /** How Pulumi tells that the verification's client ran. */
 const VERIFIED = /Command \S+:client (created|replaced|updated)/;

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
-import { pushImage } from "../local/support/image.ts";
-import { Api } from "../local/support/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
+import { Api } from "../../dev/harness/api.ts";
 import { putRight } from "./support/drifts.ts";
 import {
     errorsOf,

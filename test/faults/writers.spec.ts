@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
 import type { JournalEntry } from "../../dev/fly/journal.ts";
-import { Api } from "../local/support/api.ts";
-import { pushImage } from "../local/support/image.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { isDeployed, isGone, keepsSecrets, saysClearly } from "./support/invariants.ts";
-import { SmallStack, type SmallRun } from "./support/smallStack.ts";
-import { until } from "../support/until.ts";
+import type { ProgramRun } from "../../dev/harness/programStack.ts";
+import { SmallStack } from "./support/smallStack.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const SETTINGS = {
     memoryMb: 256,
@@ -37,7 +38,7 @@ describe("two writers", function () {
     /** Both succeed, or one does and the other says what was in its way. */
     async function onePrevails(
         stacks: readonly SmallStack[],
-        run: (stack: SmallStack) => Promise<SmallRun>,
+        run: (stack: SmallStack) => Promise<ProgramRun>,
     ): Promise<void> {
         const ends = await Promise.all(stacks.map(run));
         assert.ok(
@@ -119,7 +120,7 @@ describe("two writers", function () {
         }
 
         /** Ends the lease once a run has come up against it, and no earlier. */
-        async function waitsFor(end: () => Promise<unknown>, run: Promise<SmallRun>) {
+        async function waitsFor(end: () => Promise<unknown>, run: Promise<ProgramRun>) {
             await api.ok("DELETE", "/_local/journal");
             const refused = async () => {
                 const { entries } = await api.ok<{ entries: JournalEntry[] }>(

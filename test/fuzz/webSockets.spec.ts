@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SERIES, WEBSOCKETS_PORT } from "../../broker/conf.ts";
-import { CONF } from "../support/brokerConf.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
 import { malformedFrames, malformedUpgrade, ping } from "./support/frames.ts";
 import { Sender, type Stage } from "./support/sender.ts";
 import { HOSTNAME, MORE_MB, SAMPLE, SEED, Target, USERS } from "./support/target.ts";

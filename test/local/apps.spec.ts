@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { until } from "../../dev/harness/until.ts";
 
 describe("local Fly: apps and access", function () {
     this.timeout(60_000);

@@ -9,11 +9,11 @@ import { promisify } from "node:util";
 import type { LocalFly } from "../../dev/fly/index.ts";
 import { isAlive, noteOf } from "../../dev/fly/processes.ts";
 import type { ProcessNote } from "../../dev/fly/processes.ts";
-import { Api } from "./support/api.ts";
-import type { MachineView } from "./support/api.ts";
-import { docker, pushImage } from "./support/image.ts";
-import { freePorts } from "../support/freePorts.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import type { MachineView } from "../../dev/harness/api.ts";
+import { docker, pushImage } from "../../dev/harness/image.ts";
+import { freePorts } from "../../dev/harness/freePorts.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const run = promisify(execFile);
 

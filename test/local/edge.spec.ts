@@ -8,9 +8,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import { pushImage } from "./support/image.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
+import { until } from "../../dev/harness/until.ts";
 
 /** Connects, sends `text` unless it is empty, and reads until the other side ends. */
 async function talk(host: string, port: number, text: string): Promise<string> {

@@ -8,8 +8,8 @@ import { connect } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import { pushImage } from "./support/image.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 
 /** Echoes what a connection sent, once the sender has ended. */
 const ECHO = "nc -ll -p 7000 -e /bin/cat";

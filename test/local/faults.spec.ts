@@ -4,8 +4,8 @@ import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
 import type { FaultRule } from "../../dev/fly/faults.ts";
 import type { JournalEntry } from "../../dev/fly/journal.ts";
-import { Api } from "./support/api.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { until } from "../../dev/harness/until.ts";
 
 describe("local Fly: faults and settings", function () {
     this.timeout(60_000);

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import { pushImage } from "./support/image.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 
 /** Property names that every JavaScript object has. */
 const PROTOTYPE = ["constructor", "__proto__", "toString", "hasOwnProperty"];

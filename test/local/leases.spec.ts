@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import type { MachineView } from "./support/api.ts";
-import { pushImage } from "./support/image.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import type { MachineView } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
+import { until } from "../../dev/harness/until.ts";
 
 describe("local Fly: leases", function () {
     this.timeout(60_000);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import type { MachineView } from "./support/api.ts";
-import { docker, pushImage } from "./support/image.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import type { MachineView } from "../../dev/harness/api.ts";
+import { docker, pushImage } from "../../dev/harness/image.ts";
+import { until } from "../../dev/harness/until.ts";
 
 /** A main process that exits cleanly on a signal and records the signal on its volume. */
 function waits(signal: string): string[] {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import type { MachineView } from "./support/api.ts";
-import { docker, pushImage } from "./support/image.ts";
+import { Api } from "../../dev/harness/api.ts";
+import type { MachineView } from "../../dev/harness/api.ts";
+import { docker, pushImage } from "../../dev/harness/image.ts";
 
 describe("local Fly: machines", function () {
     this.timeout(60_000);

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
 import { registryFront } from "../../dev/fly/runtime/registryFront.ts";
-import { Api } from "./support/api.ts";
-import { pushImage } from "./support/image.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
+import { until } from "../../dev/harness/until.ts";
 
 describe("local Fly: the registry", function () {
     this.timeout(60_000);

@@ -5,8 +5,8 @@ import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
-import { Api } from "./support/api.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
+import { Api } from "../../dev/harness/api.ts";
 
 interface Ip {
     ip: string;

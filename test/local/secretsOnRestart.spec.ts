@@ -4,9 +4,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
-import { until } from "../support/until.ts";
-import { Api, type MachineView } from "./support/api.ts";
-import { docker, pushImage } from "./support/image.ts";
+import { until } from "../../dev/harness/until.ts";
+import { Api, type MachineView } from "../../dev/harness/api.ts";
+import { docker, pushImage } from "../../dev/harness/image.ts";
 
 const SHOW = ["/bin/sh", "-c", 'echo "$SECRET" >/now; httpd -p 1883; sleep 1000000'];
 

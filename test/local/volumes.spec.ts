@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
-import { Api } from "./support/api.ts";
-import { pushImage } from "./support/image.ts";
-import { until } from "../support/until.ts";
+import { Api } from "../../dev/harness/api.ts";
+import { pushImage } from "../../dev/harness/image.ts";
+import { until } from "../../dev/harness/until.ts";
 
 interface Volume {
     id: string;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { App } from "../../providers/entry.ts";
 import type { AppInputs } from "../../providers/fly/app/inputs.ts";
 import { ownerMetadata, type Owner } from "../../providers/fly/ownership.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { failureOf, FlyFixture, OWNER, STRANGER } from "./support/flyFixture.ts";
 
 describe("fly app", function () {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { delegateText } from "../../providers/delegates.ts";
 import type { MachineInputs } from "../../providers/fly/machine/inputs.ts";
-import { until } from "../support/until.ts";
-import { pushImage } from "../local/support/image.ts";
+import { until } from "../../dev/harness/until.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { DynamicHost, type Failure } from "./support/dynamicHost.ts";
 import { brokerLike, FlyFixture, OWNER } from "./support/flyFixture.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { App, Certificate, IpAddress } from "../../providers/entry.ts";
 import type { CertificateInputs } from "../../providers/fly/certificate.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 import { failureOf, FlyFixture, outsOf, OWNER } from "./support/flyFixture.ts";
 
 const HOSTNAME = "mqtt.example.com";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
-import { NODE_ARGS } from "../support/nodeArgs.ts";
+import { NODE_ARGS } from "../../dev/harness/nodeArgs.ts";
 import { packedTexts } from "../support/secrets.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { App, IpAddress, Machine, Volume } from "../../providers/entry.ts";
 import type { AppInputs } from "../../providers/fly/app/inputs.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
 /** An app as flyctl leaves it: addresses, a secret, a volume, and a machine without our metadata. */

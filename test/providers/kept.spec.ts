@@ -8,7 +8,7 @@ import {
     type PasswordsOutputs,
     type UserPassword,
 } from "../../providers/kept/passwords.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 
 describe("kept name", () => {
     it("is the prefix and six random characters", async () => {

@@ -5,7 +5,7 @@ import { Machine, Secrets } from "../../providers/entry.ts";
 import type { MachineInputs } from "../../providers/fly/machine/inputs.ts";
 import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets/inputs.ts";
 import type { PartialFailure } from "../../providers/provider.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { APPLY, BROKER_FILES, CHECK, LISTEN, readAtStart, STATE } from "../support/liveMachine.ts";
 import {
     brokerLike,

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { App, Certificate, IpAddress, Machine, Secrets, Volume } from "../../providers/entry.ts";
 import { flyClient } from "../../providers/fly/api/client.ts";
 import { preflight } from "../../providers/fly/preflight.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { hasDocument, OpenApi } from "../local/support/openapi.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 import { APPLY, BROKER_FILES, CHECK, STATE } from "../support/liveMachine.ts";
 import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 

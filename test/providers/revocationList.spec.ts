@@ -11,7 +11,7 @@ import {
 } from "../../providers/kept/revocationList.ts";
 import { capture } from "../../lib/process.ts";
 import { certificatesIn } from "../../lib/pem.ts";
-import { issue, keyOf, makeAuthority, type Authority } from "../support/certificates.ts";
+import { issue, keyOf, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
 const DAY = 24 * 3600 * 1000;
 

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { Machine, Secrets } from "../../providers/entry.ts";
 import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets/inputs.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { brokerLike, failureOf, FlyFixture, outsOf } from "./support/flyFixture.ts";
 
 const FILES = { key: "first file\n", cert: "second\nfile\n" };

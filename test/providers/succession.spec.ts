@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import * as providers from "../../providers/entry.ts";
 import type { Provider } from "../../providers/provider.ts";
 import { succeeding } from "../../providers/succession.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
 type Props = Record<string, unknown>;

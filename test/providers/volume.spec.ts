@@ -5,7 +5,7 @@ import type { WireVolume } from "../../providers/fly/api/types.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { PartialFailure } from "../../providers/provider.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { failureOf, FlyFixture, OWNER, outsOf, STRANGER } from "./support/flyFixture.ts";
 
 describe("fly volume", function () {

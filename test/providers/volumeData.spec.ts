@@ -5,8 +5,8 @@ import { Machine, Volume } from "../../providers/entry.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { WireSnapshot, WireVolume } from "../../providers/fly/api/types.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
-import { until } from "../support/until.ts";
-import { pushImage } from "../local/support/image.ts";
+import { until } from "../../dev/harness/until.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
 describe("a volume's data", function () {

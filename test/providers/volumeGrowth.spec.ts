@@ -7,7 +7,7 @@ import { Volume } from "../../providers/entry.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { WireVolume } from "../../providers/fly/api/types.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
-import { pushImage } from "../local/support/image.ts";
+import { pushImage } from "../../dev/harness/image.ts";
 import { failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
 describe("a volume that grows", function () {

@@ -1,7 +1,7 @@
 import mqtt from "mqtt";
 import type { IClientOptions, MqttClient } from "mqtt";
-import type { Authority } from "./certificates.ts";
-import type { BrokerContainer } from "./brokerContainer.ts";
+import type { Authority } from "../../dev/harness/certificates.ts";
+import type { BrokerContainer } from "../../dev/harness/brokerContainer.ts";
 
 /** A client of a broker container, on its way in. The certificate is for `servername`. */
 export async function openTo(

@@ -1,8 +1,8 @@
 import { aclFile } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../../verification/verifier.ts";
-import { until } from "./until.ts";
-import { givenConf, passwordLine } from "./brokerConf.ts";
+import { until } from "../../dev/harness/until.ts";
+import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
 import {
     BrokerContainer,
     buildBroker,
@@ -10,8 +10,8 @@ import {
     newBundle,
     removeVolume,
     type BrokerOptions,
-} from "./brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "./certificates.ts";
+} from "../../dev/harness/brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
 export const HOSTNAME = "appkata-test.fly.dev";
 export const ADA = { username: "ada", password: "ada's own password", servername: HOSTNAME };

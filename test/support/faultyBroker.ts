@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { createSecureContext, TLSSocket } from "node:tls";
 import { Aedes } from "aedes";
 import type { AuthenticateError, Client } from "aedes";
-import type { ServerCertificate } from "./certificates.ts";
+import type { ServerCertificate } from "../../dev/harness/certificates.ts";
 
 export interface BrokerBehaviour {
     certificate: ServerCertificate;

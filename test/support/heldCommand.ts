@@ -1,7 +1,7 @@
 /** Commands of the project that are stopped where the machine is at a certain point. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { capture } from "../../lib/process.ts";
-import { until } from "./until.ts";
+import { until } from "../../dev/harness/until.ts";
 
 export async function inContainer(container: string, script: string): Promise<string> {
     const ended = await capture(["docker", "exec", container, "sh", "-c", script]);

@@ -1,7 +1,7 @@
 /** What a broker must not lose, and how to look for it afterwards. */
 import assert from "node:assert/strict";
 import mqtt from "mqtt";
-import { collect, connect, type ClientOptions } from "./mqtt.ts";
+import { collect, connect, type ClientOptions } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 
 /**

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Series } from "../../broker/conf.ts";
-import { busybox } from "./busybox.ts";
+import { busybox } from "../../dev/harness/busybox.ts";
 
 const BROKER = path.join(import.meta.dirname, "../../broker/image");
 

@@ -1,7 +1,7 @@
 /** Every secret of a deployed stack in each form that it could be written down in. */
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { unpack } from "../../providers/packed.ts";
-import type { Project } from "./project.ts";
+import type { Project } from "../../dev/harness/project.ts";
 
 export async function secretsIn(
     project: Project,

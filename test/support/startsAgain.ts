@@ -1,5 +1,5 @@
-import type { Project } from "./project.ts";
-import { until } from "./until.ts";
+import type { Project } from "../../dev/harness/project.ts";
+import { until } from "../../dev/harness/until.ts";
 
 export interface MachineView {
     instance_id: string;

@@ -3,11 +3,11 @@ import type { IClientOptions, MqttClient } from "mqtt";
 import { aclFile, type Access, type Grants } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
 import { logInTo } from "./brokerClient.ts";
-import { givenConf, passwordLine } from "./brokerConf.ts";
-import { BrokerContainer, buildBroker } from "./brokerContainer.ts";
+import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.ts";
 import { givenFiles } from "./brokerFixture.ts";
-import { issue, makeAuthority, type Authority } from "./certificates.ts";
-import { until } from "./until.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 const HOSTNAME = "appkata-test.fly.dev";
 const PASSWORD = "the password of all";

@@ -1,11 +1,11 @@
 /** A broker container that is watched by its monitor, and what the monitor says. */
 import { aclFile } from "../../broker/acl.ts";
 import { GIVEN, type Series } from "../../broker/conf.ts";
-import { givenConf, passwordLine } from "./brokerConf.ts";
-import { BrokerContainer, buildBroker, getFrom } from "./brokerContainer.ts";
+import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker, getFrom } from "../../dev/harness/brokerContainer.ts";
 import { ADA, HOSTNAME } from "./brokerFixture.ts";
-import { issue, makeAuthority, type Authority } from "./certificates.ts";
-import { until } from "./until.ts";
+import { issue, makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
+import { until } from "../../dev/harness/until.ts";
 
 export const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
 

@@ -9,10 +9,10 @@ import mqtt from "mqtt";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { capture } from "../../lib/process.ts";
-import { collect, connect } from "../support/mqtt.ts";
-import { Project, usersNamed } from "../support/project.ts";
+import { collect, connect } from "../../dev/harness/mqtt.ts";
+import { Project, usersNamed } from "../../dev/harness/project.ts";
 import { startsAgain } from "../support/startsAgain.ts";
-import { until } from "../support/until.ts";
+import { until } from "../../dev/harness/until.ts";
 import { destructive, type Step } from "./support/steps.ts";
 
 /** Version 0.1.0. */

@@ -13,7 +13,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { devStackIn, saltIn } from "../../dev/toolchain/devStack.ts";
-import { Project } from "../support/project.ts";
+import { Project } from "../../dev/harness/project.ts";
 import { changes, destructive, type Step } from "./support/steps.ts";
 
 const STATES = path.join(import.meta.dirname, "states");

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { lacksIPv6 } from "../../verification/handshake.ts";
 import type { Certificates } from "../../verification/target.ts";
 import { verify, type Step } from "../../verification/verify.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 import type { BrokerBehaviour } from "../support/faultyBroker.ts";
 import { failures, HOSTNAME, USERS, Verified } from "./support/verified.ts";
 

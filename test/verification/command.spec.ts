@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { capture } from "../../lib/process.ts";
 import type { Captured } from "../../lib/process.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
-import type { Authority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
+import type { Authority } from "../../dev/harness/certificates.ts";
 import { FaultyBroker } from "../support/faultyBroker.ts";
 
 const MAIN = path.join(import.meta.dirname, "../../verification/main.ts");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { verify, type Step } from "../../verification/verify.ts";
-import { issue, makeAuthority } from "../support/certificates.ts";
+import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 import { failures, HOSTNAME, USERS, Verified } from "./support/verified.ts";
 
 const HOUR = 3600 * 1000;

@@ -2,14 +2,10 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { ITERATIONS } from "../../../components/credentials.ts";
 import { capture } from "../../../lib/process.ts";
-import { givenConf } from "../../../test/support/brokerConf.ts";
-import {
-    BASE_IMAGES,
-    BrokerContainer,
-    buildBroker,
-} from "../../../test/support/brokerContainer.ts";
-import { issue, makeAuthority } from "../../../test/support/certificates.ts";
-import { makeOldSetup } from "../../../test/support/oldSetup.ts";
+import { givenConf } from "../../harness/brokerConf.ts";
+import { BASE_IMAGES, BrokerContainer, buildBroker } from "../../harness/brokerContainer.ts";
+import { issue, makeAuthority } from "../../harness/certificates.ts";
+import { makeOldSetup } from "../../harness/oldSetup.ts";
 import { hashPassword } from "../../../providers/kept/password.ts";
 
 export const USER = { username: "bench", password: "the bench's password" };

@@ -1,6 +1,6 @@
 /** Runs clients through a change of the broker and records what they saw. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "../../../test/support/mqtt.ts";
+import { connect } from "../../harness/mqtt.ts";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
 
 /** Ten messages a second. */

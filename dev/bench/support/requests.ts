@@ -1,6 +1,6 @@
 /** Counts requests to the local Fly, from its journal. */
 import type { JournalEntry } from "../../fly/journal.ts";
-import type { Api } from "../../../test/local/support/api.ts";
+import type { Api } from "../../harness/api.ts";
 
 export interface Requests {
     count: number;

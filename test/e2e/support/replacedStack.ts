@@ -4,8 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import mqtt from "mqtt";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
-import { collect, connect } from "../../support/mqtt.ts";
-import { Project, usersNamed, type Run } from "../../support/project.ts";
+import { collect, connect } from "../../../dev/harness/mqtt.ts";
+import { Project, usersNamed, type Run } from "../../../dev/harness/project.ts";
 
 const CERTIFICATE_PORT = 10001;
 const GIVEN = "given to the sensors";

@@ -1,6 +1,6 @@
 /** What someone does to a small stack's app past the program, and how it is undone. */
-import { Api } from "../../local/support/api.ts";
-import { until } from "../../support/until.ts";
+import { Api } from "../../../dev/harness/api.ts";
+import { until } from "../../../dev/harness/until.ts";
 import { contents } from "./invariants.ts";
 import type { SmallStack } from "./smallStack.ts";
 

@@ -1,9 +1,10 @@
 /** What must be so at the end, whatever happened before: at Fly, in the state, and on the screen. */
 import assert from "node:assert/strict";
 import type { LocalFly } from "../../../dev/fly/index.ts";
-import { Api, type MachineView } from "../../local/support/api.ts";
+import { Api, type MachineView } from "../../../dev/harness/api.ts";
 import { packedTexts } from "../../support/secrets.ts";
-import type { SmallRun, SmallStack } from "./smallStack.ts";
+import type { ProgramRun } from "../../../dev/harness/programStack.ts";
+import type { SmallStack } from "./smallStack.ts";
 
 interface Found {
     machines: MachineView[];
@@ -130,7 +131,7 @@ export async function holdsOnly(fly: LocalFly, apps: string[]): Promise<void> {
 }
 
 /** The state can be read, and tells nothing; nor does what `run` wrote. */
-export function keepsSecrets(stack: SmallStack, run?: SmallRun): void {
+export function keepsSecrets(stack: SmallStack, run?: ProgramRun): void {
     const text = stack.stateText();
     if (text !== "") JSON.parse(text);
     assert.deepEqual(packedTexts(text), [], "a packed secret is in the state in clear");
@@ -146,7 +147,7 @@ export function keepsSecrets(stack: SmallStack, run?: SmallRun): void {
 const SUMMARY = /^(update|destroy|refresh) failed$/;
 
 /** What a run that failed says, one text for each error. */
-export function errorsOf({ output }: SmallRun): string[] {
+export function errorsOf({ output }: ProgramRun): string[] {
     const told = output.slice(output.indexOf("Diagnostics:"));
     return (
         [...told.matchAll(/^ +error: (.+(?:\n +(?!error: ).+)*)/gm)]
@@ -161,7 +162,7 @@ const CLEAR =
     /^((GET|POST|PUT|DELETE) \/v1\/\S+: (\d{3}|no answer)|(App|Machine|Volume|Address) \S+ |App name "|Which volume has |Cannot import )/;
 
 /** A run that failed says what was asked and answered, and nothing that only a developer can read. */
-export function saysClearly(run: SmallRun): void {
+export function saysClearly(run: ProgramRun): void {
     const errors = errorsOf(run);
     assert.ok(errors.length > 0, run.output);
     for (const error of errors) {

@@ -5,8 +5,8 @@ import type { JournalEntry } from "../../../dev/fly/journal.ts";
 import { FAULTS, type Fault } from "../../matrix/support/faults.ts";
 import { runMatrix, type Case, type Phase, type Trial } from "../../matrix/support/matrix.ts";
 import type { CallName } from "../../matrix/support/proxy.ts";
-import { Api } from "../../local/support/api.ts";
-import { pushImage } from "../../local/support/image.ts";
+import { Api } from "../../../dev/harness/api.ts";
+import { pushImage } from "../../../dev/harness/image.ts";
 import {
     contents,
     holdsOnly,
@@ -17,8 +17,9 @@ import {
 } from "./invariants.ts";
 import { meet } from "./meet.ts";
 import { RESOURCES } from "./smallProgram.ts";
-import { SmallStack, type SmallRun } from "./smallStack.ts";
-import { until } from "../../support/until.ts";
+import type { ProgramRun } from "../../../dev/harness/programStack.ts";
+import { SmallStack } from "./smallStack.ts";
+import { until } from "../../../dev/harness/until.ts";
 
 type PhaseName = "first up" | "update" | "replace" | "destroy";
 
@@ -95,7 +96,7 @@ class Place {
 
     trial(name: PhaseName): Trial {
         const phase = this.#phases[name]();
-        let last: SmallRun | undefined;
+        let last: ProgramRun | undefined;
         return {
             ...phase,
             runInto: async ({ call, what }) => {
@@ -114,7 +115,7 @@ class Place {
         };
     }
 
-    #run(name: PhaseName): Promise<SmallRun> {
+    #run(name: PhaseName): Promise<ProgramRun> {
         if (name === "destroy") return this.stack.destroy();
         const replaced = this.#replaced.splice(0);
         return this.stack.up(...replaced.flatMap((urn) => ["--replace", urn]));

@@ -1,9 +1,10 @@
 /** One run of a small stack that meets a fault. */
 import type { Fault } from "../../matrix/support/faults.ts";
-import { Api } from "../../local/support/api.ts";
-import type { SmallRun, SmallStack } from "./smallStack.ts";
+import { Api } from "../../../dev/harness/api.ts";
+import type { ProgramRun } from "../../../dev/harness/programStack.ts";
+import type { SmallStack } from "./smallStack.ts";
 
-export interface MetRun extends SmallRun {
+export interface MetRun extends ProgramRun {
     /** Whether the fault came up. */
     readonly met: boolean;
 }
@@ -14,7 +15,7 @@ export async function meet(
     call: string,
     nth: number,
     { action, times = 1 }: Fault,
-    work: () => Promise<SmallRun>,
+    work: () => Promise<ProgramRun>,
 ): Promise<MetRun> {
     const api = new Api(stack.fly);
     const [method, template] = call.split(" ") as [string, string];

@@ -9,7 +9,6 @@ import {
     readAtStart,
     STATE,
 } from "../../support/liveMachine.ts";
-import { NODE_ARGS } from "../../support/nodeArgs.ts";
 
 export const PROJECT = "small";
 
@@ -63,12 +62,4 @@ make(Machine, "machine", {
         stop_config: { signal: "SIGTERM", timeout: "5s" },
     },
 });
-`;
-
-export const PROJECT_FILE = `name: ${PROJECT}
-runtime:
-  name: nodejs
-  options:
-    typescript: false
-    nodeargs: ${NODE_ARGS}
 `;

@@ -1,16 +1,10 @@
 /**
- * The least program that has one of each of Fly's resources, on the real engine and a backend of its
- * own. Several of them may say that they are the same stack.
+ * A stack of the smallest program that has one of each of Fly's resources. Several of them may say that they are
+ * the same stack.
  */
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import type { LocalFly } from "../../../dev/fly/index.ts";
-import { pulumiEnvironment } from "../../../dev/toolchain/environment.ts";
-import { ROOT } from "../../../lib/paths.ts";
-import { pulumiCli } from "../../../dev/toolchain/pulumi.ts";
-import { PROGRAM, PROJECT, PROJECT_FILE, RESOURCES } from "./smallProgram.ts";
+import { ProgramStack } from "../../../dev/harness/programStack.ts";
+import { PROGRAM, PROJECT, RESOURCES } from "./smallProgram.ts";
 
 /** What the program makes of an app; each can be changed by an `up`. */
 export interface SmallSettings {
@@ -25,20 +19,13 @@ export interface SmallSettings {
     timeoutS?: number;
 }
 
-export interface SmallRun {
-    code: number | null;
-    output: string;
-}
-
-export class SmallStack {
+export class SmallStack extends ProgramStack {
     readonly fly: LocalFly;
     readonly app: string;
-    readonly dir: string;
     /** All that it was ever given. */
     readonly secrets = new Set<string>();
     #image: string;
     #settings: SmallSettings;
-    #name = "dev";
     /** Logical names that the program has changed. */
     readonly #renamed = new Set<string>();
     #aliased = false;
@@ -46,9 +33,9 @@ export class SmallStack {
     readonly clones: string[] = [];
 
     private constructor(fly: LocalFly, app: string, image: string, settings: SmallSettings) {
+        super({ project: PROJECT, text: PROGRAM, token: fly.token });
         this.fly = fly;
         this.app = app;
-        this.dir = mkdtempSync(path.join(tmpdir(), "small-"));
         this.#image = image;
         this.#settings = settings;
     }
@@ -61,21 +48,8 @@ export class SmallStack {
         settings: SmallSettings,
     ): Promise<SmallStack> {
         const stack = new SmallStack(fly, app, image, settings);
-        const modules = path.join(stack.dir, "node_modules");
-        mkdirSync(path.join(modules, "@pulumi"), { recursive: true });
-        mkdirSync(path.join(stack.dir, "backend"));
-        symlinkSync(
-            path.join(ROOT, "node_modules", "@pulumi", "pulumi"),
-            path.join(modules, "@pulumi", "pulumi"),
-        );
-        symlinkSync(ROOT, path.join(modules, "appkata-mqtt"));
-        const dependencies = { "@pulumi/pulumi": "*" };
-        const manifest = { name: PROJECT, type: "module", main: "index.js", dependencies };
-        stack.#write("package.json", JSON.stringify(manifest));
-        stack.#write("Pulumi.yaml", PROJECT_FILE);
-        stack.#write("index.js", PROGRAM);
         stack.configure({});
-        await stack.must(stack.run("stack", "init", "dev"));
+        await stack.init();
         return stack;
     }
 
@@ -89,7 +63,7 @@ export class SmallStack {
         const { endpoint } = this.fly;
         const names = { renamed: [...this.#renamed], aliased: this.#aliased };
         const said = { endpoint, image: this.#image, app: this.app, settings: this.#settings };
-        this.#write("settings.json", JSON.stringify({ ...said, ...names }));
+        this.write("settings.json", JSON.stringify({ ...said, ...names }));
     }
 
     /** @param image reference by digest */
@@ -98,30 +72,11 @@ export class SmallStack {
         this.configure({});
     }
 
-    up(...more: string[]): Promise<SmallRun> {
-        return this.run("up", "--yes", "--skip-preview", ...more);
-    }
-
-    destroy(...more: string[]): Promise<SmallRun> {
-        return this.run("destroy", "--yes", "--skip-preview", ...more);
-    }
-
-    refresh(): Promise<SmallRun> {
-        return this.run("refresh", "--yes", "--skip-preview");
-    }
-
-    /** @throws with the output of a run that failed */
-    async must(run: Promise<SmallRun>): Promise<string> {
-        const { code, output } = await run;
-        if (code !== 0) throw new Error(output);
-        return output;
-    }
-
     urn(resource: keyof typeof RESOURCES): string {
         const type = "pulumi-nodejs:dynamic/fly";
         const [, logical] = RESOURCES[resource].split("::");
         const ending = this.#renamed.has(logical!) ? "-renamed" : "";
-        return `urn:pulumi:${this.#name}::${PROJECT}::${type}:${RESOURCES[resource]}${ending}`;
+        return `urn:pulumi:${this.name}::${PROJECT}::${type}:${RESOURCES[resource]}${ending}`;
     }
 
     /** Gives a resource its other logical name. @param aliased whether the program says that it had this one */
@@ -133,51 +88,7 @@ export class SmallStack {
     }
 
     /** Gives the stack another name, or its first one back. */
-    async rename(): Promise<void> {
-        const name = this.#name === "dev" ? "renamed" : "dev";
-        await this.must(this.run("stack", "rename", name, "--stack", this.#name));
-        this.#name = name;
-    }
-
-    /** Pulumi's CLI on the stack. */
-    run(...args: string[]): Promise<SmallRun> {
-        const plain = ["--non-interactive", "--color", "never", "--stack", this.#name];
-        const command = args[0] === "stack" ? args : [...args, ...plain];
-        const child = spawn(pulumiCli(), command, {
-            cwd: this.dir,
-            env: {
-                ...process.env,
-                ...pulumiEnvironment(path.join(this.dir, "backend")),
-                PULUMI_CONFIG_PASSPHRASE: "of no use to anyone",
-                FLY_API_TOKEN: this.fly.token,
-            },
-            stdio: ["ignore", "pipe", "pipe"],
-        });
-        let output = "";
-        for (const stream of [child.stdout, child.stderr]) {
-            stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-        }
-        return new Promise((resolve, reject) => {
-            child.on("error", reject);
-            child.on("close", (code) => resolve({ code, output }));
-        });
-    }
-
-    /** As it is on the disk. @returns empty before anything was written */
-    stateText(): string {
-        try {
-            const file = path.join("backend", ".pulumi", "stacks", PROJECT, `${this.#name}.json`);
-            return readFileSync(path.join(this.dir, file), "utf8");
-        } catch {
-            return "";
-        }
-    }
-
-    remove(): void {
-        rmSync(this.dir, { recursive: true, force: true });
-    }
-
-    #write(file: string, text: string): void {
-        writeFileSync(path.join(this.dir, file), text);
+    async renameStack(): Promise<void> {
+        await this.rename(this.name === "dev" ? "renamed" : "dev");
     }
 }

@@ -4,7 +4,8 @@ import { FAULTS } from "../../matrix/support/faults.ts";
 import { byHand, DRIFTS, growVolume, type Drift } from "./drifts.ts";
 import { meet, type MetRun } from "./meet.ts";
 import { RESOURCES } from "./smallProgram.ts";
-import type { SmallRun, SmallSettings, SmallStack } from "./smallStack.ts";
+import type { ProgramRun } from "../../../dev/harness/programStack.ts";
+import type { SmallSettings, SmallStack } from "./smallStack.ts";
 
 /** From the `nth` request of this kind in a run on, they meet the fault of this name. */
 interface Met {
@@ -171,7 +172,7 @@ export async function take(stack: SmallStack, step: Step): Promise<MetRun | unde
             stack.renameInCode(step.target, step.aliased);
             return undefined;
         case "rename":
-            await stack.rename();
+            await stack.renameStack();
             return undefined;
         case "up":
         case "up --refresh":
@@ -183,7 +184,7 @@ export async function take(stack: SmallStack, step: Step): Promise<MetRun | unde
     }
 }
 
-function runOf(stack: SmallStack, kind: Run, target?: Resource): Promise<SmallRun> {
+function runOf(stack: SmallStack, kind: Run, target?: Resource): Promise<ProgramRun> {
     if (kind === "up --replace") return stack.up("--replace", stack.urn(target!));
     if (kind === "refresh") return stack.refresh();
     if (kind === "destroy") return stack.destroy();
@@ -193,7 +194,7 @@ function runOf(stack: SmallStack, kind: Run, target?: Resource): Promise<SmallRu
 async function meeting(
     stack: SmallStack,
     met: Met | undefined,
-    work: () => Promise<SmallRun>,
+    work: () => Promise<ProgramRun>,
 ): Promise<MetRun> {
     if (!met) return { ...(await work()), met: false };
     const fault = FAULTS.find(({ name }) => name === met.fault)!;

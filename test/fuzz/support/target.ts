@@ -5,9 +5,9 @@ import type { MqttClient } from "mqtt";
 import type { BrokerConf, Series } from "../../../broker/conf.ts";
 import { say } from "../../../lib/process.ts";
 import { logInTo } from "../../support/brokerClient.ts";
-import { givenConf, passwordLine } from "../../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../../support/brokerContainer.ts";
-import { issue, makeAuthority, type Authority } from "../../support/certificates.ts";
+import { givenConf, passwordLine } from "../../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../../dev/harness/brokerContainer.ts";
+import { issue, makeAuthority, type Authority } from "../../../dev/harness/certificates.ts";
 
 export const HOSTNAME = "appkata-fuzz.fly.dev";
 export const USERS = { bystander: "the bystander's password", fuzz: "the fuzzer's password" };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import mqtt from "mqtt";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
-import { collect, connect } from "../../support/mqtt.ts";
-import { usersNamed } from "../../support/project.ts";
+import { collect, connect } from "../../../dev/harness/mqtt.ts";
+import { usersNamed } from "../../../dev/harness/project.ts";
 import type { Stage } from "./stage.ts";
 
 const CERTIFICATE_PORT = 10001;

@@ -4,11 +4,11 @@ import { X509Certificate } from "node:crypto";
 import { instanceOf } from "../../../dev/fly/instance.ts";
 import { LABEL } from "../../../dev/fly/runtime/docker.ts";
 import { capture } from "../../../lib/process.ts";
-import { Api } from "../../local/support/api.ts";
+import { Api } from "../../../dev/harness/api.ts";
 import { filesIn } from "../../support/bundle.ts";
-import { connect, servedCertificate } from "../../support/mqtt.ts";
+import { connect, servedCertificate } from "../../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
-import type { Status } from "../../support/project.ts";
+import type { Status } from "../../../dev/harness/project.ts";
 import { LEASE_S, type Stage } from "./stage.ts";
 
 export interface Wanted {

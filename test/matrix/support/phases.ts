@@ -2,7 +2,7 @@
 import { Identity } from "./identity.ts";
 import { isDeployed, isGone } from "./invariants.ts";
 import { crashMatrix, type CrashPhase } from "./matrix.ts";
-import { usersNamed } from "../../support/project.ts";
+import { usersNamed } from "../../../dev/harness/project.ts";
 import { Stage } from "./stage.ts";
 
 /** URN of a CA's key. */

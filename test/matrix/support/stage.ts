@@ -7,7 +7,7 @@ import { pulumiEnvironment } from "../../../dev/toolchain/environment.ts";
 import { pulumiCli } from "../../../dev/toolchain/pulumi.ts";
 import { killTree, signal } from "../../support/processTree.ts";
 import type { BrokerOutputs } from "../../../config/outputs.ts";
-import { Project } from "../../support/project.ts";
+import { Project } from "../../../dev/harness/project.ts";
 import { Proxy, type CallName, type Moment } from "./proxy.ts";
 
 export interface Ended {

@@ -4,10 +4,10 @@ import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../dev
 import type { FaultRule } from "../../../dev/fly/faults.ts";
 import type { Owner } from "../../../providers/fly/ownership.ts";
 import type { MachineInputs } from "../../../providers/fly/machine/inputs.ts";
-import { Api } from "../../local/support/api.ts";
+import { Api } from "../../../dev/harness/api.ts";
 import { LISTEN } from "../../support/liveMachine.ts";
 import { Wire } from "./wire.ts";
-import { until } from "../../support/until.ts";
+import { until } from "../../../dev/harness/until.ts";
 
 export const OWNER: Owner = { project: "appkata-mqtt", stack: "dev" };
 export const STRANGER: Owner = { project: "appkata-mqtt", stack: "prod" };

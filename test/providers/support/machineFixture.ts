@@ -2,7 +2,7 @@
 import { Machine } from "../../../providers/entry.ts";
 import type { MachineInputs, MachineOutputs } from "../../../providers/fly/machine/inputs.ts";
 import type { MachineConfig } from "../../../providers/fly/api/types.ts";
-import { pushImage } from "../../local/support/image.ts";
+import { pushImage } from "../../../dev/harness/image.ts";
 import { brokerLike, FlyFixture, outsOf } from "./flyFixture.ts";
 
 /** To be made where the suite is described: it has hooks. */

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { binary, ROOT } from "./binaries.ts";
-import { NODE_ARGS } from "../../support/nodeArgs.ts";
+import { NODE_ARGS } from "../../../dev/harness/nodeArgs.ts";
 
 export interface Said {
     code: number;

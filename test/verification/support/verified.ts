@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Target } from "../../../verification/target.ts";
 import { verify, type Step } from "../../../verification/verify.ts";
-import { issue, makeAuthority } from "../../support/certificates.ts";
-import type { Authority, ServerCertificate } from "../../support/certificates.ts";
+import { issue, makeAuthority } from "../../../dev/harness/certificates.ts";
+import type { Authority, ServerCertificate } from "../../../dev/harness/certificates.ts";
 import { FaultyBroker } from "../../support/faultyBroker.ts";
 import type { BrokerBehaviour } from "../../support/faultyBroker.ts";
 

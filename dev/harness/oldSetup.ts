@@ -6,7 +6,7 @@ import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { ensureBaseImage } from "../../dev/toolchain/base-image/index.ts";
+import { ensureBaseImage } from "../toolchain/base-image/index.ts";
 import { capture } from "../../lib/process.ts";
 import type { Series } from "../../broker/conf.ts";
 import { BASE_IMAGES, BrokerContainer } from "./brokerContainer.ts";

@@ -5,7 +5,7 @@ import Docker from "dockerode";
 import tar from "tar-stream";
 import { GIVEN, MONITOR_PORT, type Series } from "../../broker/conf.ts";
 import { packBundle } from "../../providers/fly/secrets/bundle.ts";
-import { ensureBaseImage } from "../../dev/toolchain/base-image/index.ts";
+import { ensureBaseImage } from "../toolchain/base-image/index.ts";
 import { capture } from "../../lib/process.ts";
 import { until } from "./until.ts";
 

@@ -17,10 +17,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import type { BrokerOutputs } from "../../config/outputs.ts";
-import { devStackIn, saltIn, writeStackFile } from "../../dev/toolchain/devStack.ts";
+import { devStackIn, saltIn, writeStackFile } from "../toolchain/devStack.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { capture } from "../../lib/process.ts";
-import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
+import { pulumiCli } from "../toolchain/pulumi.ts";
 import { freePorts } from "./freePorts.ts";
 
 export interface Run {

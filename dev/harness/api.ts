@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LocalFly } from "../../../dev/fly/index.ts";
+import type { LocalFly } from "../fly/index.ts";
 
 export interface Answer<T = unknown> {
     status: number;

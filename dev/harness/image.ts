@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import Docker from "dockerode";
 import { pack } from "tar-stream";
-import type { LocalFly } from "../../../dev/fly/index.ts";
-import { busybox } from "../../support/busybox.ts";
+import type { LocalFly } from "../fly/index.ts";
+import { busybox } from "./busybox.ts";
 
 const docker = new Docker();
 
