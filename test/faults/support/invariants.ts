@@ -159,7 +159,7 @@ export function errorsOf({ output }: ProgramRun): string[] {
 
 /** Request and answer, or what is the matter with which resource. */
 const CLEAR =
-    /^((GET|POST|PUT|DELETE) \/v1\/\S+: (\d{3}|no answer)|(App|Machine|Volume|Address) \S+ |App name "|Which volume has |Cannot import )/;
+    /^((GET|POST|PUT|DELETE) \/v1\/\S+: (\d{3}|no answer)|(App|Machine|Volume|Address) \S+ |App name "|Which volume has |Cannot import |Target '\S+' could not be found )/;
 
 /** A run that failed says what was asked and answered, and nothing that only a developer can read. */
 export function saysClearly(run: ProgramRun): void {
