@@ -13,10 +13,10 @@ import { aclFile, type Access, type Grants } from "../../../broker/acl.ts";
 import { EDGE_MQTT_PORT, type BrokerConf, type Series } from "../../../broker/conf.ts";
 import { terminate } from "../../../dev/fly/runtime/edgeTls.ts";
 import { VERIFIER, VERIFIER_ACCESS } from "../../../verification/verifier.ts";
-import { CONF, givenConf, passwordLine } from "../../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../../support/brokerContainer.ts";
+import { CONF, givenConf, passwordLine } from "../../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../../dev/harness/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../../support/brokerFixture.ts";
-import { issue, makeAuthority, type ServerCertificate } from "../../support/certificates.ts";
+import { issue, makeAuthority, type ServerCertificate } from "../../../dev/harness/certificates.ts";
 import { LEVELS, type Connect } from "./packets.ts";
 import { RawClient } from "./rawClient.ts";
 

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { parser, type Packet } from "mqtt-packet";
-import { until } from "../../support/until.ts";
+import { until } from "../../../dev/harness/until.ts";
 import { connect, packet, PINGREQ, type Connect } from "./packets.ts";
 
 /** A connection to a broker that sends any bytes, and keeps what comes back. */
