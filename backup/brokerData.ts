@@ -3,6 +3,10 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { cancelled } from "../providers/fly/api/cancel.ts";
 import type { FlyClient } from "../providers/fly/api/client.ts";
 import { FlyError } from "../providers/fly/api/errors.ts";
+import { MachineApi } from "../providers/fly/api/machineApi.ts";
+import { deadlineIn } from "../providers/fly/api/wait.ts";
+import { withLease } from "../providers/fly/machine/lease.ts";
+import type { Owner } from "../providers/fly/ownership.ts";
 import type { BackupFile, Header } from "./format.ts";
 
 const PROGRAM = "/usr/local/bin/broker-backup";
@@ -40,10 +44,24 @@ export interface Export {
     files: BackupFile[];
 }
 
-export interface MachineOnFly {
+/** A stack's machine, whose broker's data is read or replaced. */
+export interface StackMachine extends Owner {
     readonly client: FlyClient;
     readonly app: string;
     readonly machineId: string;
+}
+
+/** Seconds to wait for another holder's lease. */
+const LEASED_WITHIN_S = 120;
+
+/** Runs `work` under the machine's lease. */
+export async function withBrokerData<T>(
+    stack: StackMachine,
+    work: (data: BrokerData) => Promise<T>,
+): Promise<T> {
+    const machine = new MachineApi(stack.client, stack.app, stack.machineId);
+    const wait = { owner: stack, deadline: deadlineIn(LEASED_WITHIN_S) };
+    return await withLease(machine, wait, (leased) => work(new BrokerData(leased)));
 }
 
 /** The command ran, but refused the request. */
@@ -58,17 +76,12 @@ class Refused extends Error {
 }
 
 export class BrokerData {
-    readonly #machine: MachineOnFly;
-    readonly #nonce: string;
+    readonly #machine: MachineApi;
     #blocks = 8;
 
-    /**
-     * Uses a machine under a held lease.
-     * @param nonce nonce of that lease
-     */
-    constructor(machine: MachineOnFly, nonce: string) {
-        this.#machine = machine;
-        this.#nonce = nonce;
+    /** @param leased the machine under a held lease */
+    constructor(leased: MachineApi) {
+        this.#machine = leased;
     }
 
     async info(): Promise<Info> {
@@ -164,15 +177,13 @@ export class BrokerData {
     }
 
     async #run(args: string[], options: RunOptions = {}): Promise<string> {
-        const { client, app, machineId } = this.#machine;
         const { stdin, safe = true, always } = options;
-        const answer = await client.post<Answer>(["apps", app, "machines", machineId, "exec"], {
+        const answer = await this.#machine.post<Answer>(["exec"], {
             body: {
                 command: [PROGRAM, ...args],
                 timeout: TIMEOUT_S,
                 ...(stdin !== undefined && { stdin }),
             },
-            nonce: this.#nonce,
             safe,
             ...(always && { always }),
             deadlineMs: (TIMEOUT_S + 30) * 1000,

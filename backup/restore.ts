@@ -2,19 +2,11 @@
 import { open } from "node:fs/promises";
 import path from "node:path";
 import { cancelled } from "../providers/fly/api/cancel.ts";
-import { withLease } from "../providers/fly/api/lease.ts";
+import { MachineApi } from "../providers/fly/api/machineApi.ts";
 import { rebootMachine } from "../providers/fly/machine/power.ts";
-import { deadlineIn } from "../providers/fly/api/wait.ts";
-import { BrokerData, type Info, type MachineOnFly } from "./brokerData.ts";
+import { withBrokerData, type BrokerData, type Info, type StackMachine } from "./brokerData.ts";
 import type { BackupFile, Header } from "./format.ts";
 import { Transfer } from "./transfer.ts";
-
-export interface Destination extends MachineOnFly {
-    readonly project: string;
-    readonly stack: string;
-}
-
-const LEASED_WITHIN_S = 120;
 
 /** Why restored data is not in force after the boot, by what the machine reports. */
 const REASONS: Record<Exclude<Info["restore"], "inForce">, string> = {
@@ -46,33 +38,32 @@ export function notInForce(reported: string): string | undefined {
  * data is in force
  */
 export async function restoreBackup(
-    destination: Destination,
+    destination: StackMachine,
     header: Header,
     dir: string,
     accepted: () => void,
 ): Promise<void> {
-    const owner = { project: destination.project, stack: destination.stack };
-    await leased(destination, async (data) => {
+    await withBrokerData(destination, async (data) => {
         const info = await data.info();
         refuseOtherSeries(destination, header, info);
         await sendCopy(data, header, dir, accepted);
     });
     let problem: string | undefined;
     try {
-        await rebootMachine(destination.client, destination.app, destination.machineId, owner);
-        const { restore } = await leased(destination, (data) => data.info());
+        await reboot(destination);
+        const { restore } = await withBrokerData(destination, (data) => data.info());
         problem = notInForce(restore);
     } catch (error) {
         problem = (error as Error).message;
     }
     if (problem === undefined) {
-        await leased(destination, (data) => data.confirm());
+        await withBrokerData(destination, (data) => data.confirm());
         return;
     }
     await goBack(destination, problem);
 }
 
-function refuseOtherSeries(destination: Destination, header: Header, info: Info): void {
+function refuseOtherSeries(destination: StackMachine, header: Header, info: Info): void {
     if (info.series === header.series) return;
     throw new Error(
         `The backup is of Mosquitto ${header.series}, but ${destination.app} runs ${info.series}, ` +
@@ -127,13 +118,12 @@ async function sendFile(
  * Puts the old data back.
  * @throws always
  */
-async function goBack(destination: Destination, problem: string): Promise<never> {
-    const owner = { project: destination.project, stack: destination.stack };
+async function goBack(destination: StackMachine, problem: string): Promise<never> {
     try {
-        if (await leased(destination, (data) => data.undo())) {
-            await rebootMachine(destination.client, destination.app, destination.machineId, owner);
+        if (await withBrokerData(destination, (data) => data.undo())) {
+            await reboot(destination);
         }
-        await leased(destination, (data) => data.confirm());
+        await withBrokerData(destination, (data) => data.confirm());
     } catch (error) {
         throw new Error(
             `The restore failed: ${problem}\n  The old data is still on the volume, but could not be ` +
@@ -145,13 +135,6 @@ async function goBack(destination: Destination, problem: string): Promise<never>
     throw new Error(`The restore failed, and the old data is in force again: ${problem}`);
 }
 
-async function leased<T>(
-    destination: Destination,
-    work: (data: BrokerData) => Promise<T>,
-): Promise<T> {
-    const { client, app, machineId: id, project, stack } = destination;
-    const lease = { app, id, owner: { project, stack } };
-    return await withLease(client, lease, deadlineIn(LEASED_WITHIN_S), (nonce) =>
-        work(new BrokerData(destination, nonce)),
-    );
+async function reboot(stack: StackMachine): Promise<void> {
+    await rebootMachine(new MachineApi(stack.client, stack.app, stack.machineId), stack);
 }

@@ -3,16 +3,12 @@ import { mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { cancelled } from "../providers/fly/api/cancel.ts";
-import { withLease } from "../providers/fly/api/lease.ts";
-import { deadlineIn } from "../providers/fly/api/wait.ts";
-import { BrokerData, type MachineOnFly } from "./brokerData.ts";
+import { withBrokerData, type BrokerData, type StackMachine } from "./brokerData.ts";
 import { describeDatabase } from "./database.ts";
 import { FORMAT, headerLine, unpack, type Header } from "./format.ts";
 import { Transfer } from "./transfer.ts";
 
-export interface Source extends MachineOnFly {
-    readonly project: string;
-    readonly stack: string;
+export interface Source extends StackMachine {
     /** Version of this program. */
     readonly version: string;
 }
@@ -25,33 +21,21 @@ export interface BackupResult {
     readonly content: string;
 }
 
-/** Seconds to wait for another holder's lease. */
-const LEASED_WITHIN_S = 120;
-
 /**
  * Copies what the broker has acknowledged so far to `file` and reads it back. The file is either
  * complete or absent, and only its owner can read it.
  */
 export async function takeBackup(source: Source, file: string): Promise<BackupResult> {
     const partial = `${file}.partial`;
-    const { app, machineId: id, project, stack } = source;
-    const lease = { app, id, owner: { project, stack } };
     try {
-        const taken = await withLease(
-            source.client,
-            lease,
-            deadlineIn(LEASED_WITHIN_S),
-            async (nonce) => {
-                const data = new BrokerData(source, nonce);
-                try {
-                    return await fetchCopy(source, data, partial);
-                } finally {
-                    // A failure here must not hide the first error; the next backup removes the copy
-                    // too.
-                    await data.end().catch(() => undefined);
-                }
-            },
-        );
+        const taken = await withBrokerData(source, async (data) => {
+            try {
+                return await fetchCopy(source, data, partial);
+            } finally {
+                // A failure here must not hide the first error; the next backup removes the copy too.
+                await data.end().catch(() => undefined);
+            }
+        });
         const content = await describeBackup(partial);
         cancelled.throwIfAborted();
         await rename(partial, file);

@@ -2,14 +2,12 @@ import assert from "node:assert/strict";
 import { BrokerData } from "../../backup/brokerData.ts";
 import { notInForce } from "../../backup/restore.ts";
 import type { FlyClient } from "../../providers/fly/api/client.ts";
+import { MachineApi } from "../../providers/fly/api/machineApi.ts";
 
 /** A machine whose `broker-backup` prints this. */
 function machineThatSays(stdout: string): BrokerData {
     const client = { post: () => Promise.resolve({ exit_code: 0, stdout }) };
-    return new BrokerData(
-        { client: client as unknown as FlyClient, app: "a", machineId: "m" },
-        "nonce",
-    );
+    return new BrokerData(new MachineApi(client as unknown as FlyClient, "a", "m", "nonce"));
 }
 
 describe("a restore, with an image of another version", () => {

@@ -1,24 +1,8 @@
 /** Builds the config that is sent to Fly, and compares it with a machine's. */
 import { configDifferences } from "./configDiff.ts";
-import { ownerMetadata, type Owner } from "../ownership.ts";
+import type { MachineInputs } from "./inputs.ts";
+import { ownerMetadata } from "../ownership.ts";
 import type { MachineConfig, WireMachine } from "../api/types.ts";
-
-/** Declared configuration of a machine. */
-export interface MachineSpec {
-    readonly owner: Owner;
-    readonly config: MachineConfig;
-    readonly secretsVersion?: number;
-    readonly newestSecretsVersion?: number;
-}
-
-/** A machine's configuration and its place. */
-export interface MachineTarget extends MachineSpec {
-    readonly app: string;
-    readonly name: string;
-    readonly region: string;
-    readonly logsEndpoint?: string;
-    readonly importId?: string;
-}
 
 /** Metadata key for the secrets' version that the machine was given, which the API does not tell. */
 const SECRETS_VERSION = "appkata_secrets_version";
@@ -27,7 +11,7 @@ const SECRETS_VERSION = "appkata_secrets_version";
 const PLATFORM = { fly_platform_version: "v2", fly_process_group: "app" };
 
 /** The config with metadata for owner, secrets' version and platform. */
-export function effectiveConfig({ owner, config, secretsVersion }: MachineSpec): MachineConfig {
+export function effectiveConfig({ owner, config, secretsVersion }: MachineInputs): MachineConfig {
     return {
         ...config,
         metadata: {
@@ -43,8 +27,8 @@ export function effectiveConfig({ owner, config, secretsVersion }: MachineSpec):
 export const LAUNCH_DEADLINE_MS = 90_000;
 
 /** Field for a request that starts a machine: Fly waits until the machine's host has these secrets. */
-export function minSecretsVersion(spec: MachineSpec): { min_secrets_version?: number } {
-    const versions = [spec.secretsVersion, spec.newestSecretsVersion].filter(
+export function minSecretsVersion(inputs: MachineInputs): { min_secrets_version?: number } {
+    const versions = [inputs.secretsVersion, inputs.newestSecretsVersion].filter(
         (version) => version !== undefined,
     );
     return versions.length > 0 ? { min_secrets_version: Math.max(...versions) } : {};
@@ -84,11 +68,11 @@ export function isAsWanted(wanted: MachineConfig, machine: WireMachine): boolean
     );
 }
 
-/** Paths of differences that no input expresses: they remain although `spec` was read from the machine. */
-export function undeclaredDrift(spec: MachineSpec, found: WireMachine): string[] {
+/** Paths of differences that no input expresses: they remain although `inputs` were read from the machine. */
+export function undeclaredDrift(inputs: MachineInputs, found: WireMachine): string[] {
     return [
         ...(found.cordoned ? ["cordoned"] : []),
-        ...(found.config ? differencesFrom(effectiveConfig(spec), found.config) : []),
+        ...(found.config ? differencesFrom(effectiveConfig(inputs), found.config) : []),
     ];
 }
 

@@ -1,117 +1,65 @@
 /** Creates a machine, imports one, or adopts that of an earlier run. */
-import type { FlyClient } from "../api/client.ts";
 import { FlyError, isAmbiguous } from "../api/errors.ts";
-import {
-    effectiveConfig,
-    LAUNCH_DEADLINE_MS,
-    minSecretsVersion,
-    type MachineTarget,
-} from "./config.ts";
-import { convergeMachine } from "./converge.ts";
-import { waitForHealthyWithLog } from "../api/logs.ts";
-import { getMachine } from "./power.ts";
-import { describeOwner, IMPORTED_BEFORE, importCommand, isOwnedBy } from "../ownership.ts";
+import { MachineApi } from "../api/machineApi.ts";
+import type { MachineConfig, WireMachine, WireVolume } from "../api/types.ts";
+import { poll, Progress } from "../api/wait.ts";
 import { configOf, describeMachine, isReachable } from "../describe.ts";
 import { otherBrokers } from "../others.ts";
-import type { MachineConfig, WireMachine, WireVolume } from "../api/types.ts";
-import { poll, Progress, type Deadline } from "../api/wait.ts";
+import { describeOwner, IMPORTED_BEFORE, importCommand, isOwnedBy } from "../ownership.ts";
+import type { MachineChange } from "./change.ts";
+import { LAUNCH_DEADLINE_MS, minSecretsVersion } from "./config.ts";
 
-/**
- * Creates a machine, or updates a leftover with the same name and owner. Refuses someone else's machine.
- * @param onKnown called as soon as a machine exists that belongs in the state
- */
-export async function createMachine(
-    client: FlyClient,
-    inputs: MachineTarget,
-    deadline: Deadline,
-    onKnown: (machine: WireMachine) => void,
-): Promise<WireMachine> {
-    const config = effectiveConfig(inputs);
-    const known =
-        inputs.importId === undefined
-            ? await findOrLaunch(client, inputs, deadline)
-            : { machine: await importable(client, inputs, inputs.importId), launched: false };
-    onKnown(known.machine);
-    if (!known.launched) {
-        return await convergeMachine(client, inputs, known.machine, deadline);
-    }
-    const { id, instance_id: instanceId } = known.machine;
-    const ref = { app: inputs.app, id, instanceId, fresh: true };
-    return await waitForHealthyWithLog(client, inputs, ref, config, deadline);
-}
-
-/** @throws Error where the machine does not exist, or cannot be updated to its inputs */
-async function importable(
-    client: FlyClient,
-    inputs: MachineTarget,
-    id: string,
-): Promise<WireMachine> {
-    const found = await getMachine(client, inputs.app, id);
-    if (!found) {
-        throw new Error(
-            `Cannot import machine ${id}: it is not in app "${inputs.app}".\n` + IMPORTED_BEFORE,
-        );
-    }
-    if (!found.config) {
-        throw new Error(`Machine ${id} cannot be imported now: Fly cannot reach its host.`);
-    }
-    const volumes = (config: MachineConfig | null | undefined) =>
-        (config?.mounts ?? []).map(({ volume }) => volume).join(", ") || "no volume";
-    const [has, wants] = [volumes(found.config), volumes(inputs.config)];
-    const problems = [
-        found.name !== inputs.name && `its name is "${found.name}", not "${inputs.name}"`,
-        found.region !== inputs.region && `it is in region ${found.region}, not ${inputs.region}`,
-        has !== wants && `it has ${has}, not ${wants}`,
-    ].filter((problem) => problem !== false);
-    if (problems.length > 0) {
-        throw new Error(
-            `Machine ${id} cannot be imported as it is declared: ${problems.join("; ")}.\n` +
-                "  Declare it as it is, and import its volume too; or destroy it to have one created: " +
-                `\`fly machine destroy ${id} -a ${inputs.app} --force\`\n${IMPORTED_BEFORE}`,
-        );
-    }
-    return found;
-}
-
-interface Known {
+export interface Known {
     readonly machine: WireMachine;
     /** Whether this run created it, and so with the wanted config. */
     readonly launched: boolean;
 }
 
-async function findOrLaunch(
-    client: FlyClient,
-    inputs: MachineTarget,
-    deadline: Deadline,
-): Promise<Known> {
-    const progress = new Progress(`machine "${inputs.name}"`);
+/** Finds the machine to import, or a leftover with the same name and owner; else creates one. */
+export async function ensureMachine(change: MachineChange): Promise<Known> {
+    return change.importId === undefined
+        ? await findOrLaunch(change)
+        : { machine: await importable(change, change.importId), launched: false };
+}
+
+/** @throws Error where the machine with this name belongs to someone else */
+async function findOrLaunch(change: MachineChange): Promise<Known> {
+    const progress = new Progress(`machine "${change.name}"`);
     let failure: unknown;
-    const known = await poll<Known>(deadline, async () => {
-        const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
-        const found = machines.find(
-            ({ name, state }) => name === inputs.name && state !== "destroyed",
-        );
-        if (found?.state === "destroying" && isReachable(found)) {
-            failure = new Error(`Machine ${found.id} is still being destroyed.`);
-            progress.say("waiting until its predecessor is destroyed");
-            return undefined;
-        }
-        if (found && found.state !== "destroying") {
-            refuseForeign(inputs, found);
-            return { machine: found, launched: false };
-        }
-        await refuseSecondBroker(client, inputs, machines);
-        try {
-            return { machine: await launch(client, inputs), launched: true };
-        } catch (error) {
-            if (!isAmbiguous(error) && !isTransient(error)) {
-                throw error;
+    const known = await poll<Known>(
+        change.deadline,
+        async () => {
+            const machines = await change.client.get<WireMachine[]>([
+                "apps",
+                change.app,
+                "machines",
+            ]);
+            const found = machines.find(
+                ({ name, state }) => name === change.name && state !== "destroyed",
+            );
+            if (found?.state === "destroying" && isReachable(found)) {
+                failure = new Error(`Machine ${found.id} is still being destroyed.`);
+                progress.say("waiting until its predecessor is destroyed");
+                return undefined;
             }
-            failure = error;
-            progress.say(`retrying (${error.text})`);
-            return undefined;
-        }
-    }, [1000, 2000, 3000, 5000]);
+            if (found && found.state !== "destroying") {
+                refuseForeign(change, found);
+                return { machine: found, launched: false };
+            }
+            await refuseSecondBroker(change, machines);
+            try {
+                return { machine: await launch(change), launched: true };
+            } catch (error) {
+                if (!isAmbiguous(error) && !isTransient(error)) {
+                    throw error;
+                }
+                failure = error;
+                progress.say(`retrying (${error.text})`);
+                return undefined;
+            }
+        },
+        [1000, 2000, 3000, 5000],
+    );
     if (!known) {
         throw failure;
     }
@@ -120,8 +68,7 @@ async function findOrLaunch(
 
 /** Refuses to create a machine beside another broker, such as one that someone made after ours lost its host. */
 async function refuseSecondBroker(
-    client: FlyClient,
-    { app, config, owner, name }: MachineTarget,
+    { client, app, config, owner, name }: MachineChange,
     machines: readonly WireMachine[],
 ): Promise<void> {
     const others = otherBrokers(machines, undefined, config).filter(isReachable);
@@ -143,53 +90,71 @@ async function refuseSecondBroker(
 }
 
 /** @throws Error where the machine belongs to someone else, or is in another region */
-function refuseForeign(inputs: MachineTarget, found: WireMachine): void {
-    if (!isOwnedBy(inputs.owner, found.config)) {
+function refuseForeign(change: MachineChange, found: WireMachine): void {
+    if (!isOwnedBy(change.owner, found.config)) {
         throw new Error(
-            `App "${inputs.app}" already has a machine "${inputs.name}" (${found.id}), ` +
+            `App "${change.app}" already has a machine "${change.name}" (${found.id}), ` +
                 `which belongs to ${describeOwner(found.config)}.\n` +
-                `  Choose another app name; or import the machine: \`${importCommand(inputs.owner, "machine", found.id)}\`; ` +
+                `  Choose another app name; or import the machine: \`${importCommand(change.owner, "machine", found.id)}\`; ` +
                 "or, if nobody needs it, remove it: " +
-                `\`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
+                `\`fly machine destroy ${found.id} -a ${change.app} --force\``,
         );
     }
-    if (found.region !== undefined && found.region !== inputs.region) {
+    if (found.region !== undefined && found.region !== change.region) {
         throw new Error(
-            `Machine ${found.id} "${inputs.name}" is in region ${found.region}, not ${inputs.region}, ` +
+            `Machine ${found.id} "${change.name}" is in region ${found.region}, not ${change.region}, ` +
                 "and cannot be moved.\n" +
-                `  Remove it: \`fly machine destroy ${found.id} -a ${inputs.app} --force\``,
+                `  Remove it: \`fly machine destroy ${found.id} -a ${change.app} --force\``,
         );
     }
 }
 
-async function launch(client: FlyClient, inputs: MachineTarget): Promise<WireMachine> {
-    return await client.post<WireMachine>(["apps", inputs.app, "machines"], {
+async function launch(change: MachineChange): Promise<WireMachine> {
+    const { client, app, name, region, config } = change;
+    return await client.post<WireMachine>(["apps", app, "machines"], {
         deadlineMs: LAUNCH_DEADLINE_MS,
-        body: {
-            name: inputs.name,
-            region: inputs.region,
-            config: effectiveConfig(inputs),
-            ...minSecretsVersion(inputs),
-        },
+        body: { name, region, config, ...minSecretsVersion(change) },
     });
 }
 
-/**
- * Tells whether a refusal passes by itself: the next look finds the name's machine; a volume stays claimed
- * for up to three minutes after its machine is gone; a host was full for a moment.
- */
+/** Refusals that pass by themselves, by their status. */
+const TRANSIENT: Readonly<Record<number, RegExp>> = {
+    // The next look finds the name's machine; or a host was full for a moment.
+    409: /already exists|^aborted:/i,
+    // A volume stays claimed for up to three minutes after its machine is gone.
+    412: /already claimed|currently bound/i,
+    422: /unique machine name/i,
+};
+
 function isTransient(error: unknown): error is FlyError {
-    if (!(error instanceof FlyError)) {
-        return false;
+    return error instanceof FlyError && (TRANSIENT[error.status]?.test(error.text) ?? false);
+}
+
+/** @throws Error where the machine does not exist, or cannot be updated to its inputs */
+async function importable(change: MachineChange, id: string): Promise<WireMachine> {
+    const found = await new MachineApi(change.client, change.app, id).find();
+    if (!found) {
+        throw new Error(
+            `Cannot import machine ${id}: it is not in app "${change.app}".\n` + IMPORTED_BEFORE,
+        );
     }
-    switch (error.status) {
-        case 409:
-            return /already exists|^aborted:/i.test(error.text);
-        case 412:
-            return /already claimed|currently bound/i.test(error.text);
-        case 422:
-            return /unique machine name/i.test(error.text);
-        default:
-            return false;
+    if (!found.config) {
+        throw new Error(`Machine ${id} cannot be imported now: Fly cannot reach its host.`);
     }
+    const volumes = (config: MachineConfig | null | undefined) =>
+        (config?.mounts ?? []).map(({ volume }) => volume).join(", ") || "no volume";
+    const [has, wants] = [volumes(found.config), volumes(change.config)];
+    const problems = [
+        found.name !== change.name && `its name is "${found.name}", not "${change.name}"`,
+        found.region !== change.region && `it is in region ${found.region}, not ${change.region}`,
+        has !== wants && `it has ${has}, not ${wants}`,
+    ].filter((problem) => problem !== false);
+    if (problems.length > 0) {
+        throw new Error(
+            `Machine ${id} cannot be imported as it is declared: ${problems.join("; ")}.\n` +
+                "  Declare it as it is, and import its volume too; or destroy it to have one created: " +
+                `\`fly machine destroy ${id} -a ${change.app} --force\`\n${IMPORTED_BEFORE}`,
+        );
+    }
+    return found;
 }

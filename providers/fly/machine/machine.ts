@@ -9,22 +9,23 @@ import {
     type WithProvider,
 } from "../../provider.ts";
 import { flyClient } from "../api/client.ts";
-import { configDifferences } from "./configDiff.ts";
-import { undeclaredDrift } from "./config.ts";
+import { MachineApi } from "../api/machineApi.ts";
+import { configure } from "../api/token.ts";
+import { deadlineIn } from "../api/wait.ts";
 import { isReachable } from "../describe.ts";
-import { convergeMachine } from "./converge.ts";
-import { createMachine } from "./create.ts";
-import { MACHINE_RULES, type MachineInputs, type MachineOutputs } from "./inputs.ts";
-import { getMachine, removeMachine } from "./power.ts";
-import { UpdateFailed } from "./replace.ts";
-import { imageProblem, isDown, isReplaced, mountsOtherVolume } from "./rules.ts";
-import { inputsFrom, toOutputs } from "./state.ts";
 import { importProblem } from "../ownership.ts";
 import { refuseProtected } from "../protection.ts";
 import { guestProblems } from "../rules.ts";
-import { configure } from "../api/token.ts";
-import type { WireMachine } from "../api/types.ts";
-import { deadlineIn } from "../api/wait.ts";
+import { changeOf } from "./change.ts";
+import { undeclaredDrift } from "./config.ts";
+import { configDifferences } from "./configDiff.ts";
+import { convergeMachine, UpdateFailed } from "./converge.ts";
+import { ensureMachine } from "./create.ts";
+import { MACHINE_RULES, type MachineInputs, type MachineOutputs } from "./inputs.ts";
+import { removeMachine } from "./power.ts";
+import { imageProblem, isDown, isReplaced, mountsOtherVolume } from "./rules.ts";
+import { inputsFrom, toOutputs } from "./state.ts";
+import { waitForHealthy } from "./wait.ts";
 
 const TIMEOUTS_S = { create: 300, update: 300, delete: 180 };
 
@@ -63,16 +64,18 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
     },
 
     async create(inputs) {
-        const client = flyClient(inputs.endpoint);
-        const deadline = deadlineIn(inputs.timeouts?.create ?? TIMEOUTS_S.create);
-        let known: WireMachine | undefined;
+        const change = changeOf(inputs, inputs.timeouts?.create ?? TIMEOUTS_S.create);
+        const { machine: known, launched } = await ensureMachine(change);
         try {
-            const made = await createMachine(client, inputs, deadline, (found) => (known = found));
+            const made = launched
+                ? await waitForHealthy(machineOf(inputs, known.id), {
+                      ...change,
+                      instanceId: known.instance_id,
+                      fresh: true,
+                  })
+                : await convergeMachine(change, known);
             return { id: made.id, outs: toOutputs(inputs, made) };
         } catch (error) {
-            if (!known) {
-                throw error;
-            }
             const machine = error instanceof UpdateFailed ? error.machine : undefined;
             throw new PartialFailure(known.id, toOutputs(inputs, machine ?? known), error);
         }
@@ -82,7 +85,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
         if (!props) {
             throw new Error("A machine's state has no properties: it cannot be read.");
         }
-        const found = await getMachine(flyClient(props.endpoint), props.app, id);
+        const found = await machineOf(props, id).find();
         if (!found) {
             return {};
         }
@@ -96,8 +99,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
     },
 
     async update(id, olds, news) {
-        const client = flyClient(news.endpoint);
-        const observed = await getMachine(client, news.app, id);
+        const observed = await machineOf(news, id).find();
         if (!observed) {
             throw new Error(
                 `Machine ${id} of app "${news.app}" is not at ${news.endpoint}.\n` +
@@ -113,11 +115,9 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
                     "  Wait until it is back, or see docs/host-gone.md.",
             );
         }
-        const deadline = deadlineIn(news.timeouts?.update ?? TIMEOUTS_S.update);
+        const change = changeOf(news, news.timeouts?.update ?? TIMEOUTS_S.update);
         try {
-            return {
-                outs: toOutputs(news, await convergeMachine(client, news, observed, deadline)),
-            };
+            return { outs: toOutputs(news, await convergeMachine(change, observed)) };
         } catch (error) {
             if (!(error instanceof UpdateFailed) || !error.machine) {
                 throw error;
@@ -135,9 +135,13 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
     async delete(id, props) {
         refuseProtected(`Machine ${id} "${props.name}"`, props);
         const deadline = deadlineIn(props.timeouts?.delete ?? TIMEOUTS_S.delete);
-        await removeMachine(flyClient(props.endpoint), props.app, id, deadline);
+        await removeMachine(machineOf(props, id), deadline);
     },
 };
+
+function machineOf({ endpoint, app }: MachineInputs, id: string): MachineApi {
+    return new MachineApi(flyClient(endpoint), app, id);
+}
 
 /** Tells whether the change only concerns the state, not Fly. */
 function isOnlyRecorded(olds: MachineOutputs, news: MachineInputs): boolean {

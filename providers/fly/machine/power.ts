@@ -1,16 +1,15 @@
-/** Starts, reboots, reads and removes a machine. */
+/** Starts, reboots and removes a machine. */
 import { setTimeout as timer } from "node:timers/promises";
 import { messageOf } from "../../provider.ts";
-import type { FlyClient } from "../api/client.ts";
-import { isReachable } from "../describe.ts";
 import { FlyError, isGone, isLeaseHeld } from "../api/errors.ts";
-import { waitForHealthy } from "./health.ts";
-import { withLease } from "../api/lease.ts";
-import { hasNewEvent } from "./failure.ts";
-import { waitForState } from "./wait.ts";
-import type { Owner } from "../ownership.ts";
+import type { MachineApi } from "../api/machineApi.ts";
 import type { WireMachine } from "../api/types.ts";
 import { deadlineIn, poll, Progress, type Deadline } from "../api/wait.ts";
+import { isReachable } from "../describe.ts";
+import type { Owner } from "../ownership.ts";
+import { hasNewEvent } from "./failure.ts";
+import { withLease } from "./lease.ts";
+import { waitForHealthy, waitForState } from "./wait.ts";
 
 const REBOOT_WITHIN_S = 180;
 
@@ -23,36 +22,34 @@ const STOP_PAUSES_MS = [250, 250, 500, 1000];
  * a run that was killed in between.
  */
 export async function rebootMachine(
-    client: FlyClient,
-    app: string,
-    id: string,
+    machine: MachineApi,
     owner: Owner = { project: "", stack: "" },
 ): Promise<void> {
-    const path = ["apps", app, "machines", id];
-    const machine = await client.get<WireMachine>(path);
-    if (!["started", "stopping", "stopped"].includes(machine.state)) {
+    const before = await machine.get();
+    if (!["started", "stopping", "stopped"].includes(before.state)) {
         return;
     }
     const deadline = deadlineIn(REBOOT_WITHIN_S);
-    await withLease(client, { app, id, owner }, deadline, async (nonce) => {
+    await withLease(machine, { owner, deadline }, async (leased) => {
         try {
-            if (machine.state === "started") {
-                await client.post([...path, "stop"], { nonce, safe: true, body: {} });
+            if (before.state === "started") {
+                await leased.post(["stop"], { safe: true, body: {} });
             }
             const look = async () => {
-                const now = await client.get<WireMachine>(path);
-                return now.state === "stopped" || hasNewEvent("exit", machine, now) || undefined;
+                const now = await leased.get();
+                return now.state === "stopped" || hasNewEvent("exit", before, now) || undefined;
             };
             if (!(await poll(deadline, look, STOP_PAUSES_MS))) {
-                throw new Error(`Machine ${id} still runs ${deadline.seconds} s after its stop.`);
+                throw new Error(
+                    `Machine ${machine.id} still runs ${deadline.seconds} s after its stop.`,
+                );
             }
-            await startMachine(client, app, machine, nonce, deadline);
+            await startMachine(leased, before, deadline);
         } catch (error) {
-            const outcome = await startAgain(client, app, machine, nonce);
-            throw new Error(`${messageOf(error)}\n  ${outcome}`, { cause: error });
+            throw await startAgain(leased, before, error);
         }
-        const config = machine.config ?? { image: "" };
-        await waitForHealthy(client, { app, id, fresh: true }, config, deadline);
+        const config = before.config ?? { image: "" };
+        await waitForHealthy(leased, { config, deadline, fresh: true });
     });
 }
 
@@ -62,15 +59,13 @@ export async function rebootMachine(
  * @param before the machine before its stop, or while stopped
  */
 export async function startMachine(
-    client: FlyClient,
-    app: string,
+    leased: MachineApi,
     before: WireMachine,
-    nonce: string,
     deadline: Deadline,
 ): Promise<void> {
     let refusal: FlyError | undefined;
     const started = await poll(deadline, async () => {
-        refusal = await tryToStart(client, app, before, nonce);
+        refusal = await tryToStart(leased, before);
         return refusal ? undefined : true;
     });
     if (!started) {
@@ -83,53 +78,48 @@ const START_TRIES = 15;
 /**
  * Starts and uncordons a machine again after a failure or Ctrl-C.
  * @param before the machine before the operation
- * @returns a sentence about the outcome
+ * @returns the failure with a sentence about the outcome
  */
 export async function startAgain(
-    client: FlyClient,
-    app: string,
+    leased: MachineApi,
     before: WireMachine,
-    nonce: string,
-): Promise<string> {
-    try {
-        if (!before.cordoned) {
-            const path = ["apps", app, "machines", before.id, "uncordon"];
-            await client.post(path, { nonce, safe: true, always: true });
-        }
-        for (let tries = 1; ; tries++) {
-            const refusal = await tryToStart(client, app, before, nonce);
-            if (!refusal) {
-                return `Machine ${before.id} is started again where it was.`;
-            }
-            if (tries === START_TRIES) {
-                throw refusal;
-            }
-            await timer(1000);
-        }
-    } catch (error) {
-        return (
+    failure: unknown,
+): Promise<Error> {
+    const outcome = await tryToStartAgain(leased, before).then(
+        () => `Machine ${before.id} is started again where it was.`,
+        (error: unknown) =>
             `Machine ${before.id} could not be started again (${messageOf(error)}): ` +
-            "run `pulumi up --refresh`."
-        );
+            "run `pulumi up --refresh`.",
+    );
+    return new Error(`${messageOf(failure)}\n  ${outcome}`, { cause: failure });
+}
+
+async function tryToStartAgain(leased: MachineApi, before: WireMachine): Promise<void> {
+    if (!before.cordoned) {
+        await leased.post(["uncordon"], { safe: true, always: true });
+    }
+    for (let tries = 1; ; tries++) {
+        const refusal = await tryToStart(leased, before);
+        if (!refusal) {
+            return;
+        }
+        if (tries === START_TRIES) {
+            throw refusal;
+        }
+        await timer(1000);
     }
 }
 
 /** @returns Fly's refusal while it is busy with the machine; undefined once it starts */
-async function tryToStart(
-    client: FlyClient,
-    app: string,
-    before: WireMachine,
-    nonce: string,
-): Promise<FlyError | undefined> {
-    const path = ["apps", app, "machines", before.id];
+async function tryToStart(leased: MachineApi, before: WireMachine): Promise<FlyError | undefined> {
     try {
-        await client.post([...path, "start"], { nonce, safe: true, always: true });
+        await leased.post(["start"], { safe: true, always: true });
         return undefined;
     } catch (error) {
         if (!(error instanceof FlyError) || error.status !== 412) {
             throw error;
         }
-        const now = await client.get<WireMachine>(path, { always: true });
+        const now = await leased.get({ always: true });
         return isStartedSince(before, now) ? undefined : error;
     }
 }
@@ -145,25 +135,19 @@ function isStartedSince(before: WireMachine, now: WireMachine): boolean {
  * Stops a machine, so that the broker can save its data, removes it, and waits until it is gone. Does nothing
  * where it is gone already.
  */
-export async function removeMachine(
-    client: FlyClient,
-    app: string,
-    id: string,
-    deadline: Deadline,
-): Promise<void> {
-    const path = ["apps", app, "machines", id];
-    const machine = await getMachine(client, app, id);
-    if (!machine) {
+export async function removeMachine(machine: MachineApi, deadline: Deadline): Promise<void> {
+    const found = await machine.find();
+    if (!found) {
         return;
     }
-    if (machine.state === "started" && isReachable(machine)) {
-        await stopBeforehand(client, app, machine);
+    if (found.state === "started" && isReachable(found)) {
+        await stopBeforehand(machine, found);
     }
-    const progress = new Progress(`machine ${id}`);
+    const progress = new Progress(`machine ${machine.id}`);
     let refusal: unknown;
     const accepted = await poll(deadline, async () => {
         try {
-            await client.delete(path, { query: { force: true }, deadlineMs: 60_000 });
+            await machine.delete([], { query: { force: true }, deadlineMs: 60_000 });
             return true;
         } catch (error) {
             if (isGone(error)) {
@@ -182,41 +166,26 @@ export async function removeMachine(
     }
     const gone = await poll(deadline, async () => {
         progress.say("waiting until it is destroyed");
-        return (await getMachine(client, app, id)) ? undefined : true;
+        return (await machine.find()) ? undefined : true;
     });
     if (!gone) {
-        throw new Error(`Machine ${id} still exists ${deadline.seconds} s after its removal.`);
+        throw new Error(
+            `Machine ${machine.id} still exists ${deadline.seconds} s after its removal.`,
+        );
     }
 }
 
 const STOP_WITHIN_S = 40;
 
 /** Tries to stop a machine: one that does not stop is removed by force anyway. */
-async function stopBeforehand(client: FlyClient, app: string, machine: WireMachine): Promise<void> {
+async function stopBeforehand(machine: MachineApi, found: WireMachine): Promise<void> {
     try {
-        await client.post(["apps", app, "machines", machine.id, "stop"], { safe: true, body: {} });
-        const ref = { app, id: machine.id, instanceId: machine.instance_id };
-        await waitForState(client, ref, "stopped", deadlineIn(STOP_WITHIN_S));
+        await machine.post(["stop"], { safe: true, body: {} });
+        const deadline = deadlineIn(STOP_WITHIN_S);
+        await waitForState(machine, "stopped", { instanceId: found.instance_id, deadline });
     } catch (error) {
         if (!(error instanceof Error)) {
             throw error;
         }
     }
-}
-
-/**
- * Reads a machine. Fly still returns a destroyed machine for a while, and destroys one on an unreachable host
- * only once the host is back.
- * @returns undefined where the machine is gone, or will be
- */
-export async function getMachine(
-    client: FlyClient,
-    app: string,
-    id: string,
-): Promise<WireMachine | undefined> {
-    const found = await client.find<WireMachine>(["apps", app, "machines", id]);
-    const isGoing = found?.state === "destroying" && !isReachable(found);
-    return isGoing || found?.state === "destroyed" || found?.state === "replaced"
-        ? undefined
-        : found;
 }

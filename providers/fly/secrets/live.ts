@@ -4,10 +4,11 @@
  */
 import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
-import { withLease } from "../api/lease.ts";
+import { MachineApi } from "../api/machineApi.ts";
 import { runIn, stateOf, type InForce, type Outcome } from "./liveCommand.ts";
 import { configOf } from "../describe.ts";
 import { secretsVersionOf } from "../machine/config.ts";
+import { withLease } from "../machine/lease.ts";
 import { isOwnedBy, type Owner } from "../ownership.ts";
 import type { WireMachine } from "../api/types.ts";
 import { deadlineIn } from "../api/wait.ts";
@@ -71,13 +72,13 @@ export async function changeLive<Answer>(
     if (!machine) {
         return { answer: await set(valuesOf(least)), number: least, restart: true };
     }
-    const place = { app, id: machine.id, owner: live.owner };
-    return await withLease(client, place, deadlineIn(WITHIN_S), async (nonce) => {
-        const has = await stateOf(client, { app, machine, command: live.state, nonce });
+    const api = new MachineApi(client, app, machine.id);
+    const wait = { owner: live.owner, deadline: deadlineIn(WITHIN_S) };
+    return await withLease(api, wait, async (leased) => {
+        const has = await stateOf(leased, live.state);
         const number = Math.max(least, (has?.number ?? 0) + 1, (has?.restart ?? 0) + 1);
         const values = valuesOf(number);
-        const given = { app, machine, nonce, values, files };
-        const run = (command: readonly string[]) => runIn(client, { ...given, command });
+        const run = (command: readonly string[]) => runIn(leased, command, { values, files });
         const checked = await run(live.check);
         if (checked.verdict === "refused") {
             throw new Error(
@@ -140,7 +141,7 @@ export async function inForce(
     live: LiveInputs,
 ): Promise<InForce | undefined> {
     const machine = await runningMachine(client, app, live);
-    return machine && (await stateOf(client, { app, machine, command: live.state }));
+    return machine && (await stateOf(new MachineApi(client, app, machine.id), live.state));
 }
 
 /** Finds our machine, if a command can run in it. */

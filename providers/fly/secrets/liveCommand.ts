@@ -1,7 +1,7 @@
 /** Runs the commands of `LiveInputs` in a machine, and reads their results. */
-import type { FlyClient } from "../api/client.ts";
 import { FlyError, isGone, redact, shorten } from "../api/errors.ts";
-import type { WireExec, WireMachine } from "../api/types.ts";
+import type { MachineApi } from "../api/machineApi.ts";
+import type { WireExec } from "../api/types.ts";
 
 /** Below Fly's limit for a command: a minute. */
 const COMMAND_S = 45;
@@ -18,14 +18,16 @@ export interface InForce {
 }
 
 /** Asks the machine which files are in force. @returns undefined where it cannot tell */
-export async function stateOf(client: FlyClient, asked: Exec): Promise<InForce | undefined> {
+export async function stateOf(
+    machine: MachineApi,
+    command: readonly string[],
+): Promise<InForce | undefined> {
     try {
-        const { stdout } = await exec(client, asked);
+        const { stdout } = await exec(machine, command);
         return parseState(stdout ?? "");
     } catch (error) {
         if (error instanceof FlyError) {
-            const { id } = asked.machine;
-            console.log(`machine ${id}: cannot be asked for its files (${error.message})`);
+            console.log(`machine ${machine.id}: cannot be asked for its files (${error.message})`);
             return undefined;
         }
         throw error;
@@ -50,15 +52,16 @@ export interface Outcome {
     readonly reasons: string;
 }
 
-export interface Given extends Exec {
+export interface Given {
     readonly values: Readonly<Record<string, string>>;
     readonly files: Readonly<Record<string, string>>;
 }
 
 /** Runs `check` or `apply`. */
 export async function runIn(
-    client: FlyClient,
-    { values, files, ...place }: Given,
+    machine: MachineApi,
+    command: readonly string[],
+    { values, files }: Given,
 ): Promise<Outcome> {
     const stdin = Object.entries(values)
         .map(([name, value]) => `${name} ${value}\n`)
@@ -66,7 +69,7 @@ export async function runIn(
     const secrets = [...Object.values(values), ...secretsIn(files)];
     let answer: WireExec;
     try {
-        answer = await exec(client, { ...place, stdin, secrets });
+        answer = await exec(machine, command, { stdin, secrets });
     } catch (error) {
         if (isGone(error) || (error instanceof FlyError && isNotStarted(error))) {
             return outcome("restart", "it has been stopped");
@@ -92,27 +95,18 @@ export async function runIn(
     };
 }
 
-export interface Exec {
-    readonly app: string;
-    readonly machine: WireMachine;
-    readonly command: readonly string[];
-    readonly stdin?: string;
-    readonly nonce?: string;
-    readonly secrets?: readonly string[];
-}
-
 /**
- * Runs a command. Repeats it after a lost answer, since the commands are idempotent. Sends the lease's nonce in
- * case Fly checks it for commands too; Fly's own client does not send it (superfly/fly-go, `Exec`).
+ * Runs a command. Repeats it after a lost answer, since the commands are idempotent. Under a lease it carries the
+ * nonce, in case Fly checks it for commands too; Fly's own client does not send it (superfly/fly-go, `Exec`).
  */
 async function exec(
-    client: FlyClient,
-    { app, machine, command, stdin, nonce, secrets }: Exec,
+    machine: MachineApi,
+    command: readonly string[],
+    { stdin, secrets = [] }: { readonly stdin?: string; readonly secrets?: readonly string[] } = {},
 ): Promise<WireExec> {
-    return await client.post<WireExec>(["apps", app, "machines", machine.id, "exec"], {
+    return await machine.post<WireExec>(["exec"], {
         body: { command, ...(stdin !== undefined && { stdin }), timeout: COMMAND_S },
-        ...(nonce !== undefined && { nonce }),
-        ...(secrets !== undefined && { secrets }),
+        secrets,
         safe: true,
         deadlineMs: ANSWER_WITHIN_MS,
     });

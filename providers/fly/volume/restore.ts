@@ -1,9 +1,9 @@
 /** Moves a volume's data to its replacement: takes a snapshot of the old one and restores it into the new one. */
-import { messageOf } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
+import { MachineApi } from "../api/machineApi.ts";
+import { withLease } from "../machine/lease.ts";
 import { startAgain } from "../machine/power.ts";
 import { waitForState } from "../machine/wait.ts";
-import { withLease } from "../api/lease.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { WireMachine, WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
@@ -99,22 +99,21 @@ export async function withSnapshotOf<T>(
     if (!machine || !owner || machine.state === "stopped") {
         return await restore();
     }
-    const ref = { app, id: machine.id, instanceId: machine.instance_id };
     const deadline = deadlineIn(STOPPED_WITHIN_S);
-    return await withLease(client, { ...ref, owner }, deadline, async (nonce) => {
-        const path = ["apps", app, "machines", machine.id];
+    const api = new MachineApi(client, app, machine.id);
+    return await withLease(api, { owner, deadline }, async (leased) => {
         try {
             // Otherwise Fly's proxy would start it for a client that reconnects.
-            await client.post([...path, "cordon"], { nonce, safe: true });
+            await leased.post(["cordon"], { safe: true });
             console.log(
                 `machine ${machine.id}: stopping it, so that all its data gets to ${inputs.region}`,
             );
-            await client.post([...path, "stop"], { nonce, safe: true, body: {} });
-            await waitForState(client, ref, "stopped", deadline);
+            await leased.post(["stop"], { safe: true, body: {} });
+            const { instance_id: instanceId } = machine;
+            await waitForState(leased, "stopped", { instanceId, deadline });
             return await restore();
         } catch (error) {
-            const outcome = await startAgain(client, app, machine, nonce);
-            throw new Error(`${messageOf(error)}\n  ${outcome}`, { cause: error });
+            throw await startAgain(leased, machine, error);
         }
     });
 }

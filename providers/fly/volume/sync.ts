@@ -2,6 +2,7 @@
 import { toState } from "../../provider.ts";
 import type { FlyClient } from "../api/client.ts";
 import { isAmbiguous, type FlyError } from "../api/errors.ts";
+import { MachineApi } from "../api/machineApi.ts";
 import { rebootMachine } from "../machine/power.ts";
 import type { WireVolume } from "../api/types.ts";
 import type { VolumeInputs } from "./inputs.ts";
@@ -102,7 +103,7 @@ export async function rebootHolder(
     { attached_machine_id: id }: WireVolume,
 ): Promise<void> {
     if (id) {
-        await rebootMachine(client, app, id, owner);
+        await rebootMachine(new MachineApi(client, app, id), owner);
     }
 }
 
