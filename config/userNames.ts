@@ -1,15 +1,11 @@
 /** Checks that Mosquitto's files and patterns, and Pulumi's paths, can hold the user names. */
 import { filterOf, type Access, type Grants } from "../broker/acl.ts";
 import { userNameProblem } from "../providers/kept/password.ts";
-import { VERIFIER } from "../verification/verifier.ts";
 import { configPath } from "./commands.ts";
 import { overlaps } from "./filters.ts";
 
-/** Names of the project's own users, the second from broker/image/broker-installed, and what each does. */
-const RESERVED = new Map([
-    [VERIFIER, "the verification logs in as"],
-    ["appkata-monitor", "watches the broker from within the machine"],
-]);
+/** Start of the names of the project's own users: the verification's, and the monitor's (broker/image/broker-installed). */
+const RESERVED = "appkata-";
 
 /** A filter and its place in the settings. */
 interface Placed {
@@ -50,8 +46,10 @@ function problemAlone(name: string): string | undefined {
     if (configPath("passwords", name) === undefined) {
         return `"${name}" ends with a backslash, which a path of \`pulumi config set --path\` cannot; use another name`;
     }
-    const owner = RESERVED.get(name);
-    return owner && `"${name}" is the user that ${owner}; use another name`;
+    if (name.startsWith(RESERVED)) {
+        return `"${name}" begins with ${RESERVED}, as only the project's own users do; use another name`;
+    }
+    return undefined;
 }
 
 /** Refuses `+` and `#` in a name that gets into a filter; elsewhere they are ordinary characters. */

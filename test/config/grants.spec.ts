@@ -95,12 +95,12 @@ describe("users and what they may do", () => {
                 ],
                 [{ users: [{ name: "$SYS", ...ALL }] }, /^users\.0\.name: "\$SYS" begins with \$/],
                 [
-                    { users: [{ name: "appkata-monitor", ...ALL }] },
-                    /^users\.0\.name: "appkata-monitor" is the user that watches the broker/,
+                    { users: [{ name: "appkata-monitor-1", ...ALL }] },
+                    /^users\.0\.name: "appkata-monitor-1" begins with appkata-, as only the project's/,
                 ],
                 [
                     { users: [{ name: "appkata-verification", ...ALL }] },
-                    /^users\.0\.name: "appkata-verification" is the user that the verification logs in as/,
+                    /^users\.0\.name: "appkata-verification" begins with appkata-/,
                 ],
                 [
                     {

@@ -112,8 +112,8 @@ interface Secret {
 
 /** What the machine adds to two of them, for its monitor (broker/image/broker-installed). */
 const ADDED: Record<string, RegExp> = {
-    acl: /^\nuser appkata-monitor\ntopic read \$SYS\/#\ntopic readwrite \$appkata\/monitor\ntopic write \$CONTROL\/dynamic-security\/v1\n$/,
-    passwd: /^appkata-monitor:\S+\n$/,
+    acl: /^\nuser appkata-monitor-[0-9a-f]{24}\ntopic read \$SYS\/#\ntopic readwrite \$appkata\/monitor\ntopic write \$CONTROL\/dynamic-security\/v1\n$/,
+    passwd: /^appkata-monitor-[0-9a-f]{24}:\S+\n$/,
 };
 
 /** The running broker has the files that were set last, and serves their certificate. */
