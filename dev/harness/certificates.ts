@@ -17,6 +17,12 @@ export interface Authority {
 export interface Issuing {
     /** For a client, whose name is the first. */
     client?: boolean;
+    /** Its subject. @default the first name as its common name */
+    subject?: x509.JsonNameParams;
+    /** Its extended key usage, as OIDs; none for a certificate without that extension. */
+    usages?: string[];
+    /** When it begins. @default a day before now or its end */
+    notBefore?: Date;
     /** When it ends; in the past for an expired one. */
     notAfter?: Date;
     /** Another CA, whose clients are led to this one by a certificate in the chain. */
@@ -49,17 +55,23 @@ export async function makeAuthority(name = "Test CA"): Promise<Authority> {
     return { pem: certificate.toString("pem"), certificate, keys };
 }
 
-/** A server certificate for names and addresses. */
+/** Issues a server's or client's certificate for names and addresses. */
 export async function issue(
     authority: Authority,
     names: string[],
-    { notAfter = new Date(Date.now() + 30 * DAY), crossed, client }: Issuing = {},
+    { crossed, client, ...options }: Issuing = {},
 ): Promise<ServerCertificate> {
+    const { notAfter = new Date(Date.now() + 30 * DAY) } = options;
+    const {
+        subject = [{ CN: [{ utf8String: names[0] ?? "server" }] }],
+        usages = [client ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth],
+        notBefore = new Date(Math.min(Date.now(), notAfter.getTime()) - DAY),
+    } = options;
     const keys = await makeKeys();
     const certificate = await x509.X509CertificateGenerator.create({
-        subject: `CN=${names[0] ?? "server"}`,
+        subject: new x509.Name(subject),
         issuer: authority.certificate.subject,
-        notBefore: new Date(Math.min(Date.now(), notAfter.getTime()) - DAY),
+        notBefore,
         notAfter,
         publicKey: keys.publicKey,
         signingKey: authority.keys.privateKey,
@@ -67,12 +79,8 @@ export async function issue(
         extensions: [
             new x509.BasicConstraintsExtension(false),
             new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-            new x509.ExtendedKeyUsageExtension([
-                client ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth,
-            ]),
-            new x509.SubjectAlternativeNameExtension(
-                names.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? "ip" : "dns", value })),
-            ),
+            ...(usages.length > 0 ? [new x509.ExtendedKeyUsageExtension(usages)] : []),
+            ...(names.length > 0 ? [alternatives(names)] : []),
         ],
     });
     const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
@@ -80,6 +88,33 @@ export async function issue(
         chain: `${certificate.toString("pem")}\n${crossed ? await crossSign(authority, crossed) : authority.pem}\n`,
         key: `${x509.PemConverter.encode(key, "PRIVATE KEY")}\n`,
     };
+}
+
+function alternatives(names: string[]): x509.SubjectAlternativeNameExtension {
+    return new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? "ip" : "dns", value })),
+    );
+}
+
+/** The holder of a certificate that is no CA's, to sign others with its key all the same. */
+export async function actingAsAuthority(cert: string, key: string): Promise<Authority> {
+    const certificate = new x509.X509Certificate(cert);
+    const bytes = x509.PemConverter.decodeFirst(key);
+    const privateKey = await webcrypto.subtle.importKey("pkcs8", bytes, ALGORITHM, true, ["sign"]);
+    const { rawData } = certificate.publicKey;
+    const publicKey = await webcrypto.subtle.importKey("spki", rawData, ALGORITHM, true, [
+        "verify",
+    ]);
+    return { pem: cert, certificate, keys: { privateKey, publicKey } };
+}
+
+/** A certificate with another name of the same length written into it, so that its signature is wrong. */
+export function renamed(cert: string, from: string, to: string): string {
+    const text = Buffer.from(x509.PemConverter.decodeFirst(cert)).toString("latin1");
+    return x509.PemConverter.encode(
+        Buffer.from(text.replaceAll(from, to), "latin1"),
+        "CERTIFICATE",
+    );
 }
 
 /** The authority's key and name once more, signed by the other. */
