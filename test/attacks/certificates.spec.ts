@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { SERIES } from "../../broker/conf.ts";
 import { ADA } from "../support/brokerFixture.ts";
-import { actingAsAuthority, makeAuthority, renamed } from "../support/certificates.ts";
+import { actingAsAuthority, makeAuthority, renamed } from "../../dev/harness/certificates.ts";
 import { Devices, type Pair } from "./support/devices.ts";
 
 const BAD_NAME = /Connection refused: Bad User Name/;

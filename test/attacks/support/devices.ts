@@ -10,8 +10,8 @@ import { listFile } from "../../../components/revocation.ts";
 import { certificatesIn } from "../../../lib/pem.ts";
 import { nextList, type RevocationListOutputs } from "../../../providers/kept/revocationList.ts";
 import { VERIFIER_ACCESS } from "../../../verification/verifier.ts";
-import { CONF, givenConf, passwordLine } from "../../support/brokerConf.ts";
-import { BrokerContainer, buildBroker } from "../../support/brokerContainer.ts";
+import { CONF, givenConf, passwordLine } from "../../../dev/harness/brokerConf.ts";
+import { BrokerContainer, buildBroker } from "../../../dev/harness/brokerContainer.ts";
 import { ADA, applyFiles, givenFiles, HOSTNAME } from "../../support/brokerFixture.ts";
 import {
     issue,
@@ -19,7 +19,7 @@ import {
     makeAuthority,
     type Authority,
     type Issuing,
-} from "../../support/certificates.ts";
+} from "../../../dev/harness/certificates.ts";
 
 /** What a client logs in with: a certificate, or several that lead to a CA, and its key. */
 export interface Pair {
