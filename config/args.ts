@@ -77,7 +77,7 @@ export interface MosquittoBrokerArgs {
     protectVolume?: boolean;
     /** Whether `pulumi destroy` leaves the volume and its app on Fly. Default: false. In the state alone. */
     retainVolume?: boolean;
-    /** How a replacement of the volume treats the data. Default: `refuse`. In place. */
+    /** How a replacement of the volume, or of one that is gone, treats the data. Default: `refuse`. In place. */
     volumeReplacement?: "refuse" | "restore" | "discard";
     /** ID of a snapshot to create the volume from. Default: none. Read when it is created. */
     volumeSnapshot?: string;

@@ -19,6 +19,8 @@ export interface Deployed {
     /** The app's name; undefined before the first `up`. */
     appName: string | undefined;
     volume: { app: string; name: string; region: string; sizeGb: number } | undefined;
+    /** The volume's ID, known even after a refresh has taken a lost one out of the state. */
+    volumeId: string | undefined;
     /** Generation → expiry of the CA's certificate (`end`), and of the one that clients may still have (`held`). */
     authorities: Map<number, { end: Date; held: Date }>;
     /** Generation → common name of the CA's subject. */
@@ -110,6 +112,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const deployed: Deployed = {
         appName: undefined,
         volume: undefined,
+        volumeId: stackOutputs.volumeId,
         authorities: new Map(),
         commonNames: new Map(),
         server: undefined,
@@ -139,7 +142,10 @@ export function deployedFrom(state: State, now: Date): Deployed {
         if (type === FLY_APP) deployed.appName = outputs.appName as string | undefined;
         if (type === CERTIFICATES) deployed.commonNames = commonNamesIn(String(outputs.caPem));
         if (type === APP) deployed.appName = String(outputs.name);
-        if (type === VOLUME) deployed.volume = outputs as unknown as Deployed["volume"];
+        if (type === VOLUME) {
+            deployed.volume = outputs as unknown as Deployed["volume"];
+            deployed.volumeId = String(outputs.volumeId);
+        }
         if (type === REVOCATION_LIST) {
             // Newer than the output after an interrupted `up`.
             const record = recordIn(outputs as unknown as PackedRecord);

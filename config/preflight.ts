@@ -32,8 +32,12 @@ export async function preflight({ settings, token, owner }: Asked): Promise<{
     const { endpoint, appName, region, organization, registry, users, authorities } = settings;
     const devices = users.filter(({ certificate }) => certificate).map(({ name }) => name);
     const deployed = readDeployed(owner);
-    const fly = deployed.then(({ broker }) =>
-        flyPreflight({ endpoint, token, appName, region, organization, deployed: broker }),
+    const fly = deployed.then((before) =>
+        flyPreflight({
+            ...{ endpoint, token, appName, region, organization },
+            deployed: before.broker,
+            volume: neededVolume(before, settings),
+        }),
     );
     const registryAnswer = deployed.then(({ image }): RegistryAnswer | Promise<RegistryAnswer> =>
         token === undefined ? {} : askRegistry(registry, token, image?.repoDigest),
@@ -53,4 +57,14 @@ export async function preflight({ settings, token, owner }: Asked): Promise<{
         warnings: (await fly).warnings,
         imageMissing: (await registryAnswer).imageMissing ?? false,
     };
+}
+
+/** The deployed volume; undefined where the settings name another one, or say to start without the data. */
+function neededVolume({ appName: app, volumeId: id }: Deployed, settings: Settings) {
+    const { region, imports, volume } = settings;
+    const { name, snapshotId, onReplace } = volume;
+    const replaceable = imports.volume !== undefined || onReplace === "discard";
+    return app === undefined || id === undefined || replaceable
+        ? undefined
+        : { app, id, name, region, snapshotId };
 }

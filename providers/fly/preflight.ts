@@ -1,6 +1,7 @@
 /**
- * Checks region, token, organisation, app name and the app's contents before anything is declared. Takes two
- * requests; four where the app has more machines or volumes than the stack's.
+ * Checks region, token, organisation, app name, the app's contents and the broker's volume before anything is
+ * declared. Takes two requests, one more for a deployed volume, and two more where the app has more machines or
+ * volumes than the stack's.
  */
 import { FlyClient } from "./api/client.ts";
 import { FlyError } from "./api/errors.ts";
@@ -9,6 +10,7 @@ import { visibleLine } from "../../lib/visible.ts";
 import { normaliseToken } from "./api/token.ts";
 import { findOthers, type Own } from "./others.ts";
 import type { WireApp, WireMachine, WireVolume } from "./api/types.ts";
+import { lostVolumeProblem, type DeployedVolume } from "./volume/lost.ts";
 
 export interface PreflightArgs {
     /** Base of the Machines API without `/v1`, such as `https://api.machines.dev`. */
@@ -21,6 +23,8 @@ export interface PreflightArgs {
     readonly organization: string;
     /** App, machine and volume of the last `up`. */
     readonly deployed?: (Own & { readonly app: string }) | undefined;
+    /** Volume that must still exist. */
+    readonly volume?: DeployedVolume | undefined;
 }
 
 export interface Findings {
@@ -44,12 +48,15 @@ export async function preflight(args: PreflightArgs): Promise<Findings> {
         return only(`endpoint "${args.endpoint}": not a URL, such as https://api.machines.dev`);
     }
     const client = new FlyClient({ endpoint: args.endpoint, token, retries: RETRIES });
-    const failed = (error: unknown) => ({ problem: endpointProblem(args, error), warnings: [] });
-    const [region, account] = await Promise.all([
-        regionProblem(client, args).catch((error: unknown) => endpointProblem(args, error)),
-        checkAccount(client, args).catch(failed),
+    const failed = (error: unknown) => endpointProblem(args, error);
+    const [region, account, volume] = await Promise.all([
+        regionProblem(client, args).catch(failed),
+        checkAccount(client, args).catch((error: unknown) => {
+            return { problem: failed(error), warnings: [] };
+        }),
+        args.volume && lostVolumeProblem(client, args.volume).catch(failed),
     ]);
-    const problems = [region, account.problem].filter((problem) => problem !== undefined);
+    const problems = [region, account.problem, volume].filter((problem) => problem !== undefined);
     return {
         problems: [...new Set(problems.map(visibleLine))],
         warnings: account.warnings.map(visibleLine),

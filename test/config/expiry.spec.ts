@@ -59,6 +59,7 @@ describe("certificates of a stack's state", () => {
             },
             ...{ passwords: { kept: [], former: [] }, devices: { devices: [], former: [] } },
             ...{ revoked: [], appName: undefined, volume: undefined, commonNames: new Map() },
+            volumeId: undefined,
         });
     });
 
@@ -82,6 +83,7 @@ describe("certificates of a stack's state", () => {
             revoked: [],
             appName: undefined,
             volume: undefined,
+            volumeId: undefined,
             commonNames: new Map([
                 [1, "test CA"],
                 [2, "test CA 2"],

@@ -92,6 +92,17 @@ describe("drift that a refresh shows and an up takes back", function () {
         }
     }
 
+    /** Refuses to go on without the data, in preview and `up`, until a setting allows it. */
+    async function refusesEmptyVolume(volumeId: string): Promise<void> {
+        for (const args of [["preview"], ["up", "--yes", "--skip-preview", "--refresh"]]) {
+            const run = await project.cli(args);
+            assert.notEqual(run.code, 0, run.output);
+            assert.match(run.output, new RegExp(`volume ${volumeId} .* is gone, and a new one`));
+            assert.match(run.output, /nothing was changed/);
+        }
+        project.configure({ volumeReplacement: "discard" });
+    }
+
     async function publish(topic: string, payload: string): Promise<void> {
         const client = await connect(outputs);
         await client.publishAsync(topic, payload, { qos: 1, retain: true });
@@ -205,15 +216,18 @@ describe("drift that a refresh shows and an up takes back", function () {
             /fly:Secrets: \(delete\)/,
             /- 3 deleted/,
         );
+        await refusesEmptyVolume(volumeId);
         await up();
         await allIsWell();
         assert.notEqual(outputs.volumeId, volumeId);
+        project.configure({ volumeReplacement: undefined });
     });
 
     it("is the whole app deleted", async () => {
         await byHand("DELETE", "?force=true");
         await until("the app is gone", async () => (await ask("GET", "")).status === 404);
         await refreshShows(/fly:App: \(delete\)/, /- 6 deleted/);
+        await refusesEmptyVolume(outputs.volumeId);
         await up();
         await allIsWell();
         const { apps } = await project.status();
