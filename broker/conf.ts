@@ -12,19 +12,28 @@ import type { Limits } from "./limits.ts";
 export const SERIES = ["2.1", "2.0"] as const;
 export type Series = (typeof SERIES)[number];
 
+/** Settings that are one of several words; the first is the default. */
+export const MODES = {
+    tls: ["broker", "edge"],
+    webSockets: ["off", "edge", "broker"],
+    clientIds: ["any", "user"],
+    clientCertificates: ["off", "optional", "required"],
+} as const;
+type Mode<Setting extends keyof typeof MODES> = (typeof MODES)[Setting][number];
+
 /** Settings of the broker. A change restarts the machine. */
 export interface BrokerConf {
     /** Whether messages may be retained; if not, a client that asks gets an error or is disconnected. */
     retained: boolean;
     /** Whether the broker ends TLS with its own certificate, or Fly's edge with a public one. */
-    tls: "broker" | "edge";
+    tls: Mode<"tls">;
     /** Where TLS of MQTT over WebSockets ends. */
-    webSockets: "off" | "edge" | "broker";
+    webSockets: Mode<"webSockets">;
     limits: Limits;
     /** Whether a client chooses its ID (`any`), or gets its user's name (`user`). */
-    clientIds: "any" | "user";
+    clientIds: Mode<"clientIds">;
     /** Whether clients log in with certificates; `optional` gives them a listener of their own. */
-    clientCertificates: "off" | "optional" | "required";
+    clientCertificates: Mode<"clientCertificates">;
 }
 
 /**

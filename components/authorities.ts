@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Deployed } from "../config/deployed.ts";
-import type { ClientsShutOut } from "../config/settings.ts";
+import type { Settings } from "../config/settings.ts";
 import { CA_RENEW_DAYS, CA_VALID_DAYS } from "../config/expiry.ts";
 
 /** One generation of the CA. Renewing its certificate keeps the key and the name. */
@@ -32,8 +32,8 @@ export interface AuthorityArgs {
     /** Common name of the first generation; the others append their number. */
     commonName: string;
     /** State left by the last `up`. */
-    deployed: Deployed;
-    clientsShutOut: ClientsShutOut;
+    deployed: Pick<Deployed, "authorities" | "published" | "commonNames">;
+    clientsShutOut: Settings["clientsShutOut"];
 }
 
 /** Name of a CA's resources. The first generation has no number, as in the versions before there were others. */

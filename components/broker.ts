@@ -1,26 +1,21 @@
 import * as pulumi from "@pulumi/pulumi";
-import { confFiles, GIVEN, MONITOR_PORT } from "../broker/conf.ts";
 import type { Settings } from "../config/settings.ts";
 import { Machine, Secrets, Volume } from "../providers/index.ts";
-import { protection } from "./flyApp.ts";
 import { liveFiles } from "./liveFiles.ts";
-import { servicesOf } from "./services.ts";
+import { guestOf, machineConfig, twoDigits, type MachineSettings } from "./machineConfig.ts";
 
-export interface BrokerArgs {
-    settings: Settings;
+export interface BrokerArgs extends Pick<
+    Settings,
+    "endpoint" | "logsEndpoint" | "region" | "imports" | "volume" | "machineName"
+> {
     appName: pulumi.Input<string>;
+    /** Setting that protects the data and the clients' access. */
+    protectedBy?: string;
+    machine: MachineSettings;
     /** `REGISTRY/APP@sha256:…` */
     image: pulumi.Input<string>;
-    serverChainPem: pulumi.Input<string>;
-    serverKeyPem: pulumi.Input<string>;
-    passwordFile: pulumi.Input<string>;
-    aclFile: pulumi.Input<string>;
-    /** CAs of the certificates that clients log in with. */
-    clientCaPem: pulumi.Input<string>;
-    /** The CAs' revocation lists; undefined where nobody logs in with a certificate. */
-    revocationPem: pulumi.Input<string> | undefined;
-    /** Expiry times of certificates, for the broker's metrics. */
-    expiryFile: pulumi.Input<string>;
+    /** Files of the machine, by the name under which it keeps them. */
+    files: Record<string, pulumi.Input<string>>;
     /** Number of app secrets that carry these files. */
     fileSecrets: number;
     /** Resources to delete only after the machine, so that a protected machine protects them too. */
@@ -46,20 +41,13 @@ export class Broker extends pulumi.ComponentResource {
     constructor(name: string, args: BrokerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Broker", name, {}, opts);
         const parent = { parent: this };
-        const { settings } = args;
-        const { endpoint, region, guest, imports } = settings;
-        const { name: volumeName, sizeGb, onReplace, snapshotRetentionDays } = settings.volume;
-        const { snapshotId } = settings.volume;
+        const { endpoint, region, imports, machineName } = args;
+        const { name: volumeName, sizeGb, onReplace, snapshotRetentionDays } = args.volume;
+        const { snapshotId, retain } = args.volume;
         const app = args.appName;
         const owner = { project: pulumi.getProject(), stack: pulumi.getStack() };
-
-        const compute = {
-            cpu_kind: guest.cpuKind,
-            cpus: guest.cpus,
-            memory_mb: guest.memoryMb,
-        };
-        const byCertificate = settings.clientCertificates.mode !== "off";
         const names = secretNames(args.fileSecrets);
+        const protection = args.protectedBy !== undefined && { protectedBy: args.protectedBy };
 
         const volume = new Volume(
             `${name}:data`,
@@ -68,16 +56,16 @@ export class Broker extends pulumi.ComponentResource {
                 app,
                 region,
                 owner,
-                compute,
+                compute: guestOf(args.machine.guest),
                 name: volumeName,
                 sizeGb,
                 onReplace,
                 snapshotRetentionDays,
                 ...(snapshotId !== undefined && { snapshotId }),
                 ...(imports.volume !== undefined && { importId: imports.volume }),
-                ...protection(settings),
+                ...protection,
             },
-            { ...parent, retainOnDelete: settings.volume.retain },
+            { ...parent, retainOnDelete: retain },
         );
 
         const secrets = new Secrets(
@@ -85,19 +73,9 @@ export class Broker extends pulumi.ComponentResource {
             {
                 endpoint,
                 app,
-                files: {
-                    "server.crt": args.serverChainPem,
-                    "server.key": args.serverKeyPem,
-                    passwd: args.passwordFile,
-                    acl: args.aclFile,
-                    expiry: args.expiryFile,
-                    ...(byCertificate && {
-                        "client-ca.crt": args.clientCaPem,
-                        "client-ca.crl": args.revocationPem!,
-                    }),
-                },
+                files: args.files,
                 names,
-                live: liveFiles(settings.machineName, owner),
+                live: liveFiles(machineName, owner),
             },
             parent,
         );
@@ -107,45 +85,19 @@ export class Broker extends pulumi.ComponentResource {
             {
                 endpoint,
                 app,
-                name: settings.machineName,
+                name: machineName,
                 region,
                 owner,
-                logsEndpoint: settings.logsEndpoint,
+                logsEndpoint: args.logsEndpoint,
                 ...(imports.machine !== undefined && { importId: imports.machine }),
-                ...protection(settings),
+                ...protection,
                 secretsVersion: secrets.restartVersion,
                 newestSecretsVersion: secrets.version,
-                config: {
+                config: machineConfig(args.machine, {
                     image: args.image,
-                    guest: compute,
-                    mounts: [{ volume: volume.volumeId, path: "/mosquitto/data" }],
-                    files: [
-                        ...names.map((secret_name, at) => ({
-                            guest_path: `${GIVEN}/files.${twoDigits(at + 1)}`,
-                            secret_name,
-                        })),
-                        ...confFiles(settings.broker),
-                    ],
-                    services: servicesOf(settings),
-                    checks: {
-                        mqtt: {
-                            type: "http",
-                            port: MONITOR_PORT,
-                            method: "GET",
-                            path: "/health",
-                            interval: "5s",
-                            // Longer than the monitor waits for its own message.
-                            timeout: "5s",
-                            grace_period: "1s",
-                        },
-                    },
-                    ...(settings.metrics && {
-                        metrics: { port: MONITOR_PORT, path: "/metrics" },
-                    }),
-                    restart: { policy: "always" },
-                    // Mosquitto saves its store on SIGTERM, which takes a while for a large one.
-                    stop_config: { signal: "SIGTERM", timeout: "30s" },
-                },
+                    volumeId: volume.volumeId,
+                    secretNames: names,
+                }),
             },
             { ...parent, dependsOn: args.after },
         );
@@ -164,9 +116,4 @@ function secretNames(count: number): string[] {
     return count === 1
         ? [SECRET]
         : Array.from({ length: count }, (_, at) => `${SECRET}_${twoDigits(at + 1)}`);
-}
-
-/** Pads a number, so that names sort by it. */
-function twoDigits(number: number): string {
-    return String(number).padStart(2, "0");
 }

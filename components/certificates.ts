@@ -1,15 +1,17 @@
 import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { Deployed } from "../config/deployed.ts";
 import type { Expiry } from "../config/outputs.ts";
-import type { ClientsShutOut } from "../config/settings.ts";
-import { crossSign, ECDSA_P256, makeAuthority, type Authority } from "./authorities.ts";
+import {
+    crossSign,
+    ECDSA_P256,
+    makeAuthority,
+    type Authority,
+    type AuthorityArgs,
+} from "./authorities.ts";
 
-export interface CertificatesArgs {
+export interface CertificatesArgs extends Omit<AuthorityArgs, "prefix"> {
     hostname: pulumi.Input<string>;
-    /** Common name of a new CA, the first generation. */
-    commonName: string;
     /** IP addresses that the server certificate carries. */
     addresses: pulumi.Input<string>[];
     /** Further names and IP addresses in the server certificate. */
@@ -22,9 +24,6 @@ export interface CertificatesArgs {
      * generation is created; one that is left out is deleted.
      */
     authorities: { trusted: number[]; issuer: number };
-    /** State left by the last `up`. */
-    deployed: Deployed;
-    clientsShutOut: ClientsShutOut;
 }
 
 /**

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { Settings } from "../config/settings.ts";
+import type { BrokerConf } from "../broker/conf.ts";
 import type { Pem } from "../verification/target.ts";
 import { VERIFIER } from "../verification/verifier.ts";
 import { ECDSA_P256, type Authority } from "./authorities.ts";
@@ -97,19 +97,8 @@ export class ClientCertificates extends pulumi.ComponentResource {
 /** Declares the client certificates; undefined unless clients log in with certificates. */
 export function clientCertificates(
     name: string,
-    { settings, issuer }: { settings: Settings; issuer: Authority },
+    { mode, ...args }: ClientCertificatesArgs & { mode: BrokerConf["clientCertificates"] },
     opts: pulumi.ComponentResourceOptions,
 ): ClientCertificates | undefined {
-    const { users, certificate, clientCertificates } = settings;
-    if (clientCertificates.mode === "off") return undefined;
-    return new ClientCertificates(
-        name,
-        { issuer, names: deviceNames(users), ...certificate },
-        opts,
-    );
-}
-
-/** Users that log in with a certificate. */
-export function deviceNames(users: Settings["users"]): string[] {
-    return users.filter(({ certificate }) => certificate).map(({ name }) => name);
+    return mode === "off" ? undefined : new ClientCertificates(name, args, opts);
 }

@@ -27,8 +27,8 @@ function keepCaFile(caPem: pulumi.Input<string>, folder: string): pulumi.Output<
 }
 
 export interface ClientArgs {
-    settings: Settings;
-    app: FlyApp;
+    settings: Pick<Settings, "users" | "connectBy" | "ports" | "broker">;
+    app: Pick<FlyApp, "hostname" | "address">;
     passwords: pulumi.Input<Record<string, string>>;
     caPem: pulumi.Input<string>;
     /** Folder for the CA's certificate; undefined to write none. */
@@ -40,12 +40,13 @@ export interface ClientArgs {
  * password. Secret, since they include it.
  */
 export function clientCommands({ settings, app, passwords, caPem, folder }: ClientArgs) {
-    const { port, clientCertificates } = settings;
+    const { mqtt: port, certificates } = settings.ports;
+    const { tls, clientCertificates } = settings.broker;
     const host = settings.connectBy === "address" ? app.address : app.hostname;
-    const certificatePort = clientCertificates.mode === "optional" ? clientCertificates.port : port;
+    const certificatePort = clientCertificates === "optional" ? certificates : port;
     const kept = folder === undefined ? CA_FILE : keepCaFile(caPem, folder);
     // At the edge the certificate is public, and the system trusts its CA.
-    const caFile = settings.broker.tls === "edge" ? undefined : kept;
+    const caFile = tls === "edge" ? undefined : kept;
     const access = settings.users.toSorted(
         (one, other) => Number(one.certificate) - Number(other.certificate),
     );

@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
+import type { BrokerConf } from "../broker/conf.ts";
 import type { EdgeHostname } from "../config/outputs.ts";
-import type { Settings } from "../config/settings.ts";
 import { Certificate } from "../providers/index.ts";
 import type { DnsRequirements } from "../providers/fly/certificate.ts";
 import type { FlyApp } from "./flyApp.ts";
@@ -48,13 +48,12 @@ export class EdgeCertificates extends pulumi.ComponentResource {
 /** Declares the edge certificates; undefined unless Fly's edge ends TLS for custom host names. */
 export function edgeCertificates(
     name: string,
-    { settings, app }: { settings: Settings; app: FlyApp },
+    { tls, webSockets, ...args }: EdgeCertificatesArgs & Pick<BrokerConf, "tls" | "webSockets">,
     opts: pulumi.ComponentResourceOptions,
 ): EdgeCertificates | undefined {
-    const { endpoint, hostnames, broker } = settings;
-    const atEdge = broker.tls === "edge" || broker.webSockets === "edge";
-    if (!atEdge || hostnames.length === 0) return undefined;
-    return new EdgeCertificates(name, { endpoint, app, hostnames }, opts);
+    const atEdge = tls === "edge" || webSockets === "edge";
+    if (!atEdge || args.hostnames.length === 0) return undefined;
+    return new EdgeCertificates(name, args, opts);
 }
 
 function notIssued(hostname: string, status: string): string {

@@ -3,6 +3,7 @@ import { fileSecrets } from "../config/fileSize.ts";
 import type { MosquittoBrokerArgs } from "../config/args.ts";
 import { checkSettings, type Checked } from "../config/index.ts";
 import type { BrokerOutputs } from "../config/outputs.ts";
+import type { Settings } from "../config/settings.ts";
 import type { WrittenSettings } from "../config/stackSettings.ts";
 import { Broker } from "./broker.ts";
 import { checkedWithOthers } from "./brokers.ts";
@@ -123,39 +124,58 @@ function declareBroker(
     const opts = { parent };
     // Base of the names that are made once: the app's and the CA's.
     const title = [pulumi.getProject(), pulumi.getStack(), ...(written.ownsStack ? [] : [name])];
-    const app = new FlyApp(`${name}:fly`, { settings, deployed, prefix: title.join("-") }, opts);
+    const { endpoint, registry, users, everyone, hostnames, volume, imports } = settings;
+    const { ports, guest, metrics } = settings;
+    const { tls, webSockets, clientCertificates: mode } = settings.broker;
+    const devices = users.filter(({ certificate }) => certificate).map(({ name }) => name);
+    const protection = protectionOf(settings);
+
+    const app = new FlyApp(
+        `${name}:fly`,
+        {
+            appName: settings.appName,
+            current: deployed.appName,
+            prefix: title.join("-"),
+            organization: settings.organization,
+            addresses: settings.addresses,
+            ...{ endpoint, tls, volume, imports, ...protection },
+        },
+        opts,
+    );
 
     const certificates = new Certificates(
         `${name}:certificates`,
         {
             hostname: app.hostname,
-            commonName: `${title.join(" ")} CA`,
             addresses: app.addresses,
-            hostnames: settings.hostnames,
-            ...settings.certificate,
+            commonName: `${title.join(" ")} CA`,
             authorities: settings.authorities,
             clientsShutOut: settings.clientsShutOut,
-            deployed,
+            ...settings.certificate,
+            ...{ hostnames, deployed },
         },
         opts,
     );
     const { issuer, caPem } = certificates;
-    const edge = edgeCertificates(`${name}:edge`, { settings, app }, opts);
-    const clients = clientCertificates(`${name}:clients`, { settings, issuer }, opts);
+    const edge = edgeCertificates(
+        `${name}:edge`,
+        { endpoint, app, hostnames, tls, webSockets },
+        opts,
+    );
+    const clients = clientCertificates(
+        `${name}:clients`,
+        { mode, issuer, names: devices, ...settings.certificate },
+        opts,
+    );
     const revoked = revocation(
         `${name}:revocation`,
-        { settings, deployed, certificates, clients },
+        { mode, names: devices, deployed, certificates, clients },
         opts,
     );
 
     const credentials = new Credentials(
         `${name}:credentials`,
-        {
-            users: settings.users,
-            everyone: settings.everyone,
-            revoked: revoked?.names ?? [],
-            earlier: deployed.passwords,
-        },
+        { users, everyone, revoked: revoked?.names ?? [], earlier: deployed.passwords },
         opts,
     );
 
@@ -163,11 +183,10 @@ function declareBroker(
         `${name}:image`,
         {
             appName: app.appName,
-            registry: settings.registry,
             baseImage: settings.baseImage,
-            token,
             former: deployed.image?.imageName,
             missing: imageMissing,
+            ...{ registry, token },
         },
         opts,
     );
@@ -175,18 +194,26 @@ function declareBroker(
     const broker = new Broker(
         `${name}:broker`,
         {
-            settings,
             appName: app.appName,
+            region: settings.region,
+            machineName: settings.machineName,
+            machine: { guest, metrics, ports, broker: settings.broker },
             image: image.repoDigest,
-            serverChainPem: certificates.serverChainPem,
-            serverKeyPem: certificates.serverKeyPem,
-            passwordFile: credentials.passwordFile,
-            aclFile: credentials.aclFile,
-            clientCaPem: caPem,
-            revocationPem: revoked?.listsPem,
-            expiryFile: certificates.expiryFile,
+            files: {
+                "server.crt": certificates.serverChainPem,
+                "server.key": certificates.serverKeyPem,
+                passwd: credentials.passwordFile,
+                acl: credentials.aclFile,
+                expiry: certificates.expiryFile,
+                ...(mode !== "off" && {
+                    "client-ca.crt": caPem,
+                    "client-ca.crl": revoked!.listsPem,
+                }),
+            },
             fileSecrets: fileSecrets(settings, deployed),
+            logsEndpoint: settings.logsEndpoint,
             after: [app, ...(edge ? [edge] : [])],
+            ...{ endpoint, volume, imports, ...protection },
         },
         opts,
     );
@@ -194,16 +221,11 @@ function declareBroker(
     const verification = new Verification(
         `${name}:verification`,
         {
-            settings,
-            token,
-            app,
-            broker,
+            conf: settings.broker,
             imageDigest: image.digest,
             formerVolumeId: deployed.broker?.volumeId,
-            caPem,
-            credentials,
-            clients,
             revocation: revoked,
+            ...{ endpoint, token, ports, app, broker, caPem, credentials, clients },
         },
         opts,
     );
@@ -212,4 +234,11 @@ function declareBroker(
         ...{ settings, app, certificates, edge, clients, revoked, credentials, image, broker },
         ...{ verification, folder: written.folder },
     });
+}
+
+/** Names the setting that protects data and clients' access from deletion, where it is on. */
+function protectionOf({ volume, place }: Settings): { protectedBy?: string } {
+    if (!volume.protect) return {};
+    const inFile = place.endsWith(".yaml");
+    return { protectedBy: inFile ? "appkata-mqtt:protectVolume" : `protectVolume of ${place}` };
 }

@@ -1,10 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { BrokerOutputs } from "../config/outputs.ts";
-import type { Settings } from "../config/settings.ts";
 import type { Broker } from "./broker.ts";
 import type { Certificates } from "./certificates.ts";
 import type { ClientCertificates } from "./clientCertificates.ts";
-import { clientCommands } from "./clients.ts";
+import { clientCommands, type ClientArgs } from "./clients.ts";
 import type { Credentials } from "./credentials.ts";
 import type { EdgeCertificates } from "./edgeCertificates.ts";
 import type { FlyApp } from "./flyApp.ts";
@@ -17,7 +16,7 @@ export type Outputs = { [Key in keyof BrokerOutputs]: pulumi.Output<BrokerOutput
 
 /** Parts of a broker that its outputs come from. */
 interface Parts {
-    settings: Settings;
+    settings: ClientArgs["settings"];
     app: FlyApp;
     certificates: Certificates;
     edge: EdgeCertificates | undefined;
@@ -36,19 +35,19 @@ export function outputsOf(parts: Parts): Outputs {
     const { settings, app, edge, clients, revoked, credentials, broker } = parts;
     const { passwords } = credentials;
     const { caPem, expiry } = parts.certificates;
-    const { port, webSocketsPort } = settings;
+    const { ports } = settings;
     const { tls, webSockets, clientIds } = settings.broker;
     const { appName, hostname, address } = app;
     return {
         appName,
         hostname,
         address,
-        port: pulumi.output(port),
+        port: pulumi.output(ports.mqtt),
         tls: pulumi.output(tls),
         webSockets: pulumi.output(webSockets),
-        url: pulumi.interpolate`mqtts://${hostname}:${port}`,
+        url: pulumi.interpolate`mqtts://${hostname}:${ports.mqtt}`,
         ...(webSockets !== "off" && {
-            webSocketUrl: pulumi.interpolate`wss://${hostname}:${webSocketsPort}/mqtt`,
+            webSocketUrl: pulumi.interpolate`wss://${hostname}:${ports.webSockets}/mqtt`,
         }),
         caCertificatePem: caPem,
         expiry,

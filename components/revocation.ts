@@ -1,14 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { BrokerConf } from "../broker/conf.ts";
 import { FormerDevices, RevocationList } from "../providers/index.ts";
 import type { Device, KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { RevocationRecord } from "../providers/kept/revocationList.ts";
 import { pack } from "../providers/packed.ts";
 import type { Deployed } from "../config/deployed.ts";
-import type { Settings } from "../config/settings.ts";
 import type { Pem } from "../verification/target.ts";
 import { authorityName, type Authority } from "./authorities.ts";
 import type { Certificates } from "./certificates.ts";
-import { deviceNames, type ClientCertificates } from "./clientCertificates.ts";
+import type { ClientCertificates } from "./clientCertificates.ts";
 
 export interface RevocationArgs {
     /** CAs whose certificates clients log in with. */
@@ -87,27 +87,31 @@ export class Revocation extends pulumi.ComponentResource {
 }
 
 export interface RevocationOf {
-    settings: Settings;
-    deployed: Deployed;
-    certificates: Certificates;
+    /** Whether clients log in with certificates. */
+    mode: BrokerConf["clientCertificates"];
+    /** Users that log in with a certificate. */
+    names: string[];
+    /** State left by the last `up`. */
+    deployed: Pick<Deployed, "revocations" | "clients" | "clientPems" | "devices">;
+    certificates: Pick<Certificates, "trusted" | "issuer">;
     clients: ClientCertificates | undefined;
 }
 
 /** Declares the revocation lists; undefined until clients log in with certificates. */
 export function revocation(
     name: string,
-    { settings, deployed, certificates, clients }: RevocationOf,
+    { mode, names, deployed, certificates, clients }: RevocationOf,
     opts: pulumi.ComponentResourceOptions,
 ): Revocation | undefined {
     // Kept from then on, since issued certificates stay valid.
     const before = deployed.revocations.size > 0 || deployed.clients.size > 0;
-    if (settings.clientCertificates.mode === "off" && !before) return undefined;
+    if (mode === "off" && !before) return undefined;
     return new Revocation(
         name,
         {
             authorities: certificates.trusted,
             issuer: certificates.issuer,
-            names: deviceNames(settings.users),
+            names,
             certificates: clients?.pems ?? {},
             devices: clients?.certificates ?? {},
             earlier: deployed.revocations.size > 0 ? undefined : deployed.clientPems,

@@ -1,7 +1,8 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { BrokerConf } from "../broker/conf.ts";
 import { shellQuote } from "../config/commands.ts";
-import type { Settings } from "../config/settings.ts";
+import type { Ports } from "../config/settings.ts";
 import { packageFile } from "../lib/packageFile.ts";
 import type { Logins } from "../verification/target.ts";
 import type { Broker } from "./broker.ts";
@@ -12,20 +13,23 @@ import { checkedReport } from "./lastCheck.ts";
 import type { Revocation } from "./revocation.ts";
 
 export interface VerificationArgs {
-    settings: Settings;
+    endpoint: string;
     token: string | undefined;
     /** App with the addresses that clients connect to. */
-    app: FlyApp;
+    app: Pick<FlyApp, "appName" | "hostname" | "address" | "addresses">;
     /** Machine that runs the broker. */
-    broker: Broker;
+    broker: Omit<Broker, keyof pulumi.ComponentResource>;
+    /** Broker's settings by which clients connect and log in. */
+    conf: Pick<BrokerConf, "tls" | "webSockets" | "clientIds" | "clientCertificates">;
+    ports: Ports;
     imageDigest: pulumi.Input<string>;
     /** Volume of the last `up`. */
     formerVolumeId: string | undefined;
     caPem: pulumi.Input<string>;
-    credentials: Credentials;
+    credentials: Pick<Credentials, "verifier" | "logins">;
     /** Undefined unless clients log in with certificates. */
-    clients: ClientCertificates | undefined;
-    revocation: Revocation | undefined;
+    clients: Pick<ClientCertificates, "verification"> | undefined;
+    revocation: Pick<Revocation, "former"> | undefined;
 }
 
 /** Runs a real client against the deployed broker; `up` fails unless it gets through. */
@@ -37,9 +41,9 @@ export class Verification extends pulumi.ComponentResource {
 
     constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("appkata-mqtt:index:Verification", name, {}, opts);
-        const { settings, app, broker, caPem } = args;
-        const { endpoint, port, webSocketsPort } = settings;
-        const { tls, webSockets } = settings.broker;
+        const { endpoint, app, broker, caPem } = args;
+        const { mqtt: port, webSockets: webSocketsPort } = args.ports;
+        const { tls, webSockets } = args.conf;
         const { address, hostname } = app;
         const verifier = pulumi.output(args.credentials.verifier);
         this.logins = loginsOf(args);
@@ -93,22 +97,25 @@ export class Verification extends pulumi.ComponentResource {
 }
 
 function loginsOf({
-    settings,
+    conf,
+    ports,
     credentials,
     clients,
     revocation,
 }: VerificationArgs): pulumi.Output<Logins> {
-    const { mode, port } = settings.clientCertificates;
     return pulumi.secret(
         pulumi
             .all([credentials.logins, clients?.verification, revocation?.former])
             .apply(([byPassword, pairs, former = []]) => ({
                 ...byPassword,
                 // A login as a user would disconnect that user's client and drop its session.
-                ...(settings.broker.clientIds === "user" && { users: [] }),
+                ...(conf.clientIds === "user" && { users: [] }),
                 ...(pairs && {
                     certificates: {
-                        port: mode === "required" ? settings.port : port,
+                        port:
+                            conf.clientCertificates === "required"
+                                ? ports.mqtt
+                                : ports.certificates,
                         ...pairs,
                         former,
                     },

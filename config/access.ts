@@ -1,17 +1,19 @@
 /** Checks how clients reach the broker: addresses, host names, TLS, WebSockets and their ports. */
+import type { Values } from "./schema.ts";
 import { edgeNameProblem } from "./serverNames.ts";
 
-export interface AccessSettings {
-    tls: "broker" | "edge";
-    webSockets: "off" | "edge" | "broker";
-    port: number;
-    webSocketsPort?: number | undefined;
-    ipv4: boolean;
-    ipv6: boolean;
-    sharedIpv4: boolean;
-    connectBy: "hostname" | "address";
-    hostnames: string[];
-}
+type AccessSettings = Pick<
+    Values,
+    | "tls"
+    | "webSockets"
+    | "port"
+    | "webSocketsPort"
+    | "ipv4"
+    | "ipv6"
+    | "sharedIpv4"
+    | "connectBy"
+    | "hostnames"
+>;
 
 /** External port of MQTT over WebSockets: the setting, or a default by where TLS ends. */
 export function webSocketsPortOf({

@@ -4,6 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { keysIn, NAMESPACE } from "./namespace.ts";
+import type { Values } from "./schema.ts";
 import { SettingsError } from "./settings.ts";
 import type { WrittenSettings } from "./stackSettings.ts";
 
@@ -21,9 +22,9 @@ export interface MosquittoBrokerArgs {
     /** How hard a given password must be to guess, from 0 to 4 (zxcvbn). Default: 2. In place. */
     passwordStrength?: number;
     /** `user`: the broker sets a client's ID to its user's name. Default: `any`. Restart. */
-    clientIds?: "any" | "user";
+    clientIds?: Values["clientIds"];
     /** Whether clients log in with certificates; `optional`: at a port of their own. Default: `off`. Restart. */
-    clientCertificates?: "off" | "optional" | "required";
+    clientCertificates?: Values["clientCertificates"];
     /** Users that log in with a certificate instead of a password. Default: none. Live. */
     devices?: string[];
     /** Port for `clientCertificates: "optional"`. Default: 10001. Restart. */
@@ -40,13 +41,13 @@ export interface MosquittoBrokerArgs {
     /** Names and IP addresses that the certificate carries beside `APP.fly.dev`. Default: none. Renews it. */
     hostnames?: string[];
     /** Who ends TLS: the broker, or Fly's proxy with a public certificate. Default: `broker`. Restart. */
-    tls?: "broker" | "edge";
+    tls?: Values["tls"];
     /** MQTT over WebSockets, and who ends TLS there; needs Mosquitto 2.0. Default: `off`. Restart. */
-    webSockets?: "off" | "edge" | "broker";
+    webSockets?: Values["webSockets"];
     /** Default: 443, or 8443 where the broker ends TLS. Restart. */
     webSocketsPort?: number;
     /** Whether the clients' commands name the broker by host name or address. Default: `hostname`. In place. */
-    connectBy?: "hostname" | "address";
+    connectBy?: Values["connectBy"];
 
     /** Fly app. Default: project, stack and random characters, made once. Everything is replaced. */
     appName?: string;
@@ -57,7 +58,7 @@ export interface MosquittoBrokerArgs {
     /** Default: `mosquitto`. The machine is replaced. */
     machineName?: string;
     /** Default: `shared`. Restart. */
-    cpuKind?: "shared" | "performance";
+    cpuKind?: Values["cpuKind"];
     /** Default: 1. Restart. */
     cpus?: number;
     /** Default: 256. Restart. */
@@ -78,7 +79,7 @@ export interface MosquittoBrokerArgs {
     /** Whether `pulumi destroy` leaves the volume and its app on Fly. Default: false. In the state alone. */
     retainVolume?: boolean;
     /** How a replacement of the volume, or of one that is gone, treats the data. Default: `refuse`. In place. */
-    volumeReplacement?: "refuse" | "restore" | "discard";
+    volumeReplacement?: Values["volumeReplacement"];
     /** ID of a snapshot to create the volume from. Default: none. Read when it is created. */
     volumeSnapshot?: string;
     /** Days that Fly keeps a snapshot, 1 to 60. Default: 5. In place. */
@@ -95,7 +96,7 @@ export interface MosquittoBrokerArgs {
     /** CA generation that signs. Default: 1. Live; renews certificates. */
     caIssuer?: number;
     /** Whether an `up` may lock clients out by a new CA or app name. Default: `refuse`. In place. */
-    clientsShutOut?: "refuse" | "allow";
+    clientsShutOut?: Values["clientsShutOut"];
 
     /** Whether the broker takes retained messages. Default: true. Restart. */
     retainedMessages?: boolean;

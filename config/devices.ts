@@ -1,10 +1,9 @@
 /** Checks the settings for client certificates: which users log in with one, and at which port. */
-import type { z } from "zod";
 import { webSocketsPortOf } from "./access.ts";
-import type { schema } from "./schema.ts";
+import type { Values } from "./schema.ts";
 
 type DeviceSettings = Pick<
-    z.output<typeof schema>,
+    Values,
     | "users"
     | "devices"
     | "clientCertificates"

@@ -1,13 +1,10 @@
 /** Rules that compare several settings. */
-import type { z } from "zod";
 import { limitProblems, limitsOf, volumeNeedMb, type Limits } from "../broker/limits.ts";
 import { guestProblems } from "../providers/fly/rules.ts";
 import { accessProblems } from "./access.ts";
 import { isMosquitto20 } from "./baseImage.ts";
 import { deviceProblems } from "./devices.ts";
-import type { schema } from "./schema.ts";
-
-type Data = z.output<typeof schema>;
+import type { Values } from "./schema.ts";
 
 /**
  * Checks all rules. A rule is skipped unless all of its settings are well-formed.
@@ -15,7 +12,7 @@ type Data = z.output<typeof schema>;
  * @param data the well-formed settings
  * @returns one line per mistake
  */
-export function crossSettingProblems(data: Partial<Data>): string[] {
+export function crossSettingProblems(data: Partial<Values>): string[] {
     return RULES.flatMap((rule) => rule(data));
 }
 
@@ -31,7 +28,7 @@ const LIMITS = {
     sessionExpiryDays: "sessionExpiryDays",
 } as const satisfies Record<keyof Limits, string>;
 
-type LimitSettings = Pick<Data, "memoryMb" | (typeof LIMITS)[keyof Limits]>;
+type LimitSettings = Pick<Values, "memoryMb" | (typeof LIMITS)[keyof Limits]>;
 
 /** Limits as set; the others by the machine's memory. */
 export function limitsIn(data: LimitSettings): Limits {
@@ -131,14 +128,14 @@ const RULES = [
 ];
 
 /** A rule that runs only where each of these settings is well-formed. */
-function ruleOver<Key extends keyof Data>(
+function ruleOver<Key extends keyof Values>(
     keys: readonly Key[],
-    problems: (data: Pick<Data, Key>) => string[],
-): (data: Partial<Data>) => string[] {
+    problems: (data: Pick<Values, Key>) => string[],
+): (data: Partial<Values>) => string[] {
     return (data) =>
-        keys.every((key) => Object.hasOwn(data, key)) ? problems(data as Pick<Data, Key>) : [];
+        keys.every((key) => Object.hasOwn(data, key)) ? problems(data as Pick<Values, Key>) : [];
 }
 
-function guestIn({ cpuKind, cpus, memoryMb }: Pick<Data, (typeof GUEST)[number]>): string[] {
+function guestIn({ cpuKind, cpus, memoryMb }: Pick<Values, (typeof GUEST)[number]>): string[] {
     return guestProblems({ cpu_kind: cpuKind, cpus, memory_mb: memoryMb });
 }

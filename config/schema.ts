@@ -1,6 +1,8 @@
 /** Schema of each setting by itself. Pulumi passes values as text, structured ones as JSON text. */
 import { z } from "zod";
+import { MODES } from "../broker/conf.ts";
 import { MAX_PACKET_BYTES } from "../broker/limits.ts";
+import { ON_REPLACE } from "../providers/fly/volume/inputs.ts";
 import { appNameProblem, volumeNameProblem } from "../providers/fly/rules.ts";
 import { settingCommand } from "./commands.ts";
 import { DEFAULT_BASE_IMAGE, FLY_MACHINES } from "./defaults.ts";
@@ -19,6 +21,12 @@ const integer = (min: number, max: number) => {
 const flag = z
     .enum(["true", "false"], { error: "must be true or false" })
     .transform((value) => value === "true");
+
+/** One of several words; lower rooms that give them a meaning list them. */
+const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
+    z.enum(words, {
+        error: `must be ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`,
+    });
 
 /** A rule that the providers share; its message already includes the value. */
 const rule = (problem: (value: string) => string | undefined) =>
@@ -119,9 +127,7 @@ export const schema = z.object({
     volumeName: rule(volumeNameProblem).default("mosquitto_data"),
     protectVolume: flag.default(false),
     retainVolume: flag.default(false),
-    volumeReplacement: z
-        .enum(["refuse", "restore", "discard"], { error: "must be refuse, restore or discard" })
-        .default("refuse"),
+    volumeReplacement: oneOf(ON_REPLACE).default("refuse"),
     volumeSnapshot: z
         .string()
         .regex(/^vs_\w+$/, "must be a snapshot's ID, vs_…")
@@ -148,22 +154,16 @@ export const schema = z.object({
         "a map of app, v4, v6, volume, machine to the ID of what to import",
         ["import", { app: "NAME" }],
     ).default({}),
-    cpuKind: z
-        .enum(["shared", "performance"], { error: "must be shared or performance" })
-        .default("shared"),
+    cpuKind: oneOf(["shared", "performance"]).default("shared"),
     cpus: integer(1, 128).default(1),
     memoryMb: integer(256, 128 * 8192).default(256),
     ipv6: flag.default(true),
     ipv4: flag.default(false),
     sharedIpv4: flag.default(false),
-    tls: z.enum(["broker", "edge"], { error: "must be broker or edge" }).default("broker"),
-    webSockets: z
-        .enum(["off", "edge", "broker"], { error: "must be off, edge or broker" })
-        .default("off"),
+    tls: oneOf(MODES.tls).default("broker"),
+    webSockets: oneOf(MODES.webSockets).default("off"),
     webSocketsPort: integer(1, 65535).optional(),
-    connectBy: z
-        .enum(["hostname", "address"], { error: "must be hostname or address" })
-        .default("hostname"),
+    connectBy: oneOf(["hostname", "address"]).default("hostname"),
     hostnames: json(serverNames, "a list of host names and IP addresses", [
         "hostnames",
         ["mqtt.example.com"],
@@ -172,10 +172,8 @@ export const schema = z.object({
     certificateRenewDays: integer(0, 824).default(30),
     expiryWarningDays: integer(0, 3650).default(30),
     passwordStrength: integer(0, 4).default(2),
-    clientIds: z.enum(["any", "user"], { error: "must be any or user" }).default("any"),
-    clientCertificates: z
-        .enum(["off", "optional", "required"], { error: "must be off, optional or required" })
-        .default("off"),
+    clientIds: oneOf(MODES.clientIds).default("any"),
+    clientCertificates: oneOf(MODES.clientCertificates).default("off"),
     devices: json(z.array(z.string()).superRefine(unique), "a list of user names", [
         "devices",
         ["pump"],
@@ -193,9 +191,7 @@ export const schema = z.object({
         ["caTrusted", [1]],
     ).default([1]),
     caIssuer: integer(1, 1000).default(1),
-    clientsShutOut: z
-        .enum(["refuse", "allow"], { error: "must be refuse or allow" })
-        .default("refuse"),
+    clientsShutOut: oneOf(["refuse", "allow"]).default("refuse"),
     baseImage: z
         .string()
         .regex(
@@ -220,6 +216,9 @@ export const schema = z.object({
         .regex(/^[a-z0-9.-]+(:\d+)?$/i, "must be a host, or host:port, without scheme or path")
         .default("registry.fly.io"),
 });
+
+/** Settings by name, each well-formed. */
+export type Values = z.output<typeof schema>;
 
 export const passwordsSchema = json(
     z.record(z.string(), z.string()),

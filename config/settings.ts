@@ -2,7 +2,6 @@
  * Parses a stack's config into validated settings. Finds every mistake before anything is declared, and lists
  * all of them at once, each with its key, the rule and the value.
  */
-import type { z } from "zod";
 import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
 import { webSocketsPortOf } from "./access.ts";
@@ -11,7 +10,7 @@ import { certificatePortOf } from "./devices.ts";
 import { checkAccess } from "./grants.ts";
 import { parsePasswords } from "./passwords.ts";
 import { crossSettingProblems, limitsIn } from "./rules.ts";
-import { MESSAGE_INCLUDES_VALUE, schema } from "./schema.ts";
+import { MESSAGE_INCLUDES_VALUE, schema, type Values } from "./schema.ts";
 import { withoutEffect } from "./withoutEffect.ts";
 
 export interface Settings {
@@ -21,22 +20,19 @@ export interface Settings {
     organization: string;
     /** Fly region code of volume and machine, e.g. `lhr`. A change replaces both. */
     region: string;
-    /** External TCP port of the broker. */
-    port: number;
-    /** External port of MQTT over WebSockets; unused where `broker.webSockets` is off. */
-    webSocketsPort: number;
+    ports: Ports;
     users: User[];
     /** Grants of every user, besides its own. */
     everyone: Grants;
     volume: VolumeSettings;
     machineName: string;
     /** IDs of existing objects to import; read when each is created. */
-    imports: Imports;
-    guest: { cpuKind: "shared" | "performance"; cpus: number; memoryMb: number };
+    imports: Values["import"];
+    guest: Pick<Values, "cpuKind" | "cpus" | "memoryMb">;
     /** Dedicated addresses, and Fly's shared IPv4, which routes by name where Fly ends TLS. */
-    addresses: { ipv6: boolean; ipv4: boolean; sharedIpv4: boolean };
+    addresses: Pick<Values, "ipv6" | "ipv4" | "sharedIpv4">;
     /** Whether the commands for clients name `APP.fly.dev` or the address that Fly assigned. */
-    connectBy: "hostname" | "address";
+    connectBy: Values["connectBy"];
     /** Names and IP addresses in the server certificate, besides the app's own. */
     hostnames: string[];
     /** Days that a certificate is valid, and days before its end from which `up` renews it or warns. */
@@ -44,9 +40,7 @@ export interface Settings {
     /** CA generations that clients trust, one or two, and the one that signs. */
     authorities: { trusted: number[]; issuer: number };
     /** Whether an `up` may lock clients out by a new CA or a new app name. */
-    clientsShutOut: ClientsShutOut;
-    /** Whether clients log in with certificates; `optional` gives them a port of their own. */
-    clientCertificates: { mode: "off" | "optional" | "required"; port: number };
+    clientsShutOut: Values["clientsShutOut"];
     baseImage: string;
     /** Whether Fly collects the monitor's metrics. */
     metrics: boolean;
@@ -64,7 +58,14 @@ export interface Settings {
     place: string;
 }
 
-export type ClientsShutOut = "refuse" | "allow";
+/** External ports. */
+export interface Ports {
+    mqtt: number;
+    /** Unused where `broker.webSockets` is off. */
+    webSockets: number;
+    /** For clients with certificates; unused unless `broker.clientCertificates` is optional. */
+    certificates: number;
+}
 
 export interface VolumeSettings {
     name: string;
@@ -75,20 +76,11 @@ export interface VolumeSettings {
     /** Pulumi's `retainOnDelete`: `destroy` leaves the volume and its app on Fly. */
     retain: boolean;
     /** How a replacement of the volume treats the data. */
-    onReplace: "refuse" | "restore" | "discard";
+    onReplace: Values["volumeReplacement"];
     /** ID of the snapshot to create the volume from; read at create. */
     snapshotId: string | undefined;
     /** Days that Fly keeps a snapshot, 1 to 60. */
     snapshotRetentionDays: number;
-}
-
-/** Fly's IDs of objects to import: the app's name, IP addresses, `vol_…`, a machine's ID. */
-export interface Imports {
-    app?: string | undefined;
-    v4?: string | undefined;
-    v6?: string | undefined;
-    volume?: string | undefined;
-    machine?: string | undefined;
 }
 
 export interface User extends Access {
@@ -168,8 +160,11 @@ export function parseSettings(
         appName: parsed.data.appName,
         organization: parsed.data.organization,
         region: parsed.data.region,
-        port: parsed.data.port,
-        webSocketsPort: webSocketsPortOf(parsed.data),
+        ports: {
+            mqtt: parsed.data.port,
+            webSockets: webSocketsPortOf(parsed.data),
+            certificates: certificatePortOf(parsed.data),
+        },
         users: parsed.data.users.map((user) => ({
             ...user,
             password: passwords.get(user.name),
@@ -198,10 +193,6 @@ export function parseSettings(
         },
         authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
         clientsShutOut: parsed.data.clientsShutOut,
-        clientCertificates: {
-            mode: parsed.data.clientCertificates,
-            port: certificatePortOf(parsed.data),
-        },
         baseImage: parsed.data.baseImage,
         metrics: parsed.data.metrics,
         broker: {
@@ -224,7 +215,7 @@ export function parseSettings(
 }
 
 /** Parses each setting alone, and leaves malformed ones out. */
-function parseEach(raw: Readonly<Record<string, string>>): Partial<z.output<typeof schema>> {
+function parseEach(raw: Readonly<Record<string, string>>): Partial<Values> {
     const each = Object.entries(schema.shape).flatMap(([key, rule]) => {
         const { success, data } = rule.safeParse(raw[key]);
         return success ? [[key, data] as const] : [];

@@ -1,16 +1,13 @@
 /** Warns about settings that another one makes ineffective. */
-import type { z } from "zod";
 import { endsInBroker } from "./access.ts";
 import { isMosquitto20, isOfficialImage } from "./baseImage.ts";
-import type { schema } from "./schema.ts";
-
-type Data = z.output<typeof schema>;
+import type { Values } from "./schema.ts";
 
 /**
  * @param set names of the settings in the stack's file: defaults cause no warning
  * @returns one line per setting
  */
-export function withoutEffect(data: Data, set: ReadonlySet<string>): string[] {
+export function withoutEffect(data: Values, set: ReadonlySet<string>): string[] {
     const warnings: string[] = [];
     if (set.has("volumeSnapshot") && data.volumeReplacement === "restore") {
         warnings.push(

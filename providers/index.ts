@@ -11,6 +11,7 @@ export type {
     SecretsArgs,
     VolumeArgs,
 } from "./fly/resources.ts";
+export type { MachineConfig, MachineGuest, MachineService } from "./fly/api/types.ts";
 export { FormerDevices, Name, Passwords, RevocationList } from "./kept/resources.ts";
 export type {
     FormerDevicesArgs,

@@ -1,3 +1,5 @@
+import { MODES, type BrokerConf } from "../broker/conf.ts";
+
 /** The broker to verify, as a client on the internet reaches it. */
 export interface Target {
     /** Host name or IP address that is dialled. */
@@ -8,9 +10,9 @@ export interface Target {
     /** The CA's certificate, or several (a bundle), in PEM. */
     caPem: string;
     /** Who ends TLS: the broker, with a certificate signed by that CA, or Fly's edge, with a public one. */
-    tls: "broker" | "edge";
+    tls: BrokerConf["tls"];
     /** MQTT over WebSockets: its port, and who ends TLS there. */
-    webSockets?: { port: number; tls: "broker" | "edge" };
+    webSockets?: { port: number; tls: Exclude<BrokerConf["webSockets"], "off"> };
     /** The user that makes the round trip and tries topics it is not granted. */
     verifier: { username: string; password: string };
     logins: Logins;
@@ -84,21 +86,20 @@ export function targetFrom(env: NodeJS.ProcessEnv, input: string): Target {
     };
     const logins = loginsFrom(input, mistakes);
     const deadline = env["MQTT_DEADLINE_SECONDS"] ?? String(DEADLINE_SECONDS);
-    const choice = <T extends string>(name: string, one: T, ...others: T[]): T => {
-        const value = (env[name] ?? one) as T;
-        const all = [one, ...others];
+    const choice = <T extends string>(name: string, all: readonly [T, ...T[]]): T => {
+        const value = (env[name] ?? all[0]) as T;
         if (all.includes(value)) return value;
         mistakes.push(`${name} must be one of ${all.join(", ")}, not "${value}"`);
-        return one;
+        return all[0];
     };
-    const webSockets = choice("MQTT_WEBSOCKETS", "off", "broker", "edge");
+    const webSockets = choice("MQTT_WEBSOCKETS", MODES.webSockets);
     const webSocketsPort = "MQTT_WEBSOCKETS_PORT";
     const target: Target = {
         address: text("MQTT_ADDRESS"),
         port: number("MQTT_PORT", text("MQTT_PORT"), 65535),
         hostname: text("MQTT_HOSTNAME"),
         caPem: text("MQTT_CA_PEM"),
-        tls: choice("MQTT_TLS", "broker", "edge"),
+        tls: choice("MQTT_TLS", MODES.tls),
         ...(webSockets !== "off" && {
             webSockets: {
                 port: number(webSocketsPort, text(webSocketsPort), 65535),

@@ -134,7 +134,7 @@ describe("node verification/main.ts", () => {
         assert.match(ended.stderr, /^FAILED +\d+ ms {2}WebSocket - expected .* over wss on port/m);
         assert.match(ended.stderr, /^FAILED +\d+ ms {2}WebSocket without password - expected/m);
         const wrong = await runWith({ MQTT_WEBSOCKETS: "on", MQTT_TLS: "none" });
-        assert.match(wrong.stderr, /MQTT_WEBSOCKETS must be one of off, broker, edge, not "on"/);
+        assert.match(wrong.stderr, /MQTT_WEBSOCKETS must be one of off, edge, broker, not "on"/);
         assert.match(wrong.stderr, /MQTT_TLS must be one of broker, edge, not "none"/);
     });
 

@@ -1,6 +1,7 @@
 /** Inputs and outputs of an app. */
 import type { PropertyRules } from "../../provider.ts";
 import type { Owner } from "../ownership.ts";
+import type { OnReplace } from "../volume/inputs.ts";
 
 export interface AppInputs {
     /** Base of the Machines API. A change is recorded in the state; the new endpoint must have the same app. */
@@ -15,7 +16,7 @@ export interface AppInputs {
      * Whether a change may replace the app with all its data: `refuse` makes it fail. A change of this
      * property does nothing by itself. @default "refuse"
      */
-    onReplace?: "refuse" | "discard";
+    onReplace?: Exclude<OnReplace, "restore">;
     /** The app's own name, to import an existing app with its contents. Read at create; a change does nothing. */
     importId?: string;
     /**

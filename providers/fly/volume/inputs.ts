@@ -3,8 +3,9 @@ import type { PropertyRules } from "../../provider.ts";
 import type { Owner } from "../ownership.ts";
 import type { MachineGuest } from "../api/types.ts";
 
-/** Treatment of the data where a change replaces the volume. */
-export type OnReplace = "refuse" | "restore" | "discard";
+/** Treatments of the data where a change replaces the volume. */
+export const ON_REPLACE = ["refuse", "restore", "discard"] as const;
+export type OnReplace = (typeof ON_REPLACE)[number];
 
 export interface VolumeInputs {
     /** Base of the Machines API. A change is recorded in the state. */
