@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { limitsOf } from "../../broker/limits.ts";
 import { machineConfig, type MachineSettings } from "../../components/machineConfig.ts";
 import type { MachineConfig } from "../../providers/index.ts";
-import { CONF } from "../support/brokerConf.ts";
+import { CONF } from "../../dev/harness/brokerConf.ts";
 
 const SETTINGS: MachineSettings = {
     guest: { cpuKind: "shared", cpus: 1, memoryMb: 256 },

@@ -3,17 +3,27 @@ import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../../dev/harness/project.ts";
 import { until } from "../../dev/harness/until.ts";
+import { commandsIn } from "../support/pages.ts";
+import { Reader, type Values } from "../support/reader.ts";
 
-/** docs/host-gone.md, walked through on one stack. */
+const PAGE = commandsIn("docs/host-gone.md");
+/** The page's blocks, by what has happened. */
+const [LOST, BOTH_GONE, STILL_THERE, BY_HAND] = [0, 1, 2, 3] as const;
+
+/** docs/host-gone.md, walked through on one stack with the commands that stand there. */
 describe("a broker whose host is gone", function () {
     this.timeout(300_000);
     this.bail(true);
     let project: Project;
     let outputs: BrokerOutputs;
+    let reader: Reader;
 
     before(async () => {
         project = await Project.make();
         outputs = await project.deploy();
+        const { endpoint, token } = await project.status();
+        reader = new Reader(project, { FLY_TEST_ENDPOINT: endpoint, FLY_API_TOKEN: token });
+        reader.provide("pulumi", 'exec npm run --silent pulumi -- "$@"');
         await publish("kept");
     });
     after(async () => {
@@ -63,6 +73,25 @@ describe("a broker whose host is gone", function () {
         return (await ask<{ id: string }>("POST", "/volumes", body)).id;
     }
 
+    /** Types a block's commands. @returns what the last of them, an `up`, has said */
+    async function follow(block: number, more: Values): Promise<string> {
+        const values: Record<string, string> = { ...named(), ...more };
+        let said = "";
+        for (const command of PAGE.filter((one) => one.block === block)) {
+            const { stdout, output } = await reader.type(command, values);
+            said = output;
+            values["NEW_VOLUME"] = /"id":"(vol_\w+)"/.exec(stdout)?.[1] ?? values["NEW_VOLUME"]!;
+        }
+        return said;
+    }
+
+    const named = () => ({
+        APP: outputs.appName,
+        VOLUME: outputs.volumeId,
+        MACHINE: outputs.machineId,
+        NEW_VOLUME: "",
+    });
+
     const loseHost = (volume: string) => project.admin("PUT", "hosts", { volume });
 
     async function up(...more: string[]): Promise<string> {
@@ -73,17 +102,16 @@ describe("a broker whose host is gone", function () {
 
     it("goes on with a fork of its volume, and the old one is not deleted", async () => {
         const { volumeId } = outputs;
-        const { id } = await ask<{ id: string }>("POST", "/volumes", {
-            ...{ name: "mosquitto_data", source_volume_id: volumeId, region: "" },
-        });
-        project.configure({ import: { volume: id } });
-        assert.match(await up(), new RegExp(`volume ${volumeId} .* has the same name as ${id}`));
+        const said = await follow(STILL_THERE, {});
         await holds(outputs);
-        assert.equal(outputs.volumeId, id);
+        const { volumeId: id } = outputs;
+        assert.notEqual(id, volumeId);
+        assert.match(said, new RegExp(`volume ${volumeId} .* has the same name as ${id}`));
         const again = await project.up();
         assert.notEqual(again.code, 0);
         assert.match(again.output, new RegExp(`fly volumes destroy ${volumeId}`));
-        await ask("DELETE", `/volumes/${volumeId}`);
+        const destroy = PAGE.find(({ text }) => text.startsWith("fly volumes destroy"))!;
+        await reader.type(destroy, { ...named(), VOLUME: volumeId });
         await up();
     });
 
@@ -97,12 +125,10 @@ describe("a broker whose host is gone", function () {
             down.output,
             new RegExp(`machine ${machineId} .* host that Fly cannot reach.*docs/host-gone.md`),
         );
-        const id = await restored(saved);
-        project.configure({ import: { volume: id } });
-        const told = await up();
+        const told = await follow(LOST, { SNAPSHOT: saved });
         assert.match(told, new RegExp(`volume ${volumeId} .*on a host that Fly cannot reach`));
         await holds(outputs);
-        assert.equal(outputs.volumeId, id);
+        assert.notEqual(outputs.volumeId, volumeId);
         assert.notEqual(outputs.machineId, machineId);
         const verified = await project.npm("verify");
         assert.equal(verified.code, 0, verified.output);
@@ -123,7 +149,8 @@ describe("a broker whose host is gone", function () {
         const { config } = await ask<{ config: Record<string, unknown> }>("GET", path);
         const saved = await snapshot();
         await loseHost(before.volumeId);
-        await ask("DELETE", `${path}?force=true`);
+        const destroy = PAGE.find(({ text }) => text.startsWith("fly machine destroy"))!;
+        await reader.type(destroy, named());
         const volume = await restored(saved);
         // As `fly machine run` makes one: without our metadata.
         const { id } = await ask<{ id: string }>("POST", "/machines", {
@@ -142,8 +169,7 @@ describe("a broker whose host is gone", function () {
             machines.filter(({ state }) => state !== "destroying").map((one) => one.id),
             [id],
         );
-        project.configure({ machineName: "rescue", import: { machine: id, volume } });
-        await up("--refresh");
+        await follow(BY_HAND, { NAME: "rescue", MACHINE: id, VOLUME: volume });
         await holds(before);
         assert.equal(outputs.machineId, id);
         assert.equal(outputs.volumeId, volume);
@@ -162,10 +188,7 @@ describe("a broker whose host is gone", function () {
             const path = `/apps/${before.appName}/volumes/${before.volumeId}`;
             return (await project.fly("DELETE", path)).ok;
         });
-        project.configure({ volumeSnapshot: saved });
-        const preview = await project.pulumi(["preview", "--refresh"]);
-        assert.equal(preview.code, 0, preview.output);
-        await up("--refresh");
+        await follow(BOTH_GONE, { SNAPSHOT: saved });
         await holds(before);
         assert.notEqual(outputs.machineId, before.machineId);
         assert.notEqual(outputs.volumeId, before.volumeId);
