@@ -89,7 +89,7 @@ for (const series of SERIES) {
         });
 
         for (const [what, spoil, told] of [
-            ["is damaged", `truncate -s 50 ${COPY}`, /\.files\/bundle is damaged, and passed over/],
+            ["is damaged", `truncate -s 50 ${COPY}`, /\.files\/bundle is damaged, and is ignored/],
             ["is the broker's own work", `chown mosquitto ${COPY}`, /^(?!.*bundle)/],
         ] as const) {
             it(`are not in force by a copy that ${what}`, async () => {
@@ -107,14 +107,14 @@ for (const series of SERIES) {
             await broker.put({ [COPY]: theirs }, 0o600);
             await restart();
             await isInForce(ADA, renewed);
-            await broker.says(/is of another app, other, and passed over/);
+            await broker.says(/belongs to another app, other, and is ignored/);
         });
 
         it("are in force where the secrets were damaged since", async () => {
             await takeRenewed();
             const damaged = { ...given, "/etc/appkata/files.01": Buffer.from("x") };
             await restart(damaged);
-            await broker.says(/files\.\* are damaged, and passed over/);
+            await broker.says(/files\.\* is damaged, and is ignored/);
         });
     });
 }

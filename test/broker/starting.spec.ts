@@ -116,7 +116,7 @@ for (const series of SERIES) {
                         },
                     });
                     await broker.says(
-                        /^broker: the users' grants need 8 MB of memory to be read: set/m,
+                        /^broker: reading the users' grants needs 8 MB of memory: set/m,
                     );
                     assert.equal(await broker.exitCode(), 78);
                 });
