@@ -234,7 +234,7 @@ for (const series of SERIES) {
                 await broker.exec("mv", pub, `${pub}.away`);
                 await assert.rejects(
                     apply({ "client-ca.crl": fileOf(list) + rest }),
-                    /files are in place, but the broker cannot be told .*; try again/,
+                    /files are installed, but the broker did not take .*; try again/,
                 );
                 await broker.exec("mv", `${pub}.away`, pub);
                 await broker.exec("sh", "-c", "broker-files apply </run/given");

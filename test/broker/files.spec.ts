@@ -237,13 +237,13 @@ for (const series of SERIES) {
 
             it("a user who is there twice", async () => {
                 const twice = passwordLine("bob", "another");
-                await refused({ passwd: files.passwd + twice }, /a user is there twice: bob\n/);
+                await refused({ passwd: files.passwd + twice }, /more than one line for bob\n/);
             });
 
             it("what is no bundle, or none", async () => {
                 await refused({ passwd: "" }, /passwd: not NAME/);
                 for (const [stdin, reason] of [
-                    ["", /no file is given/],
+                    ["", /no secrets on stdin/],
                     ["MOSQUITTO_FILES %%%\n", /not a secret's name and its value .* in line 1\n/],
                     ["A eA==\nfiles.01 eA==\n", /not a secret's name and its value .* in line 2\n/],
                 ] as const) {
