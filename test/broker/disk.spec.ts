@@ -103,7 +103,7 @@ for (const series of SERIES) {
 
         it("is told of before it is full", async () => {
             await fill(LEFT[series]);
-            await says(/Warning: the volume has \d+ MB left\. At \d+ MB the broker ends/);
+            await says(/Warning: the volume has \d+ MB left\. At \d+ MB the broker stops/);
             await until("a check tells it", async () => {
                 const { status, text } = await getFrom(broker, "/health");
                 return status === 200 && /the volume has \d+ MB left/.test(text);
@@ -115,7 +115,7 @@ for (const series of SERIES) {
         it("ends the broker before that: nothing is acknowledged that is not kept", async () => {
             const before = await running();
             await publish(20_000);
-            await says(/Error: the volume is full\. The broker is down until \d+ MB are free/);
+            await says(/Error: the volume is full: \d+ MB are free, and the broker starts at/);
             const { status, text } = await getFrom(broker, "/health");
             assert.equal(status, 503);
             assert.match(text, /the volume is full: \d+ MB are free, and the broker starts at/);

@@ -88,7 +88,7 @@ for (const series of SERIES) {
             it("has it by memoryLimitMb nevertheless, and says so", async () => {
                 await startAnew({ memoryLimitMb: 8 });
                 await broker.says(
-                    /Warning: the data needs more memory than memoryLimitMb, which is 8: until it is set to 1\d or more/,
+                    /Warning: the data needs more memory than memoryLimitMb, which is 8: the limit is 1\d until you set it so high/,
                 );
                 await broker.kill();
                 await broker.start();
@@ -120,7 +120,7 @@ for (const series of SERIES) {
         it("stays as it is on a machine that has no room for it, which is told", async () => {
             await startAnew({ memoryLimitMb: 8, memoryMb: 14 });
             await broker.says(
-                /the data needs more memory than the machine has, and stays as it is: set memoryMb higher/,
+                /the data needs more memory than the machine has: set memoryMb higher/,
             );
             assert.equal(await broker.exitCode(), 78);
             await startAnew({ memoryLimitMb: 32 });
