@@ -7,7 +7,7 @@ const user = (name: string, access: Partial<Access> = {}): Access => {
 };
 
 describe("Mosquitto's ACL file", () => {
-    it("has a block a user, with what is denied first", () => {
+    it("has one block per user, denials first", () => {
         const users = [
             user("all", { everything: true }),
             user("reader", { everything: "read", deny: ["private/#"] }),
@@ -37,7 +37,7 @@ topic write by/ada/ada
         );
     });
 
-    it("has what everyone may do in each user's block, and patterns below", () => {
+    it("repeats everyone's grants in each user's block, and puts patterns below", () => {
         const everyone = {
             read: ["news/#", "to/%u/#"],
             write: ["by/%c"],
@@ -64,7 +64,7 @@ pattern write by/%c
         );
     });
 
-    it("writes out what everyone is granted by %u for a name of several levels", () => {
+    it("writes out %u grants for a name with several levels", () => {
         const users = [user("a/b"), user("c")];
         const everyone = { ...NOBODY, read: ["to/%u/#", "client/%c"] };
         assert.equal(
@@ -73,7 +73,7 @@ pattern write by/%c
         );
     });
 
-    it("takes a name as it is", () => {
+    it("escapes nothing in a name", () => {
         const users = [user("a $& b", { read: ["%u"] })];
         assert.equal(
             aclFile({ users, everyone: NOBODY, internal: [] }),

@@ -15,7 +15,7 @@ const docker = new Docker();
 describe("base image", function () {
     this.timeout(120_000);
 
-    it("is made from the suite whose Mosquitto the tag names", () => {
+    it("is built from the Debian suite that has the tag's Mosquitto", () => {
         const suites = (tag: string) => {
             const { suite, series, version } = recipeFor(`eclipse-mosquitto:${tag}`);
             return [suite, series, version];
@@ -29,14 +29,14 @@ describe("base image", function () {
         assert.equal(bare.series, "2.1");
     });
 
-    it("is not made for a name that it would belie", () => {
+    it("is not built under a tag of another version", () => {
         assert.throws(() => recipeFor("eclipse-mosquitto:1.6"), /known tags are 2\.1\.2-alpine/);
         assert.throws(() => recipeFor("redis:8"), /only eclipse-mosquitto can be built/);
         const digest = `eclipse-mosquitto@sha256:${"0".repeat(64)}`;
         assert.throws(() => recipeFor(digest), /named by digest can only be pulled/);
     });
 
-    it("is refused with the way out on a machine that is not a Debian", async () => {
+    it("is refused on a system other than Debian, with the way out", async () => {
         const dir = await mkdtemp(path.join(tmpdir(), "os-release-"));
         try {
             const file = path.join(dir, "os-release");
@@ -50,7 +50,7 @@ describe("base image", function () {
         }
     });
 
-    it("is left as it is when it is there", async () => {
+    it("is not rebuilt when it exists", async () => {
         const image = BASE_IMAGES["2.1"];
         await ensureBaseImage(image, () => undefined);
         const before = await docker.getImage(image).inspect();
@@ -72,7 +72,7 @@ describe("base image", function () {
                 return ended.stdout;
             }
 
-            it("is set up as the official one", async () => {
+            it("has the official image's settings", async () => {
                 const { Config } = await docker.getImage(image).inspect();
                 assert.deepEqual(Config.Entrypoint, ["/docker-entrypoint.sh"]);
                 const program = ["/usr/sbin/mosquitto", "-c", "/mosquitto/config/mosquitto.conf"];
@@ -84,7 +84,7 @@ describe("base image", function () {
                 ]);
             });
 
-            it("has the user, the programs and the plugins where the official one has them", async () => {
+            it("has user, programs and plugins where the official image has them", async () => {
                 assert.equal(await run("id -u mosquitto; id -g mosquitto"), "1883\n1883\n");
                 const owners = await run("stat -c '%u:%g' /mosquitto /mosquitto/*");
                 assert.equal(owners, "1883:1883\n".repeat(4));
@@ -94,14 +94,14 @@ describe("base image", function () {
                         : ["dynamic_security"];
                 for (const name of plugins) await run(`test -f /usr/lib/mosquitto_${name}.so`);
                 for (const name of ["mosquitto_passwd", "mosquitto_pub", "mosquitto_sub"]) {
-                    // Each says something about itself; a missing library would be said otherwise.
+                    // Each prints a message of its own; a missing library would print another.
                     assert.match(await run(`/usr/bin/${name} --help 2>&1 || true`), /^mosquitto_/);
                 }
                 await run("test ! -e /etc/mosquitto");
                 await run("test $(stat -c %a /tmp) = 1777 && test $(stat -c %a /) = 755");
             });
 
-            it("runs a broker as mosquitto", async () => {
+            it("runs the broker as mosquitto", async () => {
                 const container = await docker.createContainer({ Image: image });
                 try {
                     await container.start();

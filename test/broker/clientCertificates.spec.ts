@@ -16,7 +16,7 @@ import { until } from "../../dev/harness/until.ts";
 const HOSTNAME = "appkata-test.fly.dev";
 const PASSWORD = "ada's own password";
 const NOTHING = { read: [], write: [], readWrite: [], deny: [], everything: false as const };
-/** What a removed device could still use: it is not in any user's own grants. */
+/** A topic that no user is granted: a removed device might still use it. */
 const EVERYONE = { ...NOTHING, readWrite: ["client/%c/#", "of/%u/#", "all"] };
 
 for (const series of SERIES) {
@@ -30,7 +30,7 @@ for (const series of SERIES) {
             const pairs: Record<string, { cert: string; key: string }> = {};
             const files: Record<string, string> = {};
             let list: RevocationListOutputs;
-            /** Of the other CA. */
+            /** Signed by the other CA. */
             let rest = "";
             const clients: MqttClient[] = [];
 
@@ -77,7 +77,7 @@ for (const series of SERIES) {
                 return { cert: certificatesIn(chain)[0]!, key };
             }
 
-            /** As the machine is given it. */
+            /** The files, as in the machine's secret. */
             const fileOf = ({ revoked, crlPem }: RevocationListOutputs) =>
                 listFile(revoked, crlPem);
 
@@ -119,12 +119,12 @@ for (const series of SERIES) {
                 return client;
             }
 
-            /** An alert, which with TLS 1.3 comes once the client has spoken; or CONNACK's refusal. */
+            /** The TLS alert, which TLS 1.3 sends after the client's first packet, or CONNACK's refusal. */
             const REFUSED = /alert|ECONNRESET|EPIPE|closed|disconnected|not authorized/i;
 
             const refused = (options: IClientOptions) => assert.rejects(connect(options), REFUSED);
 
-            /** Whether a message of one comes to the other, by the time that a later one has. */
+            /** Whether one client's message reaches the other before a later message does. */
             async function passes(
                 from: MqttClient,
                 to: MqttClient,
@@ -137,7 +137,7 @@ for (const series of SERIES) {
                 await to.subscribeAsync([topic, last[1]], { qos: 1 });
                 await from.publishAsync(topic, "", { qos: 1 });
                 await last[0].publishAsync(last[1], "", { qos: 1 });
-                await until("the later one comes", () => seen.includes(last[1]));
+                await until("the later message arrives", () => seen.includes(last[1]));
                 to.off("message", take);
                 await to.unsubscribeAsync([topic, last[1]]);
                 return seen.includes(topic);
@@ -150,7 +150,7 @@ for (const series of SERIES) {
             let lamp: MqttClient;
             const lost: string[] = [];
 
-            it("are let in as the name that is in it, with its grants", async () => {
+            it("log in as the name in their certificate, with its grants", async () => {
                 pump = await connect({ ...pairs.pump, clientId: "pump-1" });
                 lamp = await connect({ ...pairs.lamp, clientId: "lamp-1" });
                 for (const [name, client] of [
@@ -165,24 +165,24 @@ for (const series of SERIES) {
                 assert.equal(await passes(pump, pump, "client/pump-1/a", end), true);
             });
 
-            it("are refused without one, and with one by another CA", async () => {
+            it("are refused without a certificate, and with one from another CA", async () => {
                 await refused({});
                 await refused({ ...pairs.foreign });
             });
 
             if (mode === "optional") {
-                it("are beside those with passwords, whose port asks for none", async () => {
+                it("have a port of their own; the password port asks for no certificate", async () => {
                     const ada = await connect({ username: "ada", password: PASSWORD });
                     await ada.endAsync();
                     await refused({ username: "pump", password: PASSWORD });
                 });
             } else {
-                it("are alone: nobody gets in by a password", async () => {
+                it("are the only clients: no password works", async () => {
                     await refused({ username: "ada", password: PASSWORD });
                 });
             }
 
-            it("of another CA are let in once that is trusted too, and nobody loses a connection", async () => {
+            it("get in with the second CA once it is trusted, and no client is disconnected", async () => {
                 await refused({ ...pairs.next });
                 const other = await nextList(
                     {
@@ -204,19 +204,19 @@ for (const series of SERIES) {
                 rest = fileOf(other);
             });
 
-            it("that are removed are cut off, and nobody else", async () => {
+            it("are disconnected when removed, and no other client is", async () => {
                 list = await listOf(["lamp"]);
                 await apply({
                     acl: aclOf(["lamp", "next"], ["pump"]),
                     "client-ca.crl": fileOf(list) + rest,
                 });
-                await until("it is cut off", () => lost.includes("pump"));
+                await until("the removed client is disconnected", () => lost.includes("pump"));
                 await refused({ ...pairs.pump });
                 assert.equal(await passes(lamp, lamp, "of/lamp/a", [lamp, "all"]), true);
                 assert.deepEqual(lost, ["pump"]);
             });
 
-            it("that are removed are refused when they come back, also after a restart", async () => {
+            it("stay out after removal when they reconnect, also after a restart", async () => {
                 await broker.stop();
                 await broker.start();
                 await refused({ ...pairs.pump });
@@ -225,11 +225,11 @@ for (const series of SERIES) {
                 }
             });
 
-            it("that is a user with a password from now on is cut off too, on each connection", async () => {
+            it("are disconnected on every connection when their user gets a password", async () => {
                 const theirs = [await connect({ ...pairs.lamp }), await connect({ ...pairs.lamp })];
                 const other = await connect({ ...pairs.next });
                 list = await listOf([]);
-                // What may fail: it is made up for by the next apply, also where nothing else is left to do.
+                // Makes the broker's commands fail: the next apply catches up, even with nothing else to do.
                 const pub = "/usr/bin/mosquitto_pub";
                 await broker.exec("mv", pub, `${pub}.away`);
                 await assert.rejects(
@@ -238,13 +238,13 @@ for (const series of SERIES) {
                 );
                 await broker.exec("mv", `${pub}.away`, pub);
                 await broker.exec("sh", "-c", "broker-files apply </run/given");
-                await until("they are cut off", () => theirs.every((one) => !one.connected));
+                await until("all are disconnected", () => theirs.every((one) => !one.connected));
                 await refused({ ...pairs.lamp });
                 assert.ok(other.connected);
                 if (mode === "optional") await connect({ username: "lamp", password: PASSWORD });
             });
 
-            it("cannot be cut off by a user, even by one who may do everything", async () => {
+            it("cannot be disconnected by a user, even one granted everything", async () => {
                 if (mode === "required") pairs.ada = await pairFor("ada", authority);
                 const ada = await connect(
                     mode === "required" ? pairs.ada! : { username: "ada", password: PASSWORD },
@@ -262,7 +262,7 @@ for (const series of SERIES) {
                 assert.ok(other.connected);
             });
 
-            it("are checked before they change: a list that is none changes nothing", async () => {
+            it("are checked before a change: an invalid revocation list changes nothing", async () => {
                 const wrong = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
                 await assert.rejects(
                     applyFiles(broker, { ...files, "client-ca.crl": wrong }),

@@ -53,7 +53,7 @@ for (const series of SERIES) {
         });
         const logIn = (username: string) => logInTo(broker, authority, as(username));
 
-        /** The owner has left, and a message waits. */
+        /** A session whose owner is disconnected, with a queued message. */
         async function leaveSomething(): Promise<void> {
             const owner = await logIn("owner");
             await owner.subscribeAsync("waits", { qos: 1 });
@@ -66,17 +66,17 @@ for (const series of SERIES) {
         async function comesBack(username: string): Promise<Map<string, string>> {
             const client = await openTo(broker, authority, as(username));
             const came = collect(client, 1);
-            await until("it is in", () => client.connected);
+            await until("the client is connected", () => client.connected);
             return came.finally(() => void client.end(true));
         }
 
-        it("are anybody's unless the settings say otherwise", async () => {
+        it("can be taken by any user by default", async () => {
             await start("any");
             await leaveSomething();
             assert.equal((await comesBack("other")).get("waits"), "here");
         });
 
-        it("are the user's with clientIds: user, whatever they say", async () => {
+        it("are bound to the user with clientIds: user, whatever ID the client sends", async () => {
             await start("user");
             await leaveSomething();
             const other = await logIn("other");
@@ -85,7 +85,7 @@ for (const series of SERIES) {
             assert.equal((await comesBack("owner")).get("waits"), "here");
             const owner = await logIn("owner");
             assert.ok(other.connected);
-            // One connection a user.
+            // Each user has one connection at a time.
             const second = logIn("owner");
             await Promise.all([closed(owner), second]);
             assert.ok(other.connected);

@@ -20,9 +20,9 @@ const BROKER = ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"];
 const LIBRARY = "/usr/local/lib/libfaketime.so.1";
 const JUMPING_DATE = "/usr/local/bin/jumping-date";
 const OFFSET = "/etc/faketimerc";
-/** The clock of the day alone: the one that counts since the start goes on, as when a real one jumps. */
+/** Changes the wall clock only; the monotonic clock goes on, as when a real clock jumps. */
 const JUMPING = ["env", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"];
-/** For scripts: their `date` is a part of the shell, which has no libc that the library could be put before. */
+/** For scripts: the shell's built-in `date` loads no libc that a preloaded library could replace. */
 const DATE = `#!/bin/sh
 case $(cat ${OFFSET}) in +3650d) add=315360000 ;; -1d) add=-86400 ;; *) add=0 ;; esac
 exec /bin/date -d "@$(($(/bin/date +%s) + add))" "$@"
@@ -34,11 +34,11 @@ for (const series of SERIES) {
         let authority: Authority;
         let broker: BrokerContainer;
         let next = 0;
-        /** What was acknowledged, in its order. */
+        /** Acknowledged messages, in order. */
         const written: string[] = [];
 
         before(async function () {
-            // The library is of this machine's libc, which the image made from Debian has too.
+            // The library is built for this machine's libc; the image made from Debian has the same.
             const { madeFrom } = await ensureBaseImage(BASE_IMAGES[series], () => undefined);
             if (madeFrom === undefined) this.skip();
             authority = await makeAuthority();
@@ -67,7 +67,7 @@ for (const series of SERIES) {
             await broker.remove();
         });
 
-        /** Leaves a retained and a queued message more, as far as the broker lets it. */
+        /** Leaves another retained and another queued message, if the broker takes them. */
         async function write(): Promise<void> {
             const client = await logInTo(broker, authority, ADA);
             const closed = new Promise<never>((_, reject) => {
@@ -91,13 +91,13 @@ for (const series of SERIES) {
             );
         }
 
-        /** Writes all the time, until the log has the other day. */
+        /** Publishes until the log shows the new day. */
         async function jump(offset: string, days: number): Promise<void> {
             const seen = (await broker.log()).length;
             await broker.put({ [OFFSET]: offset });
             const day = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
             await until(
-                `the log has ${day}`,
+                `the log shows ${day}`,
                 async () => {
                     await write().catch(() => undefined);
                     return (await broker.log()).slice(seen).includes(`\n${day}T`);
@@ -111,11 +111,11 @@ for (const series of SERIES) {
             ["back to now", "+0", 0],
             ["back by a day", "-1d", -1],
         ] as const) {
-            it(`${what} loses nothing, and the broker is there`, async () => {
+            it(`${what} loses nothing, and the broker serves clients`, async () => {
                 await write();
                 const seen = (await broker.log()).length;
                 const since = async () => (await broker.log()).slice(seen);
-                // One that a broker with another idea of a second would cut off. That 2.0 is.
+                // A broker that counts seconds by the wall clock disconnects this client. 2.0 does.
                 const inside = await logInTo(broker, authority, { ...ADA, keepalive: 1 });
                 let cutOff = false;
                 inside.on("close", () => (cutOff = true));
@@ -125,17 +125,19 @@ for (const series of SERIES) {
                     assert.ok(!cutOff);
                 }
                 if (series === "2.1" && days <= 0) {
-                    await until("it runs again", async () => /running$/m.test(await since()));
+                    await until("the broker runs again", async () =>
+                        /running$/m.test(await since()),
+                    );
                     assert.match(await since(), /Warning: the clock went back by \d+ s/);
                 }
-                await until("it takes a message", () =>
+                await until("the broker takes a message", () =>
                     write().then(
                         () => true,
                         () => false,
                     ),
                 );
                 inside.end(true);
-                // 2.0's promise is about what is older than one second.
+                // 2.0 promises to keep what is older than one second.
                 await new Promise((resolve) => setTimeout(resolve, 1000));
                 await broker.kill();
                 await broker.start();
@@ -143,11 +145,11 @@ for (const series of SERIES) {
             });
         }
 
-        it("has left the queue whole and in its order", async () => {
+        it("leaves the queue complete and in order", async () => {
             const device = await openTo(broker, authority, DEVICE);
             const queue: string[] = [];
             device.on("message", (_topic, payload) => queue.push(payload.toString()));
-            await until("the last one", () => queue.includes(written.at(-1)!));
+            await until("the last message arrives", () => queue.includes(written.at(-1)!));
             assert.deepEqual(
                 queue.filter((text) => written.includes(text)),
                 written,

@@ -20,7 +20,7 @@ ciphers ECDHE+AESGCM:ECDHE+CHACHA20
 `;
 
 describe("mosquitto.conf", () => {
-    it("of 2.1 has plugins: passwords, subscriptions and what may be read and written, in this order", () => {
+    it("for 2.1 loads plugins in this order: passwords, subscriptions, ACL", () => {
         assert.equal(
             renderConf("2.1", CONF),
             `${HEADER}
@@ -55,14 +55,14 @@ listener_allow_anonymous false
         );
     });
 
-    it("has a listener for certificates beside that for passwords, or in its place", () => {
+    it("has a listener for certificates beside the one for passwords, or instead of it", () => {
         const ofClients = `${TLS}cafile /etc/mosquitto/certs/client-ca.crt
 crlfile /etc/mosquitto/certs/client-ca.crl
 require_certificate true
 use_identity_as_username true
 `;
         const all = `max_connections ${CONF.limits.connections}\n`;
-        // 2.0 counts by listener.
+        // 2.0 limits each listener.
         const half = `max_connections ${CONF.limits.connections / 2}\n`;
         const [single, ofTwo] = [
             { "2.1": `${all}listener_allow_anonymous false\n`, "2.0": all },
@@ -80,7 +80,7 @@ use_identity_as_username true
         }
     });
 
-    it("of 2.0 has options, and users for all listeners", () => {
+    it("for 2.0 has options, with the same users on all listeners", () => {
         assert.equal(
             renderConf("2.0", CONF),
             `${HEADER}
@@ -111,13 +111,13 @@ max_connections 10
         );
     });
 
-    it("lets no more clients in than the machine takes, over all listeners", () => {
+    it("limits the clients of all listeners together to what the machine takes", () => {
         for (const connections of [1024, 100, 7]) {
             const limits = { ...CONF.limits, connections };
             for (const webSockets of ["off", "edge", "broker"] as const) {
                 for (const clientCertificates of ["off", "optional", "required"] as const) {
                     const conf = { ...CONF, limits, webSockets, clientCertificates };
-                    // The last listener is the health check's.
+                    // The last listener belongs to the health check.
                     const each = renderConf("2.0", conf)
                         .match(/^max_connections \d+$/gm)!
                         .slice(0, -1)
@@ -131,7 +131,7 @@ max_connections 10
         }
     });
 
-    it("has the longest keepalive and the sessions' expiry where they are set", () => {
+    it("has the longest keepalive and the sessions' expiry if they are set", () => {
         for (const series of SERIES) {
             const limits = { ...CONF.limits, keepaliveSeconds: 600, sessionExpiryDays: 14 };
             const lines = renderConf(series, { ...CONF, limits }).split("\n");
@@ -143,14 +143,14 @@ max_connections 10
         }
     });
 
-    it("turns retained messages off in both", () => {
+    it("turns retained messages off in both series", () => {
         for (const series of SERIES) {
             const lines = renderConf(series, { ...CONF, retained: false }).split("\n");
             assert.equal(lines.filter((line) => line === "retain_available false").length, 1);
         }
     });
 
-    it("is given to the machine for each series, since only the image knows its own", () => {
+    it("is rendered for each series, because only the image knows its own", () => {
         const files = confFiles(CONF);
         assert.deepEqual(
             files.map(({ guest_path, raw_value }) => [
@@ -164,7 +164,7 @@ max_connections 10
         );
     });
 
-    it("has a listener for each way in, and none that lets anybody in", () => {
+    it("has a listener for each enabled protocol, and none allows anonymous clients", () => {
         const listeners = (conf: Partial<typeof CONF>) =>
             renderConf("2.1", { ...CONF, ...conf })
                 .split(/^(?=listener )/m)

@@ -10,9 +10,9 @@ import { DATA_COMMAND, readListing } from "../../verification/machineData.ts";
 
 const DEVICE = { ...ADA, clientId: "device", clean: false };
 const BODY = "x".repeat(4000);
-/** Megabytes that it can still write; 2.0 is slow, and keeps room for a second file. */
+/** Megabytes to write; 2.0 is slow, and needs room for a second file. */
 const LEFT = { "2.1": 45, "2.0": 33 };
-/** Read at once: what waits for a client is limited. */
+/** Messages read at once; a client's queue is limited. */
 const TOGETHER = 100;
 for (const series of SERIES) {
     describe(`full volume on Mosquitto ${series}`, function () {
@@ -20,7 +20,7 @@ for (const series of SERIES) {
         let authority: Authority;
         let volume: SmallVolume;
         let broker: BrokerContainer;
-        /** Topics of what was acknowledged, and how many messages for a session that is away were. */
+        /** Topics of acknowledged messages, and the number acknowledged for a disconnected session. */
         const kept = new Set<string>();
         let queued = 0;
         let sent = 0;
@@ -46,7 +46,8 @@ for (const series of SERIES) {
         });
 
         /**
-         * Publishes retained messages, and as many for the session, until that many are acknowledged or the broker
+         * Publishes retained messages, and as many for the session, until this many are acknowledged or the
+         * broker
          * ends.
          */
         async function publish(count: number): Promise<void> {
@@ -68,7 +69,10 @@ for (const series of SERIES) {
             await client.endAsync(true);
         }
 
-        /** As the broker's user, which gets none of what the file system keeps for root; some megabytes stay free. */
+        /**
+         * Runs as the broker's user, which cannot use the file system's reserve for root; some megabytes stay
+         * free.
+         */
         async function fill(leave: number): Promise<void> {
             const script =
                 "free=$(df -Pm /mosquitto/data | awk 'END { print $4 }'); " +
@@ -82,9 +86,9 @@ for (const series of SERIES) {
 
         const running = async () => (await broker.log()).match(/running$/gm)?.length ?? 0;
 
-        /** Waits until it runs once more than before. */
+        /** Waits until the broker has started once more. */
         const runsAgain = (before: number) =>
-            until("it runs", async () => (await running()) > before, { withinMs: 60_000 });
+            until("the broker runs", async () => (await running()) > before, { withinMs: 60_000 });
 
         async function expectKept(): Promise<void> {
             const lost = new Set(kept);
@@ -94,17 +98,17 @@ for (const series of SERIES) {
             }
             assert.deepEqual([...lost], []);
             const { text } = await getFrom(broker, "/metrics");
-            // Each message of the session's and each retained one is stored.
+            // Each message is stored twice: for the session and as a retained one.
             const stored = Number(/^mosquitto_stored_messages (\d+)$/m.exec(text)?.[1]);
             assert.ok(stored >= kept.size + queued, `${stored} of ${kept.size + queued}`);
         }
 
         const says = (what: RegExp) => broker.says(what, 60_000);
 
-        it("is told of before it is full", async () => {
+        it("is announced before it is full", async () => {
             await fill(LEFT[series]);
             await says(/Warning: the volume has \d+ MB left\. At \d+ MB the broker stops/);
-            await until("a check tells it", async () => {
+            await until("a health check reports it", async () => {
                 const { status, text } = await getFrom(broker, "/health");
                 return status === 200 && /the volume has \d+ MB left/.test(text);
             });
@@ -112,7 +116,7 @@ for (const series of SERIES) {
             assert.match(warnings[0]!, /the volume has \d+ of \d+ MB left/);
         });
 
-        it("ends the broker before that: nothing is acknowledged that is not kept", async () => {
+        it("stops the broker in time: nothing acknowledged is lost", async () => {
             const before = await running();
             await publish(20_000);
             await says(/Error: the volume is full: \d+ MB are free, and the broker starts at/);
@@ -125,7 +129,7 @@ for (const series of SERIES) {
             await expectKept();
         });
 
-        it("by something else ends it too, for a start of the machine as well", async () => {
+        it("stops the broker when something else fills it, also at a start of the machine", async () => {
             await fill(15);
             await says(/Error: the volume is full[^]*Error: the volume is full/);
             await broker.kill();
@@ -135,14 +139,14 @@ for (const series of SERIES) {
             await makeRoom();
             await runsAgain(before);
             await publish(100);
-            // 2.0's promise is about what is older than one second.
+            // 2.0 promises to keep what is older than one second.
             await new Promise((resolve) => setTimeout(resolve, 1000));
             await broker.kill();
             await broker.start();
             await expectKept();
         });
 
-        it("that grows has room for the broker again", async () => {
+        it("lets the broker start once it is larger", async () => {
             await fill(15);
             await says(/(Error: the volume is full[^]*){4}/);
             await broker.kill();

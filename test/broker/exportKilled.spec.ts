@@ -11,7 +11,7 @@ function starting(broker: BrokerContainer) {
     return capture(["docker", "exec", broker.container.id, "broker-backup", "export"]);
 }
 
-/** That a backup can be taken as ever, and that it leaves nothing. */
+/** Asserts that a backup still works, and leaves nothing behind. */
 async function goesOn(broker: BrokerContainer): Promise<void> {
     const next = await starting(broker);
     assert.equal(next.code, 0, next.stderr);
@@ -24,38 +24,38 @@ async function goesOn(broker: BrokerContainer): Promise<void> {
     );
 }
 
-describe("the copy for a backup, Mosquitto 2.1", function () {
+describe("copying the data of Mosquitto 2.1", function () {
     this.timeout(120_000);
     const fixture = new BrokerFixture("2.1");
 
     const states = async (broker: BrokerContainer) =>
         broker.exec("sh", "-c", 'grep -h ^State: /proc/"$(cat /run/broker.pid)"/task/*/status');
 
-    /** A broker whose copy takes until /run/hold is gone, standing still. */
+    /** A stopped broker whose copy takes until /run/hold is removed. */
     async function standing() {
-        // As on Fly, where the broker is not process 1, which nobody in there can stop.
+        // As on Fly, where the broker is not process 1: nothing inside the container can stop that one.
         const broker = await fixture.start({ host: { Init: true } });
         const client = await logInTo(broker, fixture.authority, ADA);
         await client.publishAsync("before", "kept", { qos: 1, retain: true });
-        // `broker-backup` reads the file first, so that the function takes the program's place.
+        // `broker-backup` sources this file first, so the function replaces the program.
         const slow = 'cp() { while [ -e /run/hold ]; do sleep 0.1; done; command cp "$@"; }';
         await broker.exec("touch", "/run/hold");
         await broker.exec("sh", "-c", `echo '${slow}' >>/usr/local/lib/broker-data`);
         const ended = starting(broker);
-        await until("it stands still", async () =>
+        await until("the broker is stopped", async () =>
             /^(State:\s+T.*\n)+$/.test(await states(broker)),
         );
         return { broker, client, ended };
     }
 
-    it("that is killed with all of its group, or does not end, lets the broker go on", async () => {
+    it("resumes the broker when the copy is killed with its process group, or never ends", async () => {
         const [killed, endless] = await Promise.all([standing(), standing()]);
-        // The group's number is its first process's.
+        // A group's ID is the PID of its first process.
         const pids = (await pidsOf(killed.broker, "broker-backup")).map(Number);
         await killed.broker.exec("kill", "-9", `-${Math.min(...pids)}`);
         assert.equal((await killed.ended).code, 137);
         assert.match(await states(killed.broker), /T \(stopped\)/);
-        // Acknowledged when the broker goes on, over the same connection.
+        // The broker acknowledges once it runs again, over the same connection.
         for (const { client } of [killed, endless]) {
             await client.publishAsync("meanwhile", "kept", { qos: 1, retain: true });
             await client.endAsync();

@@ -23,7 +23,7 @@ interface Ended {
     stderr: string;
 }
 
-/** A user's line whose hash is no password's. */
+/** A password line whose hash no broker can read. */
 function lineOf(user: string): string {
     const [salt, hash] = [12, 64].map((bytes) => randomBytes(bytes).toString("base64"));
     return `${user}:$7$1000$${salt}$${hash}\n`;
@@ -32,7 +32,7 @@ function lineOf(user: string): string {
 for (const series of SERIES) {
     describe(`broker-files on Mosquitto ${series}`, function () {
         this.timeout(60_000);
-        /** The broker's PID. */
+        /** PID of the broker. */
         let first: string | undefined;
         let broker: BrokerContainer;
         let authority: Authority;
@@ -75,7 +75,7 @@ for (const series of SERIES) {
             return Number(await broker.exec("sh", "-c", `wc -l </etc/mosquitto/${name}`));
         }
 
-        /** PIDs of every process in the machine that is a broker. */
+        /** PIDs of all Mosquitto processes in the machine. */
         async function brokers(): Promise<string[]> {
             const script = "grep -l '^mosquitto$' /proc/[0-9]*/comm | cut -d/ -f3 | sort -n";
             return (await broker.exec("sh", "-c", script)).trim().split("\n");
@@ -104,7 +104,7 @@ for (const series of SERIES) {
             );
         }
 
-        it("checks good files and changes nothing", async () => {
+        it("checks valid files and changes nothing", async () => {
             const before = await installed();
             const passwd = files.passwd + passwordLine(BOB.username, BOB.password);
             const ended = await check({ ...files, passwd });
@@ -113,7 +113,7 @@ for (const series of SERIES) {
             await assert.rejects(logInTo(broker, authority, BOB), /not authorized/i);
         });
 
-        it("applies a new user at once, and nobody is disconnected", async () => {
+        it("applies a new user at once, and disconnects nobody", async () => {
             const ada = await logInTo(broker, authority, ADA);
             let closed = 0;
             ada.on("close", () => closed++);
@@ -129,7 +129,7 @@ for (const series of SERIES) {
             await ada.endAsync();
         });
 
-        /** The broker turns to a signal between packets: a moment after it was sent. */
+        /** Waits a moment: the broker handles a signal between packets, after it was sent. */
         async function logInSoon(user: typeof ADA) {
             const deadline = Date.now() + 5000;
             for (;;) {
@@ -141,18 +141,20 @@ for (const series of SERIES) {
             }
         }
 
-        it("says unchanged when the same are applied again, and sends no signal", async () => {
+        it("prints unchanged when the same files are applied again, and sends no signal", async () => {
             const line = secretLine(files);
             const before = (await broker.log()).length;
             assert.deepEqual(await run("apply", line), APPLIED);
             const since = async () => (await broker.log()).slice(before);
-            await until("it is taken", async () => /Reloading config/.test(await since()));
+            await until("the broker has reloaded", async () =>
+                /Reloading config/.test(await since()),
+            );
             const log = await broker.log();
             assert.deepEqual(await run("apply", line), { ...APPLIED, stdout: "unchanged\n" });
             assert.equal((await broker.log()).slice(log.length), "");
         });
 
-        it("tells what is in force, and what a restart brings", async () => {
+        it("prints what is in force, and what a restart brings", async () => {
             await apply(files);
             const number = Number((await version()).split(" ")[0]);
             const digest = digestOf(files);
@@ -169,7 +171,7 @@ for (const series of SERIES) {
             assert.match((await run("state", "")).stdout, new RegExp(digest));
         });
 
-        it("takes one file alone", async () => {
+        it("applies a single file", async () => {
             const expiry = "server 1800000000\nca-1 1900000000\nca-12 2000000000\n";
             assert.deepEqual(await apply({ expiry }), APPLIED);
             assert.equal(await broker.exec("cat", "/etc/mosquitto/expiry"), expiry);
@@ -177,7 +179,7 @@ for (const series of SERIES) {
             assert.equal(await broker.exec(...stat), "600 mosquitto:mosquitto\n");
         });
 
-        it("takes a renewed certificate for new connections", async () => {
+        it("serves a renewed certificate to new connections", async () => {
             const renewed = await issue(authority, [HOSTNAME, "mqtt.example.com"]);
             const pair = { "server.crt": renewed.chain, "server.key": renewed.key };
             assert.deepEqual(await apply(pair), APPLIED);
@@ -186,7 +188,7 @@ for (const series of SERIES) {
             await ada.endAsync();
         });
 
-        it("leaves client-ca.crt to a restart where no listener has a revocation list", async () => {
+        it("leaves client-ca.crt to a restart if no listener has a revocation list", async () => {
             const before = await installed();
             const ended = await apply({ ...files, "client-ca.crt": authority.pem });
             assert.equal(ended.code, 3);
@@ -197,7 +199,7 @@ for (const series of SERIES) {
             assert.equal(await installed(), before);
         });
 
-        describe("refuses, with nothing changed,", () => {
+        describe("refuses, and changes nothing, given", () => {
             async function refused(given: Record<string, string>, reason: RegExp): Promise<void> {
                 const before = await installed();
                 for (const what of ["check", "apply"]) {
@@ -219,12 +221,12 @@ for (const series of SERIES) {
                 await refused({ "server.key": other.key }, /key|inconsistent/i);
             });
 
-            it("a certificate that is cut off", async () => {
+            it("a truncated certificate", async () => {
                 const cut = files["server.crt"]!.slice(0, 200);
                 await refused({ "server.crt": cut }, /certificate/i);
             });
 
-            it("a password line that one of the series cannot read", async () => {
+            it("a password line that one of the two series cannot read", async () => {
                 const long = `eve:$7$100$${Buffer.alloc(16).toString("base64")}$${Buffer.alloc(64).toString("base64")}\n`;
                 const form = /passwd: not NAME:\$7\$ITERATIONS\$SALT\$HASH in line 3\n/;
                 await refused({ passwd: files.passwd + long }, form);
@@ -235,12 +237,12 @@ for (const series of SERIES) {
                 await refused({ acl: "user ada\ntopic sometimes a\n" }, /acl/i);
             });
 
-            it("a user who is there twice", async () => {
+            it("two lines for one user", async () => {
                 const twice = passwordLine("bob", "another");
                 await refused({ passwd: files.passwd + twice }, /more than one line for bob\n/);
             });
 
-            it("what is no bundle, or none", async () => {
+            it("an invalid bundle, or none", async () => {
                 await refused({ passwd: "" }, /passwd: not NAME/);
                 for (const [stdin, reason] of [
                     ["", /no secrets on stdin/],
@@ -253,7 +255,7 @@ for (const series of SERIES) {
                 }
             });
 
-            it("secrets with which no program can be started, and takes the largest that one can", async () => {
+            it("secrets too large to start a program with, and takes the largest possible", async () => {
                 const passwd = Array.from({ length: 1500 }, (_, i) => lineOf(`user-${i}`)).join("");
                 const bundle = newBundle({ ...files, passwd: files.passwd + passwd });
                 const asOne = `MOSQUITTO_FILES ${bundle.toString("base64")}\n`;
@@ -266,7 +268,7 @@ for (const series of SERIES) {
                 const lines = parts.map(([name, value]) => `${name} ${value}\n`);
                 assert.deepEqual(await run("apply", lines.join("")), APPLIED);
                 assert.equal(await inForce("passwd"), 1500 + files.passwd!.split("\n").length);
-                // What counts is all of them together, too.
+                // Their total is limited, too.
                 const full = Array.from(
                     { length: 17 },
                     (_, i) => `MOSQUITTO_FILES_${i + 10} ${"A".repeat(130_000)}\n`,
@@ -279,7 +281,7 @@ for (const series of SERIES) {
             });
         });
 
-        it("leaves a file that this image does not know to a restart, perhaps with another image", async () => {
+        it("leaves a file that this image does not know to an update, which may bring another image", async () => {
             const before = await installed();
             for (const name of ["mosquitto.conf", "../passwd"]) {
                 const ended = await apply({ ...files, [name]: "x" });
@@ -289,7 +291,7 @@ for (const series of SERIES) {
             assert.equal(await installed(), before);
         });
 
-        it("does one after another when several are asked for at once", async () => {
+        it("runs one at a time when several are started at once", async () => {
             const count = 4;
             const all = await Promise.all(
                 Array.from({ length: count }, (_, i) =>
@@ -301,7 +303,7 @@ for (const series of SERIES) {
             }
         });
 
-        it("takes away the lock, the copies and the broker of a run that was killed", async () => {
+        it("removes the lock, the copies and the second broker of a killed run", async () => {
             const left =
                 "mkdir -p /etc/mosquitto/.staged/certs && echo x >/etc/mosquitto/.staged/passwd &&" +
                 " ln -s 99999 /run/broker-files.lock";
@@ -309,7 +311,7 @@ for (const series of SERIES) {
             assert.deepEqual(await apply(files), APPLIED);
         });
 
-        it("finishes a change that was cut off while the files were moved", async () => {
+        it("finishes a change that was interrupted while files were moved", async () => {
             const expiry = "server 1700000000\n";
             const half = `mkdir -p /etc/mosquitto/.committed && printf '${expiry}' >/etc/mosquitto/.committed/expiry`;
             await broker.exec("sh", "-c", half);

@@ -71,7 +71,7 @@ for (const series of SERIES) {
 
         const change = (users: Access[]) => applyFiles(broker, filesOf(users));
 
-        /** Topics whose messages come to a client, by the time that a later one has. */
+        /** Topics of the messages that reach a client before a later one does. */
         async function comesTo(
             to: MqttClient,
             filter: string,
@@ -85,7 +85,7 @@ for (const series of SERIES) {
             const last = "last/of/all";
             if (filter !== "#") await to.subscribeAsync(last, { qos: 1 });
             await clients.both!.publishAsync(last, "", { qos: 1 });
-            await until("the later one", () => seen.includes(last));
+            await until("the later message", () => seen.includes(last));
             to.off("message", take);
             await to.unsubscribeAsync([filter, last]);
             return seen.filter((topic) => topic !== last);
@@ -94,14 +94,14 @@ for (const series of SERIES) {
         const from = (name: string, topic: string) => () =>
             clients[name]!.publishAsync(topic, "", { qos: 1 });
 
-        it("of everything to read let a user have all but $SYS, and write nothing", async () => {
+        it("to read everything cover all topics but $SYS, and no publishing", async () => {
             const { reader, both } = clients;
             assert.deepEqual(await comesTo(reader!, "#", from("both", "a/b")), ["a/b"]);
             assert.deepEqual(await comesTo(both!, "#", from("reader", "a/b")), []);
             await assert.rejects(reader!.subscribeAsync("$SYS/#"), REFUSED);
         });
 
-        it("of everything to write let a user send anywhere, and have nothing", async () => {
+        it("to write everything cover publishing anywhere, and no reading", async () => {
             const { both, writer } = clients;
             assert.deepEqual(await comesTo(both!, "#", from("writer", "a/b")), ["a/b"]);
             for (const filter of ["#", "a/b", "$SYS/#"]) {
@@ -109,7 +109,7 @@ for (const series of SERIES) {
             }
         });
 
-        it("of everything but what is denied hold for the rest", async () => {
+        it("to everything except denied topics cover the rest", async () => {
             const { both } = clients;
             const send = async () => {
                 await from("writerButSome", "secret/a")();
@@ -118,12 +118,12 @@ for (const series of SERIES) {
             assert.deepEqual(await comesTo(both!, "#", send), ["open/a"]);
         });
 
-        it("let a retained message of an author reach those who come later", async () => {
+        it("let an author's retained messages reach later subscribers", async () => {
             await clients.author!.publishAsync("kept/a", "kept", { qos: 1, retain: true });
             assert.deepEqual(await comesTo(clients.reader!, "kept/#", nothing), ["kept/a"]);
         });
 
-        it("that an author has no more take its retained messages from everybody", async () => {
+        it("that an author loses take its retained messages from all subscribers", async () => {
             const without = USERS.map((user) =>
                 user.name === "author" ? { ...user, write: ["other/#"] } : user,
             );
@@ -133,14 +133,14 @@ for (const series of SERIES) {
             assert.deepEqual(await comesTo(clients.reader!, "kept/#", nothing), ["kept/a"]);
         });
 
-        it("of a user that is removed do so too, in 2.0 also after a restart", async () => {
+        it("of a removed user take its retained messages away, in 2.0 after a restart too", async () => {
             await change(USERS.filter(({ name }) => name !== "author"));
             assert.deepEqual(await comesTo(clients.reader!, "kept/#", nothing), []);
             for (const client of Object.values(clients)) await client.endAsync(true);
             await broker.stop();
             await broker.start();
             for (const name of ["both", "reader"]) clients[name] = await connect(name);
-            // 2.1 takes what it restores for its own (`mosquitto_persist_base_msg_add`).
+            // 2.1 treats restored messages as its own (`mosquitto_persist_base_msg_add`).
             const restored = series === "2.1" ? ["kept/a"] : [];
             assert.deepEqual(await comesTo(clients.reader!, "kept/#", nothing), restored);
         });

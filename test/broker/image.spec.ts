@@ -16,7 +16,7 @@ import { searchLayers } from "../support/imageLayers.ts";
 
 const docker = new Docker();
 
-/** Of no one, and too short to be of anyone. */
+/** Test values, too short for a real key or hash. */
 const KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n";
 const PASSWORD_FILE = "ada:$7$100$c2FsdHNhbHRzYWx0$aGFzaA==\n";
 
@@ -30,7 +30,7 @@ describe("broker image", function () {
         for (const copy of copies) await rm(copy, { recursive: true });
     });
 
-    /** A copy of the folder as another umask would have checked it out. */
+    /** A copy of the folder as a checkout with another umask has it. */
     async function copyWith(fileMode: number): Promise<string> {
         const copy = await mkdtemp(path.join(tmpdir(), "broker-context-"));
         copies.push(copy);
@@ -48,7 +48,7 @@ describe("broker image", function () {
 
     for (const series of SERIES) {
         describe(`on Mosquitto ${series}`, () => {
-            it("has the broker of that series, and no configuration", async () => {
+            it("has that series' broker, and no configuration", async () => {
                 const image = await buildBroker(series);
                 const found = await run(
                     image,
@@ -58,7 +58,7 @@ describe("broker image", function () {
             });
 
             for (const mode of [0o600, 0o777]) {
-                it(`has the same modes from files that are ${mode.toString(8)}`, async () => {
+                it(`sets the same modes from files with mode ${mode.toString(8)}`, async () => {
                     const tag = testTag(`mode-${series}-${mode.toString(8)}`);
                     await buildBroker(series, await copyWith(mode), tag);
                     const stat =
@@ -74,14 +74,14 @@ describe("broker image", function () {
         });
     }
 
-    it("keeps the official image's volume, port and way of stopping", async () => {
+    it("keeps the official image's volume, port and stop signal", async () => {
         const { Config } = await docker.getImage(await buildBroker("2.1")).inspect();
         assert.ok(Config.Volumes["/mosquitto/data"]);
         assert.ok(Config.ExposedPorts["1883/tcp"]);
         assert.equal((Config as unknown as { StopSignal: string }).StopSignal, "SIGTERM");
     });
 
-    it("takes in nothing that lies beside its files by mistake", async () => {
+    it("ignores stray files in its folder", async () => {
         const copy = await copyWith(0o644);
         await writeFile(path.join(copy, "server.key"), KEY);
         await writeFile(path.join(copy, "passwd"), PASSWORD_FILE);
@@ -92,7 +92,7 @@ describe("broker image", function () {
         assert.ok(names.has("usr/local/bin/broker-entrypoint"), "the layers were searched");
     });
 
-    it("is seen to have a key and a password file when it has them", async () => {
+    it("is searched by a test that finds a planted key and password file", async () => {
         const folder = await mkdtemp(path.join(tmpdir(), "broker-context-"));
         copies.push(folder);
         const base = BASE_IMAGES["2.1"];
@@ -111,7 +111,7 @@ describe("broker image", function () {
         assert.deepEqual(exact, ["etc/mosquitto/certs/server.key"]);
     });
 
-    it("has no key and no password file in any layer", async () => {
+    it("contains no key and no password file in any layer", async () => {
         for (const series of SERIES) {
             const { names, hits } = await searchLayers(
                 await buildBroker(series),

@@ -8,11 +8,11 @@ import { ADA, applyFiles, BrokerFixture } from "../support/brokerFixture.ts";
 const COPY = "/mosquitto/data/.files/bundle";
 
 for (const series of SERIES) {
-    describe(`files that were applied to the running broker of Mosquitto ${series}`, function () {
+    describe(`files applied live to Mosquitto ${series}`, function () {
         this.timeout(60_000);
         const fixture = new BrokerFixture(series);
         const renewed = { ...ADA, password: "a new password" };
-        /** Given before all others: what a machine has whose secrets are older. */
+        /** The oldest files: those of a machine whose secrets are out of date. */
         let given: Record<string, string | Buffer>;
         let volume: string;
         let broker: BrokerContainer;
@@ -23,7 +23,7 @@ for (const series of SERIES) {
             broker = await start(given);
         });
 
-        /** As a machine is given them, so that later starts can be given the same. */
+        /** Bundles in the form of the machine's secret, so that later starts can use the same. */
         function bundleOf(files: Record<string, string>): Record<string, string | Buffer> {
             const [conf, rest] = [true, false].map((is) =>
                 Object.entries(files).filter(([name]) => name.endsWith(".conf") === is),
@@ -39,7 +39,7 @@ for (const series of SERIES) {
             return fixture.start({ volume, files: files });
         }
 
-        /** A start of the machine: a container of its own, with what its secrets have. */
+        /** Starts the machine: a new container with its secrets' files. */
         async function restart(files = given): Promise<void> {
             await fixture.remove(broker);
             broker = await start(files);
@@ -55,7 +55,7 @@ for (const series of SERIES) {
 
         const hasCopy = () => broker.exec("sh", "-c", `[ -e ${COPY} ] && echo yes || echo no`);
 
-        it("are in force again after each start with older secrets, a kill of the container too", async () => {
+        it("are in force after each start with older secrets, also after the container is killed", async () => {
             await takeRenewed();
             await isInForce(renewed, ADA);
             for (let starts = 0; starts < 2; starts++) {
@@ -67,7 +67,7 @@ for (const series of SERIES) {
             }
         });
 
-        it("lie on the volume for root alone, and go with the first start that has secrets as new", async () => {
+        it("are kept on the volume for root only, and removed by the first start with secrets as new", async () => {
             assert.equal(await hasCopy(), "no\n");
             await takeRenewed();
             const stat = ["stat", "-c", "%a %U", COPY, "/mosquitto/data/.files"];
@@ -79,7 +79,7 @@ for (const series of SERIES) {
             assert.equal(await hasCopy(), "no\n");
         });
 
-        it("of an older snapshot of the volume bring nobody back", async () => {
+        it("in an older snapshot of the volume do not readmit removed users", async () => {
             await takeRenewed();
             await broker.exec("cp", "-a", COPY, "/mosquitto/data/.files/older");
             await restart(bundleOf(fixture.files));
@@ -92,7 +92,7 @@ for (const series of SERIES) {
             ["is damaged", `truncate -s 50 ${COPY}`, /\.files\/bundle is damaged, and is ignored/],
             ["is the broker's own work", `chown mosquitto ${COPY}`, /^(?!.*bundle)/],
         ] as const) {
-            it(`are not in force by a copy that ${what}`, async () => {
+            it(`are not taken from a copy that ${what}`, async () => {
                 await takeRenewed();
                 await broker.exec("sh", "-c", spoil);
                 await restart();
@@ -101,7 +101,7 @@ for (const series of SERIES) {
             });
         }
 
-        it("are not in force by a copy of another app", async () => {
+        it("are not taken from a copy of another app", async () => {
             await takeRenewed();
             const theirs = newBundle({ passwd: passwordLine(ADA.username, "theirs") }, "other");
             await broker.put({ [COPY]: theirs }, 0o600);
@@ -110,7 +110,7 @@ for (const series of SERIES) {
             await broker.says(/belongs to another app, other, and is ignored/);
         });
 
-        it("are in force where the secrets were damaged since", async () => {
+        it("are in force even if the secrets are damaged", async () => {
             await takeRenewed();
             const damaged = { ...given, "/etc/appkata/files.01": Buffer.from("x") };
             await restart(damaged);

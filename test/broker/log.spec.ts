@@ -20,7 +20,7 @@ for (const series of SERIES) {
         });
         after(() => broker.remove());
 
-        it("has a line for each thing, without passwords and payloads", async () => {
+        it("has one line per event, without passwords and payloads", async () => {
             const marks = { password: "WRONGPASSWORD", payload: "PAYLOADMARK", fake: "FORGED" };
             const forged = `x\n2026-01-01T00:00:00Z: ${marks.fake} line`;
             const wrong = { ...ADA, password: marks.password };
@@ -39,7 +39,7 @@ for (const series of SERIES) {
             await gone;
             const other = await logInTo(broker, authority, ADA);
             const cut = closed(other);
-            // mqtt.js lets a topic with a line break through; the broker does not.
+            // mqtt.js accepts a topic with a line break; the broker does not.
             other.publish(`a/${forged}`, marks.payload);
             await Promise.race([cut, sleep(500)]);
             await other.endAsync(true);

@@ -14,7 +14,7 @@ import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts
 import { until } from "../../dev/harness/until.ts";
 
 const AWAY = { clientId: "away", clean: false };
-/** 15 MB, half of them retained and half queued. */
+/** 15 MB, half retained and half queued. */
 const COUNT = 150;
 const BODY = "x".repeat(50_000);
 
@@ -23,9 +23,9 @@ interface Machine {
     memoryMb?: number;
 }
 
-/** Without a mend 2.1 would begin with a part of it and drop the rest. 2.0 has no limit. */
+/** 2.1 only: it would otherwise start with part of the data and drop the rest. 2.0 has no limit. */
 for (const series of SERIES) {
-    describe(`data that needs more memory than it is to have from now on, Mosquitto ${series}`, function () {
+    describe(`data larger than a lowered memory limit, Mosquitto ${series}`, function () {
         this.timeout(60_000);
         const images = {} as Record<Series, string>;
         let authority: Authority;
@@ -76,7 +76,7 @@ for (const series of SERIES) {
             const came: string[] = [];
             const back = await openTo(broker, authority, { ...ADA, ...AWAY });
             back.on("message", (_, payload) => void came.push(payload.toString()));
-            await until("all that waits comes", () => came.length === COUNT);
+            await until("all queued messages arrive", () => came.length === COUNT);
             assert.deepEqual(
                 came,
                 Array.from({ length: COUNT }, (_, at) => `${at} ${BODY}`),
@@ -85,7 +85,7 @@ for (const series of SERIES) {
         }
 
         if (series === "2.1") {
-            it("has it by memoryLimitMb nevertheless, and says so", async () => {
+            it("is kept by raising memoryLimitMb, with a warning", async () => {
                 await startAnew({ memoryLimitMb: 8 });
                 await broker.says(
                     /Warning: the data needs more memory than memoryLimitMb, which is 8: the limit is 1\d until you set it so high/,
@@ -94,12 +94,12 @@ for (const series of SERIES) {
                 await broker.start();
                 const { warnings } = readListing(await broker.exec(...DATA_COMMAND));
                 assert.match(warnings[0]!, /memoryLimitMb, which is 8; the limit is 1\d MB until/);
-                // To read all of it at once takes more.
+                // Reading all of it at once takes more memory.
                 await startAnew({ memoryLimitMb: 32 });
                 await allIsThere();
             });
 
-            it("has no more than memoryLimitMb again once there is less", async () => {
+            it("keeps to memoryLimitMb again once there is less data", async () => {
                 await startAnew({ memoryLimitMb: 10 });
                 await broker.says(/Warning: the data needs more/);
                 const client = await logInTo(broker, authority, ADA);
@@ -117,7 +117,7 @@ for (const series of SERIES) {
             });
         }
 
-        it("stays as it is on a machine that has no room for it, which is told", async () => {
+        it("is unchanged on a machine with too little memory for it, and the log says so", async () => {
             await startAnew({ memoryLimitMb: 8, memoryMb: 14 });
             await broker.says(
                 /the data needs more memory than the machine has: set memoryMb higher/,

@@ -9,11 +9,11 @@ import { ADA, filesForAda } from "../support/brokerFixture.ts";
 import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 import { until } from "../../dev/harness/until.ts";
 
-/** Some thousand of them are the broker's 128 MB. */
+/** Size of a message; some thousand of them fill the broker's 128 MB. */
 const BODY = "x".repeat(50_000);
-/** Read at once: what waits for a client is limited too. */
+/** Messages read at once; a client's queue is limited too. */
 const TOGETHER = 100;
-/** 2.0 writes all that it holds for each save, so it gets less to hold. */
+/** 2.0 rewrites all its data for each save, so it holds less in this test. */
 const HEAP_MB = { "2.1": CONF.limits.memoryMb, "2.0": 16 };
 
 const confWith = (memoryMb: number) => givenConf({ ...CONF, limits: { ...CONF.limits, memoryMb } });
@@ -43,7 +43,7 @@ for (const series of SERIES) {
             await broker.remove();
         });
 
-        it("is bounded in 2.1: who publishes more than it holds is cut off, nobody else", async () => {
+        it("is limited in 2.1: a client that publishes beyond it is disconnected, no other one", async () => {
             const greedy = await logInTo(broker, authority, ADA);
             const cutOff = new Promise((resolve) => greedy.once("close", () => resolve("cut off")));
             greedy.on("error", () => undefined);
@@ -65,19 +65,19 @@ for (const series of SERIES) {
             assert.deepEqual([State.Running, State.OOMKilled], [true, false]);
         });
 
-        it("when the kernel takes it nevertheless is started again", async () => {
-            // Of the two the kernel takes the broker, as it would if nothing else were there.
+        it("that runs out makes the kernel kill the broker, which is restarted", async () => {
+            // Of the container's processes the kernel kills the broker, as if it were alone.
             const hog = 'echo 1000 >/proc/"$(cat /run/broker.pid)"/oom_score_adj; tail /dev/zero';
             await assert.rejects(broker.exec("sh", "-c", hog));
             await until(
-                "it runs again",
+                "the broker runs again",
                 async () => ((await broker.log()).match(/running$/gm)?.length ?? 0) >= 2,
                 { withinMs: 60_000 },
             );
             await broker.says(/Warning: the broker ended by SIGKILL/);
         });
 
-        it("has lost nothing, as a larger limit shows", async () => {
+        it("that ran out has cost no data, as a larger limit shows", async () => {
             await broker.stop();
             await broker.put(confWith(HEAP_MB[series] + 32));
             await broker.start();

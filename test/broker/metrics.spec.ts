@@ -30,9 +30,9 @@ for (const series of SERIES) {
         });
         after(() => broker.remove());
 
-        it("have every metric that dashboard and alerts name, in a form that promtool takes", async () => {
+        it("include each metric of the dashboard and the alerts, in a form that promtool accepts", async () => {
             const queries = [...dashboardQueries().values(), ...alertQueries().values()];
-            // 2.0 has no limit of its heap.
+            // 2.0 has no heap limit.
             const names = metricsIn(queries).filter(
                 (name) => series === "2.1" || name !== "mosquitto_heap_limit_bytes",
             );
@@ -48,7 +48,7 @@ for (const series of SERIES) {
             assert.match(type ?? "", /^text\/plain; version=0\.0\.4/);
         });
 
-        it("count what clients do, and know the limits and when certificates end", async () => {
+        it("count clients' traffic, and show limits and certificates' expiry", async () => {
             const earlier = valuesIn(await metricsWith(broker, (values) => values.has(RECEIVED)));
             const one = await logInTo(broker, authority, ADA);
             const other = await logInTo(broker, authority, ADA);
@@ -96,7 +96,7 @@ for (const series of SERIES) {
             await broker.exec("rm", file);
         });
 
-        it("are scraped by Prometheus, which takes the alert rules", async () => {
+        it("are scraped by Prometheus, which accepts the alert rules", async () => {
             const folder = mkdtempSync(path.join(tmpdir(), "prometheus-"));
             const target = `${await broker.privateAddress()}:${MONITOR_PORT}`;
             const config = {

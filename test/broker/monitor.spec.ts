@@ -26,14 +26,14 @@ for (const series of SERIES) {
         const signalBroker = (signal: string) =>
             broker.exec("sh", "-c", `kill -${signal} "$(cat /run/broker.pid)"`);
 
-        it("answers a health check while messages go through the broker, and not else", async () => {
+        it("answers a health check only while messages pass through the broker", async () => {
             await healthy(broker);
             await signalBroker("STOP");
             try {
                 const hangs = await getFrom(broker, "/health");
                 assert.equal(hangs.status, 503);
                 assert.match(hangs.text, /^no message went through the broker/);
-                // Nor are old figures taken for new ones.
+                // Old figures are not reported either.
                 const { text } = await getFrom(broker, "/metrics");
                 assert.match(text, /^mosquitto_up 0$/m);
                 assert.doesNotMatch(text, /^mosquitto_clients_connected/m);
@@ -43,13 +43,13 @@ for (const series of SERIES) {
             await healthy(broker);
         });
 
-        it("answers nothing else", async () => {
+        it("answers 404 to all other paths", async () => {
             for (const path of ["/", "/etc/mosquitto/passwd", "/health/../../etc/passwd"]) {
                 assert.equal((await getFrom(broker, path)).status, 404, path);
             }
         });
 
-        it("comes back when any of it is killed, and the broker and its clients see nothing", async () => {
+        it("restarts each of its processes when killed, unnoticed by the broker and its clients", async () => {
             const client = await logInTo(broker, authority, ADA);
             let lost = false;
             client.on("close", () => (lost = true));
@@ -59,19 +59,19 @@ for (const series of SERIES) {
                 await broker.exec("kill", "-9", pid);
                 await healthy(broker);
             }
-            // Who looks after them, too; of the earlier ones nothing is left.
+            // The watcher is restarted too, and the old processes are gone.
             const watcher = async () => (await broker.exec("cat", "/run/broker/pid")).trim();
             const first = await watcher();
             await broker.exec("kill", "-9", first);
-            await until("another watcher", async () => (await watcher()) !== first);
+            await until("a new watcher runs", async () => (await watcher()) !== first);
             for (const name of ["mosquitto_sub", "mosquitto_pub", "nc", "awk"]) {
-                await until(`one ${name}`, async () => {
+                await until(`one ${name} runs`, async () => {
                     const pids = (await pidsOf(broker, name)).filter((pid) => pid !== "");
                     return pids.length === 1;
                 });
             }
             await healthy(broker);
-            await until("the end of every zombie", async () => {
+            await until("no zombie is left", async () => {
                 const states = "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | cut -c1";
                 return !(await broker.exec("sh", "-c", states)).includes("Z");
             });
@@ -79,7 +79,7 @@ for (const series of SERIES) {
             await client.endAsync();
         });
 
-        it("goes first where memory ends", async () => {
+        it("is killed first when memory runs out", async () => {
             const scores = async (names: string[]) => {
                 const pids = (await Promise.all(names.map((name) => pidsOf(broker, name)))).flat();
                 const files = pids.map((pid) => `/proc/${pid}/oom_score_adj`);
@@ -90,7 +90,7 @@ for (const series of SERIES) {
             assert.deepEqual([...new Set(parts)], ["900"]);
         });
 
-        it("answers beside a container on the same host that has many processes of the same user", async () => {
+        it("answers despite a container on the host with many processes of the same user", async () => {
             const many = "i=0; while [ $((i += 1)) -lt 250 ]; do sleep 60 & done; wait";
             const run = ["run", "--detach", "--rm", "--user", "mosquitto", "--entrypoint", "sh"];
             const image = (await broker.container.inspect()).Image;
@@ -104,7 +104,7 @@ for (const series of SERIES) {
             }
         });
 
-        it("does not take the machine's room, however many ask and however slowly", async () => {
+        it("stays within its limits, however many clients ask and however slowly", async () => {
             await healthy(broker);
             const client = await logInTo(broker, authority, ADA);
             const host = await broker.privateAddress();
@@ -135,7 +135,7 @@ for (const series of SERIES) {
             await client.endAsync();
         });
 
-        it("keeps its password to itself", async () => {
+        it("keeps its password secret", async () => {
             const folder = "/run/broker/clients";
             const options = await broker.exec("cat", `${folder}/mosquitto_sub`);
             const password = /^-P (\S{32})$/m.exec(options)![1]!;
@@ -164,10 +164,10 @@ for (const series of SERIES) {
             assert.ok(!(await broker.log()).includes(password));
         });
 
-        it("is not put out by a user whose clients take its name", async () => {
+        it("is not disconnected by a user whose clients take its ID", async () => {
             await healthy(broker);
             for (const name of ["mosquitto_sub", "mosquitto_pub"]) {
-                // What can be guessed: Mosquitto's clients put their PID behind what is asked for.
+                // An ID that can be guessed: Mosquitto's clients append their PID to the prefix.
                 const clientId = `appkata-monitor-${(await pidsOf(broker, name))[0]}`;
                 const client = await logInTo(broker, authority, { ...ADA, clientId });
                 await client.endAsync();
@@ -177,7 +177,7 @@ for (const series of SERIES) {
             assert.doesNotMatch(log, /taken over|already connected/);
         });
 
-        it("sends messages that no user sees", async () => {
+        it("sends messages that no user receives", async () => {
             const client = await logInTo(broker, authority, ADA);
             const seen: string[] = [];
             client.on("message", (topic) => seen.push(topic));
@@ -188,7 +188,7 @@ for (const series of SERIES) {
             await healthy(broker);
             await client.publishAsync("own", "x", { qos: 1 });
             while (!seen.includes("own")) await sleep(20);
-            // Retained ones of another test are among them.
+            // Retained messages of another test are among them.
             assert.deepEqual(
                 seen.filter((topic) => topic.startsWith("$")),
                 [],
@@ -196,21 +196,21 @@ for (const series of SERIES) {
             await client.endAsync();
         });
 
-        it("still works when the users and grants have changed live", async () => {
+        it("works after users and grants have changed live", async () => {
             await applyFiles(broker, { ...files, ...filesOf(BOB) });
             const again = await broker.exec("sh", "-c", "broker-files apply </run/given");
             assert.equal(again, "unchanged\n");
             await (await logInTo(broker, authority, BOB)).endAsync();
             await assert.rejects(logInTo(broker, authority, ADA));
             await healthy(broker);
-            // It must log in anew too.
+            // It has to log in again with the new files too.
             for (const name of ["mosquitto_sub", "mosquitto_pub"]) {
                 await broker.exec("kill", "-9", ...(await pidsOf(broker, name)));
             }
             await healthy(broker);
         });
 
-        it("still works after a restart, with the installed files", async () => {
+        it("works after a restart with the installed files", async () => {
             assert.equal(await broker.stop(), 0);
             await broker.start();
             await healthy(broker);

@@ -14,7 +14,7 @@ import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts
 
 const DB = { "2.1": "mosquitto.sqlite3", "2.0": "mosquitto.db" };
 
-/** Scripts that damage the file $f, of $s bytes, with the copy of it at /tmp/f. */
+/** Scripts that damage the file $f of $s bytes; /tmp/f is a copy of it. */
 const DAMAGE: Record<string, string> = {
     zeroed: "head -c $s /dev/zero >$f",
     "cut off at its start": "head -c 50 /tmp/f >$f",
@@ -23,11 +23,11 @@ const DAMAGE: Record<string, string> = {
     "damaged in the middle":
         "tr '\\0' x </dev/zero | dd of=$f bs=4096 seek=$((s / 8192)) count=4 conv=notrunc",
 };
-/** Those of one series' format. */
+/** Damage that only one series' format knows. */
 const DAMAGE_OF: Record<Series, Record<string, string>> = {
     "2.1": {
         "cut off by a page": "head -c $((s - 4096)) /tmp/f >$f",
-        // SQLite's version for writing and reading.
+        // The file's write and read versions.
         "of a later version": "printf '\\003\\003' | dd of=$f bs=1 seek=18 conv=notrunc",
         "gone, but not its log": "mv $f $f-wal",
     },
@@ -76,7 +76,7 @@ for (const series of SERIES) {
             return created;
         }
 
-        /** @returns what the script prints, run on the data while no broker has them */
+        /** @returns the script's output; it runs on the data while the broker is stopped */
         async function onData(script: string): Promise<string> {
             const all = `cd /v; f=${DB[series]}; cp $f /tmp/f; s=$(stat -c %s $f); ${script}`;
             const program = ["--entrypoint", "sh", image, "-c", all];
@@ -112,7 +112,7 @@ for (const series of SERIES) {
             });
         }
 
-        it("that is healthy stays when the start fails for another reason", async () => {
+        it("that is healthy stays in place when the start fails for another reason", async () => {
             const sum = await onData("md5sum <$f");
             const name = `/etc/appkata/mosquitto-${series}.conf`;
             broker = await start({ [name]: `${files[name]}nonsense true\n` });

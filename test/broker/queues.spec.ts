@@ -17,7 +17,7 @@ import { until } from "../../dev/harness/until.ts";
 const AWAY = { clientId: "away", clean: false };
 const SENT = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(1000, "."));
 
-describe("messages that wait beyond limits that are lowered", function () {
+describe("queued messages beyond a lowered limit", function () {
     this.timeout(60_000);
     const images = {} as Record<Series, string>;
     let authority: Authority;
@@ -58,27 +58,27 @@ describe("messages that wait beyond limits that are lowered", function () {
         await start(series, lower);
     }
 
-    /** What comes to the session when it is back: at least so many, and all that there are. */
+    /** Messages that reach the returning session: waits for at least this many, and returns all. */
     async function found(atLeast: number): Promise<string[]> {
         const came: string[] = [];
         const back = await openTo(broker, authority, { ...ADA, ...AWAY });
         back.on("message", (_, payload) => void came.push(payload.toString()));
         await new Promise((resolve) => void back.once("connect", resolve));
-        await until("they come", () => came.length >= atLeast);
-        // The broker delivers in order, so all else has come before.
+        await until("they arrive", () => came.length >= atLeast);
+        // The broker delivers in order, so everything else has arrived before.
         await back.subscribeAsync("end", { qos: 1 });
         await back.publishAsync("end", "end", { qos: 1 });
-        await until("the end comes", () => came.includes("end"));
+        await until("the last message arrives", () => came.includes("end"));
         await back.endAsync();
         return came.filter((text) => text !== "end");
     }
 
     for (const [what, lower] of [
         ["number", { queuedMessages: 5 }],
-        // The one that goes beyond is still taken.
+        // 2.1 still takes the message that crosses the limit.
         ["size", { queuedBytes: 4500 }],
     ] as const) {
-        it(`by ${what} are dropped by 2.1 for good, the newest ones`, async () => {
+        it(`by ${what}: 2.1 drops the newest for good`, async () => {
             await start("2.1");
             await leave();
             await startAnew("2.1", lower);
@@ -89,7 +89,7 @@ describe("messages that wait beyond limits that are lowered", function () {
     }
 
     for (const after of SERIES) {
-        it(`are kept by ${after} where the data are of 2.0`, async () => {
+        it(`are kept by ${after} if the data is 2.0's`, async () => {
             await start("2.0");
             await leave();
             await startAnew(after, { queuedMessages: 5, queuedBytes: 4500 });

@@ -7,7 +7,7 @@ import { FILES, RestoreSteps, sha256, SHELLS, sides } from "../support/restoreSt
 
 for (const series of SERIES) {
     for (const [name, shell] of Object.entries(SHELLS)) {
-        describe(`a restore's steps, Mosquitto ${series}, ${name}`, function () {
+        describe(`steps of a restore, Mosquitto ${series}, ${name}`, function () {
             this.timeout(60_000);
             let steps: RestoreSteps;
             let data: string;
@@ -23,11 +23,11 @@ for (const series of SERIES) {
 
             const { fresh, send, acceptArgs, inForce, all } = sides(series, () => steps);
             const restored = () => (JSON.parse(must("info")) as { restore: string }).restore;
-            /** Nothing but the broker's own files. */
+            /** Files other than the broker's own. */
             const nothingBeside = () =>
                 assert.deepEqual(readdirSync(data).sort(), [...FILES[series]].sort());
 
-            /** Has each step of a command be the last one of a run, one after another. */
+            /** Kills a command at each of its steps in turn. */
             function atEachStep(
                 args: string[],
                 todo: { before: () => void; after: (at: number) => void },
@@ -44,7 +44,7 @@ for (const series of SERIES) {
                 }
             }
 
-            it("end with the new data in force and the old aside, then with nothing left over", () => {
+            it("put the new data in force and the old aside, and in the end leave nothing over", () => {
                 fresh();
                 send();
                 must(...acceptArgs());
@@ -59,7 +59,7 @@ for (const series of SERIES) {
                 nothingBeside();
             });
 
-            it("leave the old data where the upload is killed or never ends", () => {
+            it("leave the old data in place when the upload is killed or never ends", () => {
                 atEachStep(acceptArgs(), {
                     before: () => {
                         fresh();
@@ -83,7 +83,7 @@ for (const series of SERIES) {
                 assert.deepEqual(inForce(), all("old"));
             });
 
-            it("come to the same end when the start is killed at any of them", () => {
+            it("reach the same result when the start is killed at any step", () => {
                 atEachStep(["settle"], {
                     before: () => {
                         fresh();
@@ -110,12 +110,12 @@ for (const series of SERIES) {
                 must("settle");
             };
 
-            it("are undone whole when the undoing or its start is killed at any of them", () => {
+            it("undo completely when undo or the start after it is killed at any step", () => {
                 const goesBack = (at: number) => {
                     must("undo");
                     must("settle");
                     assert.equal(restored(), "undone");
-                    // Asked once more, it does not fetch the new data back.
+                    // A second undo does not bring the new data back.
                     assert.equal(must("undo"), "now");
                     must("settle");
                     assert.deepEqual(inForce(), all("old"), `killed at step ${at}`);
@@ -135,7 +135,7 @@ for (const series of SERIES) {
                 });
             });
 
-            it("are undone without a start where none has put the new data in force", () => {
+            it("undo without a restart if no start has used the new data", () => {
                 fresh();
                 send();
                 must(...acceptArgs());
@@ -146,7 +146,7 @@ for (const series of SERIES) {
                 nothingBeside();
             });
 
-            it("go back by themselves at the third start of a broker that does not stay up", () => {
+            it("undo by themselves at the third start of a broker that does not stay up", () => {
                 put();
                 must("settle");
                 assert.deepEqual(inForce(), all("new"));
@@ -159,9 +159,9 @@ for (const series of SERIES) {
                 nothingBeside();
             });
 
-            it("do not go back once the broker has stayed up, though nobody confirmed", () => {
+            it("do not undo once the broker has stayed up, even if nobody confirmed", () => {
                 put();
-                // While the broker reads its data it has not stayed up.
+                // A broker that is still reading its data has not stayed up.
                 assert.equal(run(["hold"], { killAt: 3 }).killed, true);
                 const server = createServer().listen(steps.socket);
                 must("hold");
@@ -171,12 +171,12 @@ for (const series of SERIES) {
                 assert.equal(restored(), "inForce");
             });
 
-            it("are confirmed whole when the confirming is killed at any of them", () => {
+            it("confirm completely when confirm is killed at any step", () => {
                 atEachStep(["confirm"], {
                     before: put,
                     after: (at) => {
                         for (let start = 0; start < 4; start++) must("settle");
-                        // Killed before it has renamed it has done nothing, and nobody says that it holds.
+                        // Killed before the rename, it has changed nothing and printed nothing.
                         if (at > 3) assert.deepEqual(inForce(), all("new"), `killed at step ${at}`);
                         send();
                         must("end");
@@ -185,7 +185,7 @@ for (const series of SERIES) {
                 });
             });
 
-            it("are taken back by the next import, where nobody restarted the machine for a minute", () => {
+            it("take an earlier import back after a minute in which nobody restarted the machine", () => {
                 const old = () =>
                     utimesSync(path.join(data, ".restore"), 0, Date.now() / 1000 - 61);
                 const next = () => run(["import", series, "1000"]);
@@ -200,7 +200,7 @@ for (const series of SERIES) {
                 must("settle");
                 assert.deepEqual(inForce(), all("old"));
                 nothingBeside();
-                // Not so what a start has put aside: it is the old data itself.
+                // Data that a start put aside stays: it is the old data itself.
                 put();
                 must("undo");
                 old();
@@ -209,7 +209,7 @@ for (const series of SERIES) {
                 assert.deepEqual(inForce(), all("old"));
             });
 
-            it("refuse a file that came damaged, and data of the other series", () => {
+            it("refuse a file that arrived damaged, and data of the other series", () => {
                 fresh();
                 send();
                 const [first] = FILES[series];

@@ -3,9 +3,9 @@ import { logInTo } from "../support/brokerClient.ts";
 import { ADA, BrokerFixture } from "../support/brokerFixture.ts";
 import { until } from "../../dev/harness/until.ts";
 
-/** As Home Assistant's discovery has them: thousands, each of some hundred bytes. */
+/** Like Home Assistant's discovery: thousands of messages of some hundred bytes. */
 const BODY = "d".repeat(200);
-/** 2.0 writes all that it holds for each that is acknowledged: 5,000 took it 137 s, 2.1 a few. */
+/** 2.0 rewrites all its data for each acknowledgement: 5,000 took 137 s, in 2.1 a few. */
 const COUNTS = { "2.1": [1500, 5000], "2.0": [1500] };
 
 for (const series of SERIES) {
@@ -13,7 +13,7 @@ for (const series of SERIES) {
         this.timeout(150_000);
         const fixture = new BrokerFixture(series);
 
-        it("all come to a new subscriber, at QoS 1", async () => {
+        it("reach a new subscriber completely, at QoS 1", async () => {
             const broker = await fixture.start();
             const publisher = await logInTo(broker, fixture.authority, ADA);
             let sent = 0;
@@ -33,7 +33,7 @@ for (const series of SERIES) {
                 const fresh = await logInTo(broker, fixture.authority, ADA);
                 fresh.on("message", (topic) => void came.add(topic));
                 await fresh.subscribeAsync("discovery/#", { qos: 1 });
-                await until(`all ${count} come`, () => came.size === count, {
+                await until(`all ${count} arrive`, () => came.size === count, {
                     withinMs: 120_000,
                 });
                 await fresh.endAsync();

@@ -56,7 +56,7 @@ for (const series of SERIES) {
             assert.ok(!lines.join("\n").includes(ADA.password));
         });
 
-        it("gives the injected files to the broker alone and removes the originals", async () => {
+        it("installs the injected files for the broker only, and removes the originals", async () => {
             const broker = await fixture.start();
             const listed = await broker.exec(
                 ...["find", "/etc/mosquitto", "/etc/appkata", "/mosquitto/data"],
@@ -85,7 +85,7 @@ for (const series of SERIES) {
             assert.equal(others.length, 10, listed);
         });
 
-        it("takes a volume of root's and leaves its lost+found alone", async () => {
+        it("takes over a volume owned by root, and leaves its lost+found alone", async () => {
             const volume = await fixture.newVolume();
             const prepare = "mkdir /v/lost+found /v/deep; chmod 700 /v/lost+found; chown -R 0:0 /v";
             const program = ["--entrypoint", "sh", fixture.image, "-c", prepare];
@@ -108,7 +108,7 @@ for (const series of SERIES) {
         it("keeps the machine's secrets out of the broker's environment and command line", async () => {
             const broker = await fixture.start();
             const beside = ["--pid", `container:${broker.container.id}`, "--cap-add", "SYS_PTRACE"];
-            // Nor has anything else in the machine them.
+            // No other process in the machine has them either.
             const pid = (await broker.exec("cat", "/run/broker.pid")).trim();
             const look =
                 `cat /proc/${pid}/environ; echo; cat /proc/${pid}/cmdline; grep Umask /proc/${pid}/status; ` +
@@ -138,7 +138,7 @@ for (const series of SERIES) {
             assert.match(await handshake(broker, weak as ConnectionOptions), /HANDSHAKE_FAILURE/);
         });
 
-        /** The protocol and cipher of a TLS handshake, or the error's code. */
+        /** Protocol and cipher of a TLS handshake, or the error's code. */
         async function handshake(broker: BrokerContainer, how: ConnectionOptions): Promise<string> {
             const port = await broker.port();
             return new Promise((resolve) => {

@@ -7,7 +7,7 @@ import { type BrokerContainer } from "../../dev/harness/brokerContainer.ts";
 import { ADA, BrokerFixture, TROUBLE } from "../support/brokerFixture.ts";
 
 for (const series of SERIES) {
-    describe(`broker that starts on Mosquitto ${series}`, function () {
+    describe(`start of the broker on Mosquitto ${series}`, function () {
         this.timeout(60_000);
         const fixture = new BrokerFixture(series);
 
@@ -15,7 +15,7 @@ for (const series of SERIES) {
             const COUNT = 10;
             const DEVICE = { ...ADA, clientId: "device", clean: false };
 
-            /** Leaves retained messages, and QoS 1 messages queued for a session that is away. */
+            /** Leaves retained messages, and QoS 1 messages queued for a disconnected session. */
             async function fill(broker: BrokerContainer): Promise<void> {
                 const device = await logInTo(broker, fixture.authority, DEVICE);
                 await device.subscribeAsync("queued/#", { qos: 1 });
@@ -38,14 +38,14 @@ for (const series of SERIES) {
                 await reader.subscribeAsync("kept/#", { qos: 1 });
                 assert.deepEqual(lines(await kept), expected("kept"));
                 await reader.endAsync();
-                // The queue comes with the session, before anything is asked for.
+                // The queue arrives with the session, before the client subscribes.
                 const device = await openTo(broker, fixture.authority, DEVICE);
                 const queued = collect(device, COUNT);
                 assert.deepEqual(lines(await queued), expected("queued"));
                 await device.endAsync();
             }
 
-            it("is there for a new container after a stop", async () => {
+            it("survives a stop, in a new container", async () => {
                 const volume = await fixture.newVolume();
                 const first = await fixture.start({ volume });
                 await fill(first);
@@ -54,11 +54,11 @@ for (const series of SERIES) {
                 await expectAll(await fixture.start({ volume }));
             });
 
-            it("is there after SIGKILL, for a second start of the container too", async () => {
+            it("survives SIGKILL, also at the container's second start", async () => {
                 const volume = await fixture.newVolume();
                 const broker = await fixture.start({ volume });
                 await fill(broker);
-                // The promise is about what is older than one second.
+                // The promise holds for what is older than one second.
                 await new Promise((resolve) => setTimeout(resolve, 1000));
                 await broker.kill();
                 await broker.start();
@@ -68,7 +68,7 @@ for (const series of SERIES) {
         });
 
         describe("start", () => {
-            it("takes new files in place of installed ones", async () => {
+            it("replaces installed files by newer ones", async () => {
                 const broker = await fixture.start();
                 await broker.stop();
                 const renewed = "new password";
@@ -101,8 +101,8 @@ for (const series of SERIES) {
             });
 
             if (series === "2.1") {
-                // It would run without them, and refuse no subscription.
-                it("fails where the users' grants need more memory than it may take to be read", async () => {
+                // The broker would run without the rules, and refuse no subscription.
+                it("fails if reading the users' grants needs more memory than the limit", async () => {
                     const limits = { ...CONF.limits, memoryMb: 4 };
                     const acl = Array.from(
                         { length: 1500 },

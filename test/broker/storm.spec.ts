@@ -6,12 +6,12 @@ import { BrokerContainer, buildBroker } from "../../dev/harness/brokerContainer.
 import { ADA, filesForAda, HOSTNAME } from "../support/brokerFixture.ts";
 import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts";
 
-/** Those of a given password, which costs the broker most. */
+/** Iterations of a user-given password's hash, the most expensive for the broker. */
 const ITERATIONS = 10_000;
-/** As many as the smallest machine takes. */
+/** As many clients as the smallest machine takes. */
 const { connections: CLIENTS } = CONF.limits;
 
-/** CONNECT of MQTT 3.1.1 with a clean session; a client of this weight lets there be a thousand. */
+/** CONNECT of MQTT 3.1.1 with a clean session; a client this small allows a thousand of them. */
 function connectPacket(id: string): Buffer {
     const text = (value: string) => {
         const bytes = Buffer.from(value);
@@ -45,7 +45,7 @@ describe("reconnect storm on a machine of 256 MB", function () {
         await broker.remove();
     });
 
-    /** @returns whether the broker let it in */
+    /** @returns whether the broker accepted the login */
     function logIn(port: number, id: string): Promise<boolean> {
         return new Promise((resolve) => {
             const where = { host: "127.0.0.1", port, ca: authority.pem, servername: HOSTNAME };
@@ -58,7 +58,7 @@ describe("reconnect storm on a machine of 256 MB", function () {
         });
     }
 
-    /** All at once; one whose connection breaks in the crowd comes again, as clients do. */
+    /** Connects all at once; a client whose connection breaks tries again, as clients do. */
     async function storm(): Promise<void> {
         const port = await broker.port();
         const enter = async (id: string) => {
@@ -71,13 +71,13 @@ describe("reconnect storm on a machine of 256 MB", function () {
         assert.equal(entered.filter(Boolean).length, CLIENTS);
     }
 
-    it("takes as many clients as it may, all at once, and not one more", async () => {
+    it("admits as many clients as the limit allows, all at once, and not one more", async () => {
         await storm();
         assert.equal(await logIn(await broker.port(), "one-more"), false);
         assert.ok(inside.every((socket) => !socket.destroyed));
     });
 
-    it("takes all of them again at once after a SIGKILL, and lives", async () => {
+    it("admits all of them again after a SIGKILL, and keeps running", async () => {
         const gone = Promise.all(
             inside.map((socket) => new Promise((resolve) => socket.once("close", resolve))),
         );

@@ -5,7 +5,7 @@ import { SERIES } from "../../broker/conf.ts";
 import { covers, overlaps } from "../../config/filters.ts";
 import { EVERYONE, granted, Subscribers, USERS } from "../support/subscribers.ts";
 
-/** Subscribed to by each of the users. */
+/** Filters that each user subscribes to. */
 const FILTERS = [
     ...[
         "#",
@@ -64,7 +64,7 @@ for (const series of SERIES) {
             [4, 0x80],
             [5, 0x87],
         ] as const) {
-            it(`take nothing of what is shared by others, and say so in MQTT ${protocolVersion}`, async () => {
+            it(`take nothing from others' shared subscriptions, and are refused in MQTT ${protocolVersion}`, async () => {
                 const worker = await all.connect("alice", { protocolVersion });
                 await worker.subscribeAsync("$share/w/alice/jobs", { qos: 1 });
                 const bob = await all.connect("bob", { protocolVersion });
@@ -81,7 +81,7 @@ for (const series of SERIES) {
             });
         }
 
-        it("take nothing while their client is away either", async () => {
+        it("take nothing while their client is disconnected either", async () => {
             const worker = await all.connect("alice");
             await worker.subscribeAsync("$share/w/alice/jobs", { qos: 1 });
             const kept = { clientId: "bob's", clean: false };
@@ -92,7 +92,7 @@ for (const series of SERIES) {
             await (await all.connect("bob", { ...kept, clean: true })).endAsync();
         });
 
-        it("are granted where one grant covers them, and shared ones where nothing of it is denied", async () => {
+        it("are granted if one grant covers them, shared ones if no part is denied", async () => {
             for (const user of USERS) {
                 const client = await all.connect(user.name, { clientId: "none" });
                 const asked = [...FILTERS, ...FILTERS.map((filter) => `$share/w/${filter}`)].filter(
@@ -108,7 +108,7 @@ for (const series of SERIES) {
             }
         });
 
-        it("that are refused leave the others alone, be they thousands of deep ones", async () => {
+        it("that are refused slow down nobody, even thousands of deep ones", async () => {
             const worker = await all.connect("alice");
             await worker.subscribeAsync("alice/#", { qos: 1 });
             const bob = await all.connect("bob");
@@ -123,7 +123,7 @@ for (const series of SERIES) {
     });
 }
 
-/** Mosquitto's pattern `#` cannot be kept from trees beside `$SYS` that no grant names. */
+/** Mosquitto's pattern `#` also covers trees beside `$SYS` that no grant names. */
 function isNobodys(asked: string, { everything, read }: Access): boolean {
     return everything !== false || read.some((filter) => filter.startsWith("+"))
         ? /^(\$share\/w\/)?\$(other\/.*|share)?$/.test(asked)

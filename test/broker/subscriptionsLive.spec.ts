@@ -14,7 +14,7 @@ for (const series of SERIES) {
         this.timeout(60_000);
         const all = new Subscribers(series);
 
-        it("follow a change of grants at once: whose they are comes back, nobody else notices", async () => {
+        it("follow changed grants at once: those users reconnect, nobody else notices", async () => {
             const [bob, alice] = [await all.connect("bob"), await all.connect("alice")];
             const cutOff = closed(bob);
             await applyFiles(all.broker, filesOf(wider));
@@ -32,7 +32,7 @@ for (const series of SERIES) {
             assert.ok(alice.connected && last.connected);
         });
 
-        it("follow a change of what all are granted, as a restart does", async () => {
+        it("follow a change of everyone's grants, as at a restart", async () => {
             await applyFiles(all.broker, filesOf(USERS, { ...EVERYONE, read: ["all/#"] }));
             for (const restarted of [false, true]) {
                 if (restarted) {
@@ -47,7 +47,7 @@ for (const series of SERIES) {
             await applyFiles(all.broker, filesOf());
         });
 
-        /** Bob shares alice's jobs, and a worker of hers does. */
+        /** Bob shares alice's jobs with one of her workers. */
         async function both(): Promise<{ bob: MqttClient; worker: MqttClient }> {
             await applyFiles(all.broker, filesOf(wider));
             const bob = await all.connect("bob", kept);
@@ -62,14 +62,14 @@ for (const series of SERIES) {
             ["grant", USERS],
             ["user", USERS.filter(({ name }) => name !== "bob")],
         ] as const) {
-            it(`of a session that is kept end with their ${what} where the client is connected`, async () => {
+            it(`of a kept session end with their ${what} if the client is connected`, async () => {
                 const { worker } = await both();
                 await applyFiles(all.broker, filesOf(users));
                 assert.equal(await all.jobsOf(worker), 20);
             });
         }
 
-        it("of one whose client is away go on until the session is forgotten", async () => {
+        it("of a disconnected client last until its session is cleared", async () => {
             const { bob, worker } = await both();
             await bob.endAsync();
             await applyFiles(all.broker, filesOf());

@@ -8,17 +8,17 @@ import { type BrokerContainer, getFrom } from "../../dev/harness/brokerContainer
 import { ADA, applyFiles, BrokerFixture } from "../support/brokerFixture.ts";
 import { until } from "../../dev/harness/until.ts";
 
-/** A client that comes back by itself, as clients do. */
+/** A client that reconnects by itself, as clients do. */
 const TENACIOUS = { ...ADA, clientId: "tenacious", clean: false, reconnectPeriod: 100 };
 
-/** The next time that it logs in, however many attempts fail before. */
+/** Resolves at the client's next login, however many attempts fail before. */
 function connected(client: MqttClient): Promise<void> {
     client.on("error", () => undefined);
     return new Promise((resolve) => client.once("connect", () => resolve()));
 }
 
 for (const series of SERIES) {
-    describe(`broker that ends on Mosquitto ${series}`, function () {
+    describe(`a broker that ends, Mosquitto ${series}`, function () {
         this.timeout(90_000);
         const fixture = new BrokerFixture(series);
         let client: MqttClient | undefined;
@@ -28,7 +28,7 @@ for (const series of SERIES) {
             broker.exec("sh", "-c", `kill -${signal} "$(cat /run/broker.pid)"`);
         const stateOf = async (broker: BrokerContainer) => (await broker.container.inspect()).State;
 
-        /** Milliseconds until a message that is sent from now on is acknowledged and has come back. */
+        /** Milliseconds until a message sent now is acknowledged and received. */
         async function untilServed(client: MqttClient): Promise<number> {
             const begun = performance.now();
             const came = collect(client, 1);
@@ -50,7 +50,7 @@ for (const series of SERIES) {
                 ["KILL", "by SIGKILL"],
                 ["SEGV", "by SIGSEGV"],
             ]) {
-                // 2.0's promise is about what is older than one second.
+                // 2.0 promises to keep what is older than one second.
                 await client.publishAsync("kept", signal!, { qos: 1, retain: true });
                 await new Promise((resolve) => setTimeout(resolve, 1000));
                 const served = untilServed(client);
@@ -65,7 +65,7 @@ for (const series of SERIES) {
                 client.removeAllListeners("message");
             }
             await until(
-                "a passing check",
+                "the health check passes",
                 async () =>
                     (await getFrom(broker, "/health").catch(() => undefined))?.status === 200,
                 { withinMs: 10_000 },
@@ -76,12 +76,12 @@ for (const series of SERIES) {
             assert.equal(await broker.stop(), 0);
         });
 
-        it("over and over ends the machine, with its exit code", async () => {
+        it("repeatedly ends the machine with its exit code", async () => {
             const broker = await fixture.start();
             const killing =
                 "while :; do kill -9 $(cat /run/broker.pid) 2>/dev/null; sleep 0.1; done";
             broker.exec("sh", "-c", killing).catch(() => undefined);
-            await until("the end", async () => !(await stateOf(broker)).Running, {
+            await until("the machine has ended", async () => !(await stateOf(broker)).Running, {
                 withinMs: 60_000,
             });
             assert.equal(await broker.exitCode(), 137);
@@ -102,14 +102,14 @@ for (const series of SERIES) {
             });
         }
 
-        it("passes the machine's SIGHUP on", async () => {
+        it("passes on the machine's SIGHUP", async () => {
             const broker = await fixture.start();
             await broker.container.kill({ signal: "SIGHUP" });
             await broker.says(/Reloading config/);
             assert.ok((await stateOf(broker)).Running);
         });
 
-        it("while files are given has the new ones", async () => {
+        it("while files are applied starts with the new ones", async () => {
             const broker = await fixture.start();
             for (const password of ["first", "second", "third"]) {
                 const passwd = passwordLine(ADA.username, password);

@@ -14,8 +14,8 @@ import { makeAuthority, type Authority } from "../../dev/harness/certificates.ts
 
 const AWAY = { clientId: "away", clean: false };
 
-/** A volume that goes from one series' image to the other's. */
-describe("data under another Mosquitto", function () {
+/** A volume that moves between the images of the two series. */
+describe("data under another series of Mosquitto", function () {
     this.timeout(60_000);
     const images = {} as Record<Series, string>;
     let authority: Authority;
@@ -47,7 +47,7 @@ describe("data under another Mosquitto", function () {
         await start(series);
     }
 
-    /** A retained message, and for a session that is away one of each QoS. */
+    /** Leaves a retained message, and one of each QoS for a disconnected session. */
     async function leave(): Promise<void> {
         const away = await logInTo(broker, authority, { ...ADA, ...AWAY });
         await away.subscribeAsync("queue/#", { qos: 2 });
@@ -63,7 +63,7 @@ describe("data under another Mosquitto", function () {
         await client.publishAsync("queue/2", `${round} QoS 2`, { qos: 2 });
     }
 
-    /** What comes to the session when it is back, and what is retained. */
+    /** What reaches the returning session, and what is retained. */
     async function found(): Promise<string[]> {
         const came: string[] = [];
         const back = await openTo(broker, authority, { ...ADA, ...AWAY });
@@ -71,7 +71,7 @@ describe("data under another Mosquitto", function () {
         await new Promise((resolve) => void back.once("connect", resolve));
         await back.subscribeAsync(["kept", "end"], { qos: 2 });
         await back.publishAsync("end", "end", { qos: 2 });
-        // The broker delivers in order, so all else has come before.
+        // The broker delivers in order, so everything else has arrived before.
         while (!came.includes("end")) await new Promise((resolve) => setTimeout(resolve, 20));
         await back.unsubscribeAsync(["kept", "end"]);
         await back.endAsync();
@@ -79,7 +79,7 @@ describe("data under another Mosquitto", function () {
     }
     const ALL = ["first QoS 1", "first QoS 2", "retained"];
 
-    it("of 2.0 is all there in 2.1, and in 2.0 again", async () => {
+    it("of 2.0 is complete in 2.1, and in 2.0 again", async () => {
         await start("2.0");
         await leave();
         await change("2.1");
@@ -97,7 +97,7 @@ describe("data under another Mosquitto", function () {
         assert.deepEqual(await found(), all);
     });
 
-    it("of 2.1 is put aside by 2.0, which tells, and is there for 2.1", async () => {
+    it("of 2.1 is put aside by 2.0 with a warning, and is there for 2.1 again", async () => {
         await start("2.1");
         await leave();
         await change("2.0");

@@ -28,7 +28,7 @@ const WILD: Access[] = [
     { ...NOTHING, name: 'the "last" \\one', readWrite: ["last"] },
 ];
 
-/** The names that settings allow, on each series: each gets what is granted to it, and no more. */
+/** Names that the settings allow: on each series, each user gets its own grants and no more. */
 for (const series of SERIES) {
     describe(`user names on Mosquitto ${series}`, function () {
         this.timeout(60_000);
@@ -74,7 +74,7 @@ for (const series of SERIES) {
             }
         }
 
-        /** Who gets a message, once all of it is through. @returns undefined where it is refused */
+        /** Users that receive a message. @returns undefined if it is refused */
         async function reach(from: string, topic: string): Promise<string[] | undefined> {
             const seen: string[] = [];
             const takes = Object.entries(clients).map(([name, client]) => {
@@ -82,7 +82,7 @@ for (const series of SERIES) {
                 client.on("message", take);
                 return () => client.off("message", take);
             });
-            // Whoever may not read it is refused.
+            // Users that may not read it are refused.
             for (const client of Object.values(clients)) {
                 await client.subscribeAsync(topic, { qos: 1 }).catch(() => undefined);
             }
@@ -90,13 +90,13 @@ for (const series of SERIES) {
                 () => false,
                 () => true,
             );
-            // The broker answers each in order, so what there is has come before.
+            // The broker answers each client in order, so the message would have arrived before.
             for (const client of Object.values(clients)) await client.unsubscribeAsync(topic);
             for (const end of takes) end();
             return refused ? undefined : seen.toSorted();
         }
 
-        it("of several levels are granted what is theirs, by %u too", async () => {
+        it("with several levels get their own grants, by %u too", async () => {
             await start(LEVELS, EVERYONE);
             assert.deepEqual(await reach("lab/7", "by/lab/7/x"), ["lab/8", "plain"]);
             assert.deepEqual(await reach("lab/9/a", "by/lab/9/a/x"), ["plain"]);
@@ -107,7 +107,7 @@ for (const series of SERIES) {
             assert.deepEqual(await reach("plain", "for/lab"), []);
         });
 
-        it("with wildcards are granted what is theirs alone", async () => {
+        it("with wildcards get only their own grants", async () => {
             await start(WILD, { read: [], write: [], readWrite: [] });
             for (const { name, readWrite } of WILD) {
                 const topic = readWrite[0]!.replace("#", "x");
