@@ -9,7 +9,7 @@ import { Project } from "../../dev/harness/project.ts";
 
 const QUEUED = 40;
 
-/** The drill: what a broker held is in another one, whose app, machine and volume are new. */
+/** Restores a broker's backup into a new app, with a new machine and volume. */
 describe("a backup", function () {
     this.timeout(240_000);
     let project: Project;
@@ -39,8 +39,8 @@ describe("a backup", function () {
     }
 
     /**
-     * Publishes retained messages one after another until it is told to end: below `load` until it is
-     * told otherwise. A subscriber's queue is bounded, so that what is proven stays few.
+     * Publishes retained messages one after another until told to stop: below `load` until told otherwise.
+     * A subscriber's queue is limited, so the messages that count as proof stay few.
      */
     function load(client: MqttClient): {
         turn: () => number;
@@ -61,7 +61,7 @@ describe("a backup", function () {
         })();
         return {
             acknowledged: () => count,
-            /** @returns how many have been acknowledged below `load`; one more may be under way */
+            /** @returns how many below `load` were acknowledged; one more may be in flight */
             turn() {
                 below = "meanwhile";
                 return count;
@@ -113,7 +113,7 @@ describe("a backup", function () {
         assert.match(again.output, /already exists/);
     });
 
-    it("is restored into a new app, with all that had been acknowledged", async () => {
+    it("is restored into a new app, with every acknowledged message", async () => {
         const destroyed = await project.pulumi(["destroy", "--yes"]);
         assert.equal(destroyed.code, 0, destroyed.output);
         assert.deepEqual((await project.status()).apps, []);
@@ -134,7 +134,7 @@ describe("a backup", function () {
         assert.match(run.output, /runs with the backup's data/);
     });
 
-    /** By clients of the new stack, whose users and certificate are its own. */
+    /** Uses clients of the new stack, with its users and certificate. */
     async function holdsBackup(): Promise<void> {
         const back = await connect(second, { clientId: "absent", clean: false, manual: true });
         const messages = collect(back, QUEUED);
@@ -148,7 +148,7 @@ describe("a backup", function () {
         await back.endAsync();
     }
 
-    /** Others were acknowledged while the backup was taken, and may be in it. */
+    /** Other messages were acknowledged during the backup, and may be in it. */
     async function holdsRetained(): Promise<void> {
         const client = await connect(second);
         const missing = new Set(Array.from({ length: acknowledgedBefore }, (_, i) => `load/${i}`));
@@ -169,14 +169,14 @@ describe("a backup", function () {
         assert.deepEqual(await retained(second, "retained", 1), ["retained kept"]);
     }
 
-    it("brings queued messages of both kinds to a session, and the retained ones, and no others", async () => {
+    it("has a session's queued messages of both kinds and the retained ones, and no others", async () => {
         await holdsBackup();
         await holdsRetained();
         const client = await connect(second);
         const topics: string[] = [];
         client.on("message", (topic) => topics.push(topic));
         await client.subscribeAsync(["of/#", "retained"], { qos: 1 });
-        // Comes after all that a subscription brings.
+        // Arrives after everything that a subscription delivers.
         const marked = collect(client, 2);
         await client.publishAsync("of/last", "", { qos: 1 });
         await marked;
@@ -188,7 +188,7 @@ describe("a backup", function () {
         assert.equal(preview.code, 0, preview.output);
     });
 
-    it("leaves nothing beside the broker's data on the volume", async () => {
+    it("leaves only the broker's data on the volume", async () => {
         const listed = await exec(["ls", "-A", "/mosquitto/data"]);
         const others = ["", "lost+found", ".reserve"];
         const names = listed.split("\n").filter((name) => !others.includes(name));
@@ -212,7 +212,7 @@ describe("a backup", function () {
         }
     }
 
-    it("may be a snapshot on Fly, for whose ID the settings are told", async () => {
+    it("can be a Fly snapshot: the settings take its ID", async () => {
         const run = await project.npm("backup", ["--snapshot"]);
         assert.equal(run.code, 0, run.output);
         const id = run.stdout.trim();

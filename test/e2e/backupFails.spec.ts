@@ -9,7 +9,10 @@ import { killTree } from "../support/processTree.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../../dev/harness/project.ts";
 
-/** What fails or is killed leaves the broker its old data, or the new, and nothing in the way of the next. */
+/**
+ * A backup or restore that fails or is killed leaves the broker its old data or the new, and does not block
+ * the next.
+ */
 describe("a backup or restore that fails", function () {
     this.timeout(240_000);
     let project: Project;
@@ -57,7 +60,7 @@ describe("a backup or restore that fails", function () {
         );
     }
 
-    it("is refused when it is cut, changed, of another series or something else, and the old data stays", async () => {
+    it("is refused if truncated, changed, of another series or no backup, and the old data stays", async () => {
         for (const [name, bytes, expected] of badBackups(file())) {
             const bad = path.join(project.dir, `${name}.backup`);
             writeFileSync(bad, bytes);
@@ -68,13 +71,13 @@ describe("a backup or restore that fails", function () {
         await holds("second");
     });
 
-    it("is refused, both ways, where the volume has no room for it", async () => {
+    it("is refused in both directions if the volume has no room", async () => {
         await inMachine("dd if=/dev/zero of=/mosquitto/data/filler bs=65536 2>/dev/null || true");
         for (const run of [await backup(`${file()}.2`), await restore(file())]) {
             assert.notEqual(run.code, 0, run.output);
             assert.match(run.output, /the volume has \d+ bytes free, and \d+ are needed/);
         }
-        // The broker is down on it, and comes back by itself.
+        // The full volume stops the broker, which returns by itself.
         await inMachine("rm /mosquitto/data/filler");
         await until("the broker is back", () =>
             holds("second").then(
@@ -84,20 +87,20 @@ describe("a backup or restore that fails", function () {
         );
     });
 
-    it("goes back to the old data where the broker does not run on it", async () => {
+    it("returns to the old data if the broker does not run on the new", async () => {
         const made = path.join(project.dir, "without-topics.backup");
         writeWithoutTopics(file(), made);
         const run = await restore(made);
         assert.notEqual(run.code, 0, run.output);
         assert.match(run.output, /The restore failed, and the old data is in force again: /);
-        // Which of them sees it first is of no matter: the start that tries the data, or the machine.
+        // Either the trial before the start or the machine may notice first.
         assert.match(run.output, /the broker cannot read it|does not run with it/);
         await holds("second");
-        // Nothing of the broker's own was put aside.
+        // Nothing of the broker's own data was put aside.
         await nothingBeside();
     });
 
-    /** Runs a command of the project's until the machine is that far, and kills all of it. */
+    /** Runs a command of the project until the machine is at a given point, then kills its process group. */
     async function killedAt(command: string, args: string[], test: string[]): Promise<void> {
         const { run, ended } = await runUntil(project.dir, container, command, args, test);
         killTree(run.pid!);
@@ -112,7 +115,7 @@ describe("a backup or restore that fails", function () {
 
     const leaseRoute = () => `/apps/${outputs.appName}/machines/${outputs.machineId}/lease`;
 
-    /** @returns the one that the killed command had, which ends soon */
+    /** @returns the killed command's lease, which ends soon */
     async function leftLease(): Promise<Lease> {
         const answer = await project.fly("GET", leaseRoute());
         assert.equal(answer.status, 200);
@@ -121,7 +124,7 @@ describe("a backup or restore that fails", function () {
         return data;
     }
 
-    /** Instead of the wait for its end, which one of the tests below sees through. */
+    /** Replaces the wait for the lease's end, which one test below observes. */
     async function endLease(): Promise<void> {
         const { nonce } = await leftLease();
         const { endpoint, token } = await project.status();
@@ -132,7 +135,7 @@ describe("a backup or restore that fails", function () {
 
     const sendsArgs = () => ["--file", file(), "--yes"];
 
-    it("as a backup that is killed while the broker stands still costs no connection and no file", async () => {
+    it("as a backup killed while the broker is stopped costs no connection and no file", async () => {
         const client = await connect(outputs);
         const goOn = await waitsAt(container, "cp", "true");
         const made = `${file()}.killed`;
@@ -147,7 +150,7 @@ describe("a backup or restore that fails", function () {
         await publishing;
         await client.endAsync();
         assert.equal(existsSync(made), false);
-        // The next one waits for the killed one's lease, and takes its leftovers away.
+        // The next one waits for the killed one's lease, and removes its leftovers.
         await leftLease();
         const next = await backup(made);
         assert.equal(next.code, 0, next.output);
@@ -155,7 +158,7 @@ describe("a backup or restore that fails", function () {
         assert.equal(existsSync(`${made}.partial`), false);
     });
 
-    it("as a restore that is killed while it sends leaves the old data, and the next one works", async () => {
+    it("as a restore killed during the upload leaves the old data, and the next one works", async () => {
         const goOn = await waitsAt(container, "base64", "true");
         await killedAt("restore", sendsArgs(), WAITS);
         await goOn();
@@ -167,7 +170,7 @@ describe("a backup or restore that fails", function () {
         await nothingBeside();
     });
 
-    it("as a restore that is killed before the restart is taken back by the next one", async () => {
+    it("as a restore killed before the restart is undone by the next one", async () => {
         await say("third");
         const goOn = await waitsAt(container, "sync", "[ -d /mosquitto/data/.restore ]");
         await killedAt("restore", sendsArgs(), WAITS);
@@ -188,7 +191,7 @@ describe("a backup or restore that fails", function () {
         await nothingBeside();
     });
 
-    it("as a restore that is killed after the restart has the new data in force, over an up", async () => {
+    it("as a restore killed after the restart has the new data in force, also after an up", async () => {
         await say("fourth");
         await killedAt("restore", sendsArgs(), ["test", "-d", "/mosquitto/data/.restored"]);
         await endLease();
@@ -208,7 +211,7 @@ describe("a backup or restore that fails", function () {
         ["backup", "cp", /Cancelled: no backup was made, and nothing is left of it\./],
         ["restore", "base64", /Cancelled: the broker's data is unchanged\./],
     ] as const) {
-        it(`as a ${command} that is ended by Ctrl-C leaves nothing, here nor there`, async () => {
+        it(`as a ${command} stopped by Ctrl-C leaves nothing behind, here or in the machine`, async () => {
             const goOn = await waitsAt(container, program, "true");
             const made = `${file()}.cancelled`;
             const args = command === "backup" ? ["--file", made] : sendsArgs();

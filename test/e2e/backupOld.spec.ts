@@ -11,7 +11,7 @@ import { Project, type Run } from "../../dev/harness/project.ts";
 
 const STACK = "other";
 
-/** On a stack that is not dev: its commands work as the user's own `pulumi` does. */
+/** Uses a stack other than dev: its commands work as the user's own `pulumi` does. */
 describe("a backup of Mosquitto 2.0", function () {
     this.timeout(240_000);
     let project: Project;
@@ -32,7 +32,7 @@ describe("a backup of Mosquitto 2.0", function () {
 
     const fileOf = (stack: string) => path.join(project.dir, `Pulumi.${stack}.yaml`);
 
-    /** Fly, toolchain and the base image that dev names; dev itself has nothing. */
+    /** Endpoint, toolchain and base image that dev names; nothing is deployed in dev. */
     async function prepare(): Promise<void> {
         const run = await project.pulumi(["stack", "ls"]);
         assert.equal(run.code, 0, run.output);
@@ -75,7 +75,7 @@ describe("a backup of Mosquitto 2.0", function () {
         await client.endAsync();
     }
 
-    /** What was left before the backup, and nothing that came later. */
+    /** Messages from before the backup, and none from after it. */
     async function holdsBackup(): Promise<void> {
         const away = await connect(outputs, { clientId: "away", clean: false, manual: true });
         const queued = collect(away, 2);
@@ -103,13 +103,13 @@ describe("a backup of Mosquitto 2.0", function () {
         await holdsBackup();
     }
 
-    it("is taken where the broker saves twice meanwhile, and restored", async () => {
+    it("works if the broker saves twice meanwhile, and is restored", async () => {
         const away = await connect(outputs, { clientId: "away", clean: false });
         await away.subscribeAsync("queued/#", { qos: 2 });
         await away.endAsync();
         await say("queued", false);
         await say("retained", true);
-        // A volume's second save gets the number that the first one's file had.
+        // A volume reuses the first file's inode number at the second save.
         const twice = 'kill() { command kill "$@"; sleep 1; command kill "$@"; sleep 1; }';
         await inMachine(`echo '${twice}' >>/usr/local/lib/broker-data`);
         const run = await command("backup", ["--file", file()]);
@@ -121,7 +121,7 @@ describe("a backup of Mosquitto 2.0", function () {
         await restore();
     });
 
-    it("is dev's where no stack is named, which has no broker here", async () => {
+    it("without --stack uses dev, which has no broker here", async () => {
         const run = await project.npm("backup", [], await environment());
         assert.notEqual(run.code, 0);
         assert.match(run.output, /The stack has no broker yet/);

@@ -7,14 +7,14 @@ import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 const [closedPort] = await freePorts(1);
 
-/** Each mistake is told by name, key and value, and nothing is made for it: not even in the state. */
+/** Each mistake is reported with name, key and value, and nothing is created for it, not even in the state. */
 describe("bad input", function () {
     this.timeout(120_000);
     let project: Project;
 
     before(async () => {
         project = await Project.make();
-        // Starts the local Fly and makes the stack; the rest needs no deployment.
+        // Starts the local Fly and creates the stack; the tests need no deployment.
         const list = await project.pulumi(["stack", "ls"]);
         assert.equal(list.code, 0, list.output);
         await project.admin("POST", "apps", { name: "taken-by-others", organization: "others" });

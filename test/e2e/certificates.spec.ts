@@ -6,7 +6,7 @@ import { certificatesIn } from "../../lib/pem.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../../dev/harness/project.ts";
 
-/** A deployed broker's certificates, one after the other: each test goes on where the one before ended. */
+/** Rotates a deployed broker's certificates: each test continues from the one before. */
 describe("a deployed broker's certificates", function () {
     this.timeout(240_000);
     this.bail(true);
@@ -58,17 +58,17 @@ describe("a deployed broker's certificates", function () {
     const commonNames = (pem: string) =>
         certificatesIn(pem).map((one) => new X509Certificate(one).subject);
 
-    it("have their ends in a file of the machine, for who watches it", () =>
+    it("have their expiry in a file of the machine, for monitoring", () =>
         assertEndsInMachine(first.expiry));
 
-    it("are not replaced by a CA that no client has", async () => {
+    it("are not signed by a new CA that no client trusts yet", async () => {
         project.configure({ caTrusted: [2], caIssuer: 2 });
         const preview = await project.pulumi(["preview"]);
         assert.notEqual(preview.code, 0);
         assert.match(preview.output, /caTrusted: drops every CA that clients trust now \(1\)/);
     });
 
-    it("are of the old CA while the new one is handed out", async () => {
+    it("are still signed by the old CA while the new one is distributed", async () => {
         both = await upWith({ caTrusted: [1, 2], caIssuer: 1 });
         assert.deepEqual(commonNames(both.caCertificatePem), [
             "CN=appkata-mqtt dev CA",
@@ -81,7 +81,7 @@ describe("a deployed broker's certificates", function () {
         await assertEndsInMachine(both.expiry);
     });
 
-    it("are not left by the CA that signed them", async () => {
+    it("do not lose the CA that signed them", async () => {
         project.configure({ caTrusted: [2], caIssuer: 2 });
         const preview = await project.pulumi(["preview"]);
         assert.notEqual(preview.code, 0);
@@ -92,14 +92,14 @@ describe("a deployed broker's certificates", function () {
         project.configure({ caTrusted: [1, 2] });
     });
 
-    it("are of the new CA then, and a client with either goes on", async () => {
+    it("are then signed by the new CA, and clients with either CA connect", async () => {
         const outputs = await upWith({ caIssuer: 2 });
         assert.equal(outputs.caCertificatePem, both.caCertificatePem);
         for (const ca of certificatesIn(both.caCertificatePem)) await connectTo(outputs, ca);
         assert.match(outputs.verification, /by each of our 2 CAs/);
     });
 
-    it("are of the new CA alone in the end, unknown to who has the old one", async () => {
+    it("end with the new CA only, unknown to a client with the old one", async () => {
         const [oldCa, newCa] = certificatesIn(both.caCertificatePem);
         const outputs = await upWith({ caTrusted: [2] });
         assert.equal(outputs.caCertificatePem, newCa);
@@ -109,7 +109,7 @@ describe("a deployed broker's certificates", function () {
         assert.deepEqual(Object.keys(outputs.expiry.ca), ["2"]);
     });
 
-    it("are warned of by preview and up while they end soon", async () => {
+    it("cause a warning in preview and up before they expire", async () => {
         const { expiry } = await upWith({ certificateValidDays: 2, certificateRenewDays: 1 });
         const day = expiry.server.slice(0, 10);
         const warning = new RegExp(
@@ -121,7 +121,7 @@ describe("a deployed broker's certificates", function () {
         }
     });
 
-    it("are renewed when it is time, and not warned of any more", async () => {
+    it("are renewed in time, and cause no more warning", async () => {
         const before = (await project.outputs()).expiry.server;
         project.configure({ certificateValidDays: 3, certificateRenewDays: 2 });
         const preview = await project.pulumi(["preview"]);

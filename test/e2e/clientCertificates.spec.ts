@@ -9,7 +9,7 @@ import { Project, usersNamed } from "../../dev/harness/project.ts";
 
 const CERTIFICATE_PORT = 10001;
 
-/** Clients with certificates of their own: each test goes on where the one before ended. */
+/** Clients with certificates: each test continues from the one before. */
 describe("a deployed broker's clients with certificates", function () {
     this.timeout(240_000);
     this.bail(true);
@@ -47,7 +47,7 @@ describe("a deployed broker's clients with certificates", function () {
         return machine.instance_id;
     }
 
-    /** What comes of a login: `in` or the refusal. */
+    /** Result of a login: `in`, or the error. */
     async function logIn(port: number, options: mqtt.IClientOptions): Promise<string> {
         return mqtt
             .connectAsync({
@@ -67,7 +67,7 @@ describe("a deployed broker's clients with certificates", function () {
             .filter((line) => line.startsWith("ok"))
             .map((line) => /ms {2}(.*?) - /.exec(line)![1]);
 
-    it("get them as a secret output, and have no password there", async () => {
+    it("are in a secret output, without passwords", async () => {
         assert.deepEqual(Object.keys(outputs.clientCertificates!), ["lamp", "pump"]);
         assert.deepEqual(Object.keys(outputs.users), ["tester"]);
         const shown = await project.outputs(false);
@@ -94,13 +94,13 @@ describe("a deployed broker's clients with certificates", function () {
         ]);
     });
 
-    it("are verified by hand too", async () => {
+    it("are verified by npm run verify too", async () => {
         const verify = await project.npm("verify");
         assert.equal(verify.code, 0, verify.output);
         assert.match(verify.stdout, /foreign certificate - refused a certificate by another CA/);
     });
 
-    it("are cut off and shut out once they are removed, and nobody else notices", async () => {
+    it("are disconnected and refused once removed, and nobody else notices", async () => {
         const lamp = pairOf("lamp");
         const clients = await Promise.all(
             (["lamp", "pump"] as const).map((name) =>
@@ -123,7 +123,7 @@ describe("a deployed broker's clients with certificates", function () {
         assert.doesNotMatch(preview.output, /fly:Machine\s/);
         await upWith({});
         assert.equal(await instanceId(), before);
-        await until("it is cut off", () => !removed.connected);
+        await until("the removed client is disconnected", () => !removed.connected);
         await other.publishAsync("tests", "", { qos: 1 });
         assert.equal(await logIn(CERTIFICATE_PORT, pairOf("pump")), "in");
         assert.notEqual(await logIn(CERTIFICATE_PORT, lamp), "in");
@@ -137,9 +137,9 @@ describe("a deployed broker's clients with certificates", function () {
         assert.equal(await instanceId(), before);
     });
 
-    it("are not shut out where the up ended half way that was to give them new ones", async () => {
+    it("are not refused if the up that renews them is interrupted", async () => {
         await upWith({ caTrusted: [1, 2] });
-        // The certificates are made, and neither the machine nor the outputs have them.
+        // The certificates exist, but neither the machine nor the outputs have them.
         const action = { type: "status", status: 422, body: { error: "not today" } };
         const rules = [{ method: "POST", path: "/v1/apps/*/secrets", times: 0, action }];
         await project.admin("POST", "faults", { rules });
@@ -156,7 +156,7 @@ describe("a deployed broker's clients with certificates", function () {
         assert.match(refused.output, /nothing was changed:\s+- caTrusted: CA 1 signed .* of pump,/);
     });
 
-    it("go on with the old CA's while a new one takes over", async () => {
+    it("keep working with the old CA while a new one takes over", async () => {
         const old = pairOf("pump");
         const before = await instanceId();
         await upWith({ caTrusted: [1, 2], caIssuer: 2 });
@@ -171,7 +171,7 @@ describe("a deployed broker's clients with certificates", function () {
         assert.equal(await instanceId(), before, "no restart for any of it");
     });
 
-    it("are the only ones where certificates are required", async () => {
+    it("are the only clients if certificates are required", async () => {
         const [username, password] = ["tester", outputs.users["tester"]!];
         await upWith({ clientCertificates: "required", devices: ["tester", "pump"] });
         assert.deepEqual(outputs.users, {});

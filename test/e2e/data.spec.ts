@@ -3,7 +3,7 @@ import { collect, connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, type Status } from "../../dev/harness/project.ts";
 
-/** What the broker holds goes where its owner says: to another region, past a destroy, nowhere. */
+/** The broker's data goes where the settings say: to another region, past a destroy, or nowhere. */
 describe("a deployed broker's data", function () {
     this.timeout(240_000);
     let project: Project;
@@ -20,7 +20,7 @@ describe("a deployed broker's data", function () {
         await project.remove();
     });
 
-    /** A deleted one answers for a day. */
+    /** Fly shows a deleted volume for a day. */
     function live(volumes: Status["apps"][number]["volumes"]): string[] {
         return volumes.filter(({ state }) => state === "created").map(({ id }) => id);
     }
@@ -33,7 +33,7 @@ describe("a deployed broker's data", function () {
         await client.endAsync();
     }
 
-    it("is not left behind by a move to another region that says nothing of it", async () => {
+    it("is not left behind: a move to another region without a word about it is refused", async () => {
         project.configure({ region: "ams" });
         const preview = await project.pulumi(["preview"]);
         assert.notEqual(preview.code, 0);
@@ -46,7 +46,7 @@ describe("a deployed broker's data", function () {
         await holds(first);
     });
 
-    it("goes along where that is said", async () => {
+    it("moves along if the settings say so", async () => {
         project.configure({ region: "ams", volumeReplacement: "restore" });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
@@ -63,7 +63,7 @@ describe("a deployed broker's data", function () {
         assert.equal(again.code, 0, again.output);
     });
 
-    it("stays on Fly after a destroy that is to leave it, and is taken up by an import", async () => {
+    it("stays on Fly after a destroy that keeps it, and an import takes it up again", async () => {
         const { appName, volumeId, machineId } = await project.outputs();
         project.configure({ retainVolume: true });
         for (const run of [await project.up(), await project.pulumi(["destroy", "--yes"])]) {
@@ -76,7 +76,7 @@ describe("a deployed broker's data", function () {
         assert.deepEqual(left.addresses, []);
         assert.deepEqual(live(left.volumes), [volumeId]);
 
-        // Without the import nothing of it is touched.
+        // Without the import none of it is touched.
         project.configure({ appName, retainVolume: false });
         const refused = await project.up();
         assert.notEqual(refused.code, 0);

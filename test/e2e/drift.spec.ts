@@ -11,8 +11,8 @@ interface Machine {
     config: { env?: Record<string, string>; guest: { memory_mb: number } };
 }
 
-/** What someone changes by hand at Fly, on one project: each test begins with all as wanted. */
-describe("drift that a refresh shows and an up takes back", function () {
+/** Manual changes at Fly, on one project: each test begins with everything as declared. */
+describe("drift that a refresh shows and an up reverts", function () {
     this.timeout(120_000);
     this.bail(true);
     let project: Project;
@@ -28,7 +28,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         await project.remove();
     });
 
-    /** A request by hand about the app; gives the status and the answer. */
+    /** Sends a request about the app, and returns status and answer. */
     async function ask(method: string, route: string, body?: unknown) {
         const { endpoint, token } = api;
         const response = await fetch(`${endpoint}/v1/apps/${outputs.appName}${route}`, {
@@ -67,7 +67,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         return run.output;
     }
 
-    /** What a refresh says; each line must be in it. */
+    /** Asserts that a refresh prints each line. */
     async function refreshShows(...lines: RegExp[]): Promise<void> {
         const output = await cli("refresh", "--yes", "--skip-preview", "--diff");
         for (const line of lines) assert.match(output, line);
@@ -77,7 +77,7 @@ describe("drift that a refresh shows and an up takes back", function () {
 
     const unreachable = () => assert.rejects(connect(outputs), Error, "the drift does no harm");
 
-    /** Nothing is left to do, and a client gets its message back. */
+    /** Asserts that nothing is left to do, and a client receives its message. */
     async function allIsWell(): Promise<void> {
         outputs = await project.outputs();
         await cli("preview", "--expect-no-changes");
@@ -120,7 +120,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         }
     }
 
-    it("is a machine cordoned and without the metadata that say whose it is", async () => {
+    it("is found in a cordoned machine without its ownership metadata", async () => {
         const before = await machine();
         await byHand("POST", `/machines/${before.id}/cordon`);
         await byHand("DELETE", `/machines/${before.id}/metadata/managed_by`);
@@ -140,7 +140,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         assert.deepEqual(now.config, before.config);
     });
 
-    it("is a machine stopped, with metadata of someone's", async () => {
+    it("is found in a stopped machine with someone's metadata", async () => {
         const before = await machine();
         await stop();
         await byHand("POST", `/machines/${before.id}/metadata/theirs`, { value: "1" });
@@ -157,7 +157,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         assert.deepEqual(now.config, before.config);
     });
 
-    it("is a machine's configuration, an address, and a secret's value", async () => {
+    it("is found in a machine's configuration, an address and a secret's value", async () => {
         const { id, config } = await machine();
         await byHand("POST", `/machines/${id}`, {
             config: {
@@ -184,7 +184,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         assert.equal(now.config.guest.memory_mb, 256);
     });
 
-    it("is a machine destroyed; an up alone says what to do, and the volume keeps its data", async () => {
+    it("is found in a destroyed machine; an up alone says what to do, and the volume keeps its data", async () => {
         await publish("kept", "from before");
         await destroy();
         project.configure({ memoryMb: 512 });
@@ -201,10 +201,10 @@ describe("drift that a refresh shows and an up takes back", function () {
         assert.deepEqual(await retained("kept"), ["kept from before"]);
     });
 
-    it("is a machine destroyed and its volume deleted, and a secret removed", async () => {
+    it("is found in a destroyed machine with a deleted volume, and a removed secret", async () => {
         const { volumeId } = outputs;
         await destroy();
-        // It stays bound for a moment.
+        // The volume stays attached for a moment.
         await until(
             "the volume is deleted",
             async () => (await ask("DELETE", `/volumes/${volumeId}`)).status === 200,
@@ -223,7 +223,7 @@ describe("drift that a refresh shows and an up takes back", function () {
         project.configure({ volumeReplacement: undefined });
     });
 
-    it("is the whole app deleted", async () => {
+    it("is found in a deleted app", async () => {
         await byHand("DELETE", "?force=true");
         await until("the app is gone", async () => (await ask("GET", "")).status === 404);
         await refreshShows(/fly:App: \(delete\)/, /- 6 deleted/);

@@ -11,7 +11,7 @@ interface Entry {
     path: string;
 }
 
-/** What the broker was given stays, whatever happens to the machine; and a wrong broker fails `up`. */
+/** The broker's data survives whatever happens to the machine, and a wrong broker fails `up`. */
 describe("a deployed broker", function () {
     this.timeout(240_000);
     let project: Project;
@@ -27,7 +27,7 @@ describe("a deployed broker", function () {
 
     let round = 0;
 
-    /** @returns a check that all of it is there */
+    /** @returns a check that all messages are there */
     function leaveMessages(): Promise<() => Promise<void>> {
         return leaveAll(outputs, `round-${++round}`);
     }
@@ -65,7 +65,7 @@ describe("a deployed broker", function () {
         }
     }
 
-    it("that hangs fails Fly's check until it goes on, and is scraped by Fly alone", async () => {
+    it("that hangs fails Fly's check until it resumes, and only Fly can scrape it", async () => {
         const { container } = (await project.status()).apps[0]!.machines[0]!;
         const tell = async (signal: string) => {
             const kill = `kill -${signal} $(cat /run/broker.pid)`;
@@ -99,7 +99,7 @@ describe("a deployed broker", function () {
         await assert.rejects(fromOutside, /fetch failed/);
     });
 
-    it("keeps retained and queued messages over a stop and a start", async () => {
+    it("keeps retained and queued messages across a stop and a start", async () => {
         const check = await leaveMessages();
         const route = `/apps/${outputs.appName}/machines/${outputs.machineId}`;
         assert.equal((await project.fly("POST", `${route}/stop`, {})).status, 200);
@@ -111,7 +111,7 @@ describe("a deployed broker", function () {
         await check();
     });
 
-    it("keeps them over a restart", async () => {
+    it("keeps them across a restart", async () => {
         const check = await leaveMessages();
         const route = `/apps/${outputs.appName}/machines/${outputs.machineId}/restart`;
         assert.equal((await project.fly("POST", route)).status, 200);
@@ -119,7 +119,7 @@ describe("a deployed broker", function () {
         await check();
     });
 
-    it("keeps what is a second old over SIGKILL, and comes back by itself", async () => {
+    it("keeps what is a second old across SIGKILL, and restarts by itself", async () => {
         const check = await leaveMessages();
         await sleep(1000);
         const { machines } = (await project.status()).apps[0]!;
@@ -135,7 +135,7 @@ describe("a deployed broker", function () {
         );
     });
 
-    it("keeps them over an up that changes the machine, which is verified anew", async () => {
+    it("keeps them across an up that changes the machine and verifies again", async () => {
         const check = await leaveMessages();
         project.configure({ memoryMb: 512 });
         const up = await project.up();
@@ -148,7 +148,7 @@ describe("a deployed broker", function () {
         await check();
     });
 
-    it("takes a further user, and leaves the others their passwords", async () => {
+    it("gets another user, and the others keep their passwords", async () => {
         project.configure({ users: usersNamed("tester", "sensor") });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
@@ -160,7 +160,7 @@ describe("a deployed broker", function () {
             await (await connect(outputs, { user })).endAsync();
     });
 
-    it("grows the volume in place, and refuses to shrink it before anything is changed", async () => {
+    it("grows the volume in place, and refuses to shrink it before anything changes", async () => {
         const check = await leaveMessages();
         project.configure({ volumeSizeGb: 2 });
         const grown = await project.up();
@@ -186,7 +186,7 @@ describe("a deployed broker", function () {
         project.configure({ volumeSizeGb: 2 });
     });
 
-    it("keeps them over another image", async () => {
+    it("keeps them across a change of the image", async () => {
         const check = await leaveMessages();
         project.edit("broker/image/Dockerfile", (text) =>
             text.replace("EXPOSE 1883", "EXPOSE 1883 9"),
@@ -199,7 +199,7 @@ describe("a deployed broker", function () {
         await check();
     });
 
-    it("keeps them over another machine", async () => {
+    it("keeps them across a replacement of the machine", async () => {
         const check = await leaveMessages();
         project.configure({ machineName: "second" });
         const up = await project.up();
@@ -211,7 +211,7 @@ describe("a deployed broker", function () {
         await check();
     });
 
-    it("tells of data that it could not read, until that is removed", async () => {
+    it("reports data that it could not read until the file is removed", async () => {
         const data = "/mosquitto/data/mosquitto.sqlite3";
         await exec(`head -c 50000 /dev/zero >${data} && rm ${data}-*`);
         const { machines } = (await project.status()).apps[0]!;
@@ -238,7 +238,7 @@ describe("a deployed broker", function () {
         assert.doesNotMatch(again.output, /warning: data/);
     });
 
-    it("is not taken for good when it lets anybody in", async () => {
+    it("fails the verification if it admits anybody", async () => {
         project.edit("broker/conf.ts", (text) =>
             text.replaceAll("allow_anonymous false", "allow_anonymous true"),
         );

@@ -11,7 +11,9 @@ import { Project } from "../../dev/harness/project.ts";
 
 const WSS_PORT = 10443;
 
-/** Fly's edge ends TLS and is reached by the shared IPv4 alone; then WebSockets have the broker's own. */
+/**
+ * Fly's edge terminates TLS, reached over the shared IPv4 only; then WebSockets use the broker's certificate.
+ */
 describe("TLS at Fly's edge, and WebSockets", function () {
     this.timeout(180_000);
     this.bail(true);
@@ -69,7 +71,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         });
     }
 
-    /** A message from one client to another. */
+    /** Sends a message from one client to another. */
     async function passes(from: mqtt.MqttClient, to: mqtt.MqttClient): Promise<void> {
         await to.subscribeAsync("edge/test", { qos: 1 });
         const came = new Promise<string>((resolve) =>
@@ -80,7 +82,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         await Promise.all([from.endAsync(), to.endAsync()]);
     }
 
-    /** A real one, by its page: what it shows. */
+    /** Text that a real browser shows for the test's page. */
     async function browserGetsIn(): Promise<void> {
         const [username, password] = Object.entries(outputs.users)[0]!;
         const { webSocketUrl: url, address } = outputs;
@@ -103,7 +105,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         }
     });
 
-    it("have a certificate of Fly's for a name of one's own asked for, and say what DNS needs", async () => {
+    it("request Fly's certificate for a custom host name, and print the DNS records it needs", async () => {
         const { status, records } = outputs.edgeHostnames!["mqtt.example.com"]!;
         assert.equal(status, "pending_validation");
         assert.equal(records[0], `mqtt.example.com A ${outputs.address}`);
@@ -119,8 +121,8 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         assert.deepEqual(await certificatesAtFly(), [{ name: "mqtt.example.com", acme: true }]);
     });
 
-    it("notice at a refresh that the certificate is there", async () => {
-        // What Fly does once DNS leads there, this machine's cannot; an uploaded one is active too.
+    it("show at a refresh that the certificate has been issued", async () => {
+        // Fly issues it once DNS points there, which it cannot here; an uploaded one is active too.
         const { chain, key } = await issue(await makeAuthority(), ["mqtt.example.com"]);
         const body = { hostname: "mqtt.example.com", fullchain: chain, private_key: key };
         const path = `/apps/${outputs.appName}/certificates/custom`;
@@ -132,7 +134,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         assert.equal(outputs.edgeHostnames!["mqtt.example.com"]!.status, "active");
     });
 
-    it("say what DNS needs now when an address came, and when it went", async () => {
+    it("print changed DNS records after an address was added or removed", async () => {
         const [first, ...others] = outputs.edgeHostnames!["mqtt.example.com"]!.records;
         for (const ipv6 of [true, false]) {
             project.configure({ ipv6 });
@@ -147,7 +149,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         }
     });
 
-    it("let a client in that knows public CAs, by MQTT and by WebSockets", async () => {
+    it("admit a client that trusts public CAs, over MQTT and WebSockets", async () => {
         const ca = await publicCa();
         const tcp = await client(ca, { protocol: "mqtts", port: 10000, ALPNProtocols: ["mqtt"] });
         await passes(tcp, await client(ca, { protocol: "wss", port: WSS_PORT }));
@@ -160,7 +162,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         }
     });
 
-    it("have commands that work as they are, where the name resolves", async function () {
+    it("have commands that work unchanged where the host name resolves", async function () {
         if (process.getuid?.() !== 0) this.skip();
         const { publicCaFile } = await project.status();
         const hosts = path.join(project.dir, "hosts");
@@ -174,15 +176,15 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         assert.equal(run.code, 0, run.output);
     });
 
-    it("let a browser in, with its user's password only", () => browserGetsIn());
+    it("admit a browser with its user's password only", () => browserGetsIn());
 
-    it("verify it by hand", async () => {
+    it("pass npm run verify", async () => {
         const run = await project.npm("verify");
         assert.equal(run.code, 0, run.output);
         assert.match(run.output, /over wss on port 10443/);
     });
 
-    it("listen for the edge alone, each listener for users only", async () => {
+    it("listen for the edge only, and every listener requires a login", async () => {
         const { apps } = await project.status();
         const { container } = apps[0]!.machines[0]!;
         const conf = await project.shell([
@@ -198,7 +200,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
             ["listener 1884 0.0.0.0", "listener 9001 0.0.0.0", "listener 0 /run/broker/socket"],
         );
         assert.deepEqual(conf.output.match(/^.*allow_anonymous.*$/gm), ["allow_anonymous false"]);
-        // The private network has IPv6 only: what has no TLS must not be there.
+        // The private network is IPv6 only: nothing without TLS may listen there.
         const ports = async (file: string) => {
             const cat = await project.shell(["docker", "exec", container!, "cat", file]);
             assert.equal(cat.code, 0, cat.output);
@@ -209,7 +211,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         assert.deepEqual(await ports("/proc/net/tcp6"), []);
     });
 
-    it("change over to WebSockets and MQTT with the broker's own certificate", async () => {
+    it("change to MQTT and WebSockets with the broker's own certificate", async () => {
         project.configure({
             tls: undefined,
             webSockets: "broker",
@@ -222,7 +224,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         outputs = await project.outputs();
         assert.equal(outputs.machineId, before.machineId);
         assert.equal(outputs.edgeHostnames, undefined);
-        // Ours is gone; what somebody uploaded stays.
+        // Our certificate is gone; the uploaded one stays.
         assert.deepEqual(await certificatesAtFly(), [{ name: "mqtt.example.com", acme: false }]);
         assert.equal(outputs.caCertificatePem, before.caCertificatePem);
         const { apps } = await project.status();
@@ -236,7 +238,7 @@ describe("TLS at Fly's edge, and WebSockets", function () {
         await browserGetsIn();
     });
 
-    it("change over to Mosquitto 2.1 behind the edge, which has no WebSockets", async () => {
+    it("change to Mosquitto 2.1 behind the edge, without WebSockets", async () => {
         project.configure({ baseImage: BASE_IMAGES["2.1"], tls: "edge" });
         const before = await project.outputs();
         const refused = await project.up();

@@ -1,6 +1,6 @@
 /**
- * Programs of others that have the component from the package, outside of this folder and with Pulumi alone:
- * neither this project's commands nor what it does to load faster.
+ * Programs that use the component from the package, outside of this folder and with plain Pulumi: without
+ * this project's commands and its faster loading.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -48,7 +48,7 @@ describe("the package in a program of its own", function () {
     const example = (name: string, file = "index.ts") =>
         readFileSync(path.join(ROOT, "examples", name, file), "utf8");
 
-    /** Lays an example out as `npm install` does, with this project's packages. */
+    /** Installs an example as `npm install` does, with this project's packages. */
     async function lay(name: string): Promise<void> {
         const files = ["index.ts", "package.json", "Pulumi.yaml"];
         stack = scratchStack(Object.fromEntries(files.map((file) => [file, example(name, file)])));
@@ -82,7 +82,7 @@ describe("the package in a program of its own", function () {
         writeFileSync(file, change(readFileSync(file, "utf8")));
     }
 
-    /** @param whose the broker whose password is tried */
+    /** @param whose the broker that the password belongs to */
     async function logIn({ cas, addresses, passwords }: TwoRegions, at: string, whose: string) {
         const client = await mqtt.connectAsync({
             ...{ protocol: "mqtts", host: addresses[at]!, port: 10000, reconnectPeriod: 0 },
@@ -91,7 +91,7 @@ describe("the package in a program of its own", function () {
         await client.endAsync();
     }
 
-    /** The resources that a preview does anything to. */
+    /** Resources that a preview changes. */
     async function changed(): Promise<string[]> {
         const { steps } = JSON.parse(await ok("preview", "--json")) as {
             steps: { op: string; urn: string }[];
@@ -100,7 +100,7 @@ describe("the package in a program of its own", function () {
         return others.map(({ urn }) => urn.split("::").at(-1)!);
     }
 
-    it("deploys nothing when it is imported, and all when its outputs are used by nobody", async () => {
+    it("deploys nothing when imported, and everything even if no output is used", async () => {
         await lay("twoRegions");
         try {
             for (const load of ["import('appkata-mqtt')", "require('appkata-mqtt')"]) {
@@ -128,13 +128,13 @@ describe("the package in a program of its own", function () {
         });
         after(() => stack.remove());
 
-        it("has in each the users and the CA of its own", async () => {
+        it("gives each its own users and CA", async () => {
             for (const name of ["london", "sydney"]) await logIn(both, name, name);
             await assert.rejects(logIn(both, "london", "sydney"), /Not authorized/i);
             assert.notEqual(both.cas.london, both.cas.sydney);
         });
 
-        it("changes nothing when run again", async () => {
+        it("changes nothing in a second run", async () => {
             await ok("preview", "--expect-no-changes");
         });
 
@@ -148,7 +148,7 @@ describe("the package in a program of its own", function () {
             );
         });
 
-        it("makes nothing of one while there is a mistake in the other", async () => {
+        it("creates neither while one has a mistake", async () => {
             edit((text) =>
                 text
                     .replace('"london", {', '"paris", {')
@@ -163,7 +163,7 @@ describe("the package in a program of its own", function () {
             assert.doesNotMatch(text, /paris:/);
         });
 
-        it("refuses two of one name, also below different components", async () => {
+        it("refuses two with the same name, also below different components", async () => {
             const parent = 'new pulumi.ComponentResource("example:index:Region", "region")';
             edit(
                 (text) =>
@@ -177,7 +177,7 @@ describe("the package in a program of its own", function () {
             assert.match(text, /MosquittoBroker "sydney": is declared twice/);
         });
 
-        it("keeps passwords and CA of one that the state has lost", async () => {
+        it("keeps the passwords and CA of a broker lost from the state", async () => {
             edit(() => example("twoRegions"));
             const { deployment } = JSON.parse(await ok("stack", "export")) as {
                 deployment: { resources: { urn: string }[] };
@@ -202,7 +202,7 @@ describe("the package in a program of its own", function () {
         });
     });
 
-    it("has a broker beside another app, with types that hold", async () => {
+    it("deploys a broker beside another app, and its types compile", async () => {
         await lay("besideAnotherApp");
         try {
             const options = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2023"];

@@ -3,12 +3,12 @@ import { capture } from "../../lib/process.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project, usersNamed } from "../../dev/harness/project.ts";
 
-/** By these the broker knows who may log in. */
+/** Files by which the broker knows who may log in. */
 const FILES = ["passwd", "certs/client-ca.crl"];
 const NAMES = ["tester", "a.b c", "constructor", "jürgen"];
 
-/** Removed users and devices, and a changed password: each test goes on where the one before ended. */
-describe("those who must stay out of a deployed broker", function () {
+/** Removed users and devices, and a changed password: each test continues from the one before. */
+describe("removed logins of a deployed broker", function () {
     this.timeout(300_000);
     this.bail(true);
     let project: Project;
@@ -48,7 +48,7 @@ describe("those who must stay out of a deployed broker", function () {
         await inMachine("kill -HUP $(cat /run/broker.pid)");
     }
 
-    it("are tried by the up that removes them", async () => {
+    it("are tested by the up that removes them", async () => {
         assert.doesNotMatch(outputs.verification, /former/);
         const { users } = outputs;
         assert.deepEqual(Object.keys(users).toSorted(), [...NAMES, "bob"].toSorted());
@@ -74,7 +74,7 @@ describe("those who must stay out of a deployed broker", function () {
         );
     });
 
-    it("are tried by hand too, which finds them in a machine that has its earlier files", async () => {
+    it("are tested by npm run verify too, which detects a machine with earlier files", async () => {
         const good = await project.npm("verify");
         assert.equal(good.code, 0, good.output);
         await apply(earlierFiles);
@@ -94,7 +94,7 @@ describe("those who must stay out of a deployed broker", function () {
         assert.equal(again.code, 0, again.output);
     });
 
-    it("stay out, and the others in, where the passwords are replaced", async () => {
+    it("stay refused, and the others work, when the passwords are replaced", async () => {
         const urns = await project.pulumi(["stack", "--show-urns"]);
         const of = (type: string) => new RegExp(`urn:\\S+kept:${type}::\\S+`).exec(urns.output)![0];
         const replace = ["Passwords", "FormerDevices"].flatMap((type) => ["--replace", of(type)]);

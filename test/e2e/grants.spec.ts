@@ -16,7 +16,7 @@ const USERS = [
     { name: "lab/7.x", write: ["data/%u/#"], readWrite: ["shared/#"] },
 ];
 
-/** Two users with grants of their own on a deployed broker, each with a client whose ID is its name. */
+/** Two users with different grants on a deployed broker, each with a client whose ID is its name. */
 describe("users of a deployed broker", function () {
     this.timeout(180_000);
     let project: Project;
@@ -45,7 +45,7 @@ describe("users of a deployed broker", function () {
         });
     }
 
-    /** What came of a message: nothing, once one that both are granted has come after it. */
+    /** Result of a publish: nothing, if a later message that both may exchange arrives first. */
     async function arrives(from: MqttClient, to: MqttClient, topic: string): Promise<boolean> {
         const last = `shared/last/${randomUUID()}`;
         const seen: string[] = [];
@@ -58,7 +58,7 @@ describe("users of a deployed broker", function () {
             };
             to.on("message", take);
         });
-        // Refused to whom nothing grants it.
+        // Refused, because nothing grants it.
         await to.subscribeAsync(topic, { qos: 1 }).catch(() => undefined);
         await to.subscribeAsync(last, { qos: 1 });
         await from.publishAsync(topic, "", { qos: 1 });
@@ -83,13 +83,13 @@ describe("users of a deployed broker", function () {
         ["writer", "reader", "client/reader/a", false, "it is another client's"],
         ["reader", "writer", "news/a", false, "everyone may read it, and nobody write"],
     ] as const) {
-        const verb = expected ? "passes" : "does not pass";
-        it(`have a message on ${topic} that ${verb} from ${from} to ${to}, since ${why}`, async () => {
+        const verb = expected ? "pass" : "not pass";
+        it(`see a message on ${topic} ${verb} from ${from} to ${to}: ${why}`, async () => {
             assert.equal(await arrives(clients[from]!, clients[to]!, topic), expected);
         });
     }
 
-    it("see of $SYS what is granted, and the others nothing", async () => {
+    it("read the granted topics of $SYS only", async () => {
         const client = await connect("reader", { clientId: "sys" });
         const seen = collect(client, 1);
         await client.subscribeAsync("$SYS/broker/version", { qos: 1 });
@@ -100,7 +100,7 @@ describe("users of a deployed broker", function () {
         }
     });
 
-    it("are told by MQTT 5 that a publish is not allowed", async () => {
+    it("learn in MQTT 5 that a publish is not allowed", async () => {
         const client = await connect("writer", { protocolVersion: 5, clientId: "five" });
         await assert.rejects(client.publishAsync("data/reader/a", "", { qos: 1 }), { code: 135 });
         await client.publishAsync("data/writer/a", "", { qos: 1 });
@@ -112,12 +112,12 @@ describe("users of a deployed broker", function () {
         assert.match(outputs.publishCommand, /\/\/writer:\S+\/data\/writer\/tests /);
     });
 
-    it("fail the up where the broker grants what is not granted, which says what came through", async () => {
+    it("fail the up if the broker grants too much, with the message that came through", async () => {
         const file = "components/credentials.ts";
         const program = project.read(file);
         const text = "aclFile({ users, everyone, internal: [VERIFIER_ACCESS], removed })";
         assert.ok(program.includes(text));
-        // A mistake in the program: of settings alone nobody can make it.
+        // A bug in the program: no settings could cause it.
         project.edit(file, () =>
             program.replace(
                 text,
@@ -136,7 +136,7 @@ describe("users of a deployed broker", function () {
         assert.equal(again.code, 0, again.output);
     });
 
-    it("are put out by nobody with clientIds: user, by the verification neither", async () => {
+    it("are not disconnected by others with clientIds: user, nor by the verification", async () => {
         project.configure({
             clientIds: "user",
             everyone: { readWrite: ["client/%u/#"], read: ["news/#"] },
@@ -150,7 +150,7 @@ describe("users of a deployed broker", function () {
         assert.equal(await arrives(writer!, reader!, "data/writer/a"), true);
         const verify = await project.npm("verify");
         assert.equal(verify.code, 0, verify.output);
-        // Otherwise each user with a password.
+        // By default the verification logs in as each user with a password.
         assert.doesNotMatch(verify.output, / login /);
         for (const client of [reader!, writer!]) {
             assert.ok(client.connected);

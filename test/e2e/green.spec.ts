@@ -9,8 +9,8 @@ import { connect } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../../dev/harness/project.ts";
 
-/** An up that has nothing to do, and no refresh that would show it anything. */
-describe("an up that ends green", function () {
+/** An up with nothing to change, without a refresh that would show the problem. */
+describe("a successful up", function () {
     this.timeout(240_000);
     let project: Project;
     let outputs: BrokerOutputs;
@@ -55,7 +55,7 @@ describe("an up that ends green", function () {
         await isMended();
     });
 
-    it("leaves none destroyed", async () => {
+    it("leaves no machine destroyed", async () => {
         const { machineId } = outputs;
         await byHand("DELETE", `${machineId}?force=true`);
         await failsWith(
@@ -82,7 +82,7 @@ describe("an up that ends green", function () {
         return (await answer.json()) as T;
     }
 
-    it("leaves a machine as it is that was updated by hand to what is declared", async () => {
+    it("leaves a machine alone that was updated by hand to the declared state", async () => {
         const path = `/machines/${outputs.machineId}`;
         const { config } = await json<Machine>("GET", path);
         const metadata = { ...config.metadata, theirs: "1" };
@@ -92,7 +92,7 @@ describe("an up that ends green", function () {
         assert.equal(up.code, 0, up.output);
     });
 
-    it("leaves none with another configuration than is declared", async () => {
+    it("leaves no machine with another configuration than the declared one", async () => {
         const { machineId } = outputs;
         const path = `/machines/${machineId}`;
         const { config } = await json<Machine>("GET", path);
@@ -106,7 +106,7 @@ describe("an up that ends green", function () {
         await isMended();
     });
 
-    it("leaves no full volume, and waits for no broker that is down for it", async () => {
+    it("leaves no full volume, and does not wait for a broker that it stopped", async () => {
         const exec = (command: string) =>
             json("POST", `/machines/${outputs.machineId}/exec`, {
                 command: ["/bin/sh", "-c", command],
@@ -137,10 +137,10 @@ describe("an up that ends green", function () {
         assert.equal(up.code, 0, up.output);
     });
 
-    it("leaves no clone that takes half of the clients, and no volume of it", async () => {
+    it("leaves no clone that takes half of the clients, nor its volume", async () => {
         const { appName, machineId, volumeId } = outputs;
         const app = `/apps/${appName}`;
-        // What `fly machine clone` asks for.
+        // The request of `fly machine clone`.
         const { config, region } = await json<Machine>("GET", `/machines/${machineId}`);
         const [mount] = config.mounts;
         const volume = await json<{ id: string }>("POST", "/volumes", {
@@ -168,7 +168,7 @@ describe("an up that ends green", function () {
         await isMended();
     });
 
-    it("comes on this machine with an address that answers, or with who is in its place", async () => {
+    it("prints on this machine an address that answers, or the program that has its port", async () => {
         const stopped = await project.shell([
             "node",
             "dev/fly/main.ts",
@@ -200,7 +200,7 @@ describe("an up that ends green", function () {
         await (await connect(outputs)).endAsync();
     });
 
-    it("tells of a broker that its deleted state has left running", async () => {
+    it("reports a broker that still runs after its state was deleted", async () => {
         rmSync(path.join(project.dir, ".local", "pulumi"), { recursive: true });
         const run = await project.npm("local");
         assert.equal(run.code, 0, run.output);

@@ -7,10 +7,10 @@ import { commandsIn } from "../support/pages.ts";
 import { Reader, type Values } from "../support/reader.ts";
 
 const PAGE = commandsIn("docs/host-gone.md");
-/** The page's blocks, by what has happened. */
+/** The page's blocks of commands, by case. */
 const [LOST, BOTH_GONE, STILL_THERE, BY_HAND] = [0, 1, 2, 3] as const;
 
-/** docs/host-gone.md, walked through on one stack with the commands that stand there. */
+/** Walks through docs/host-gone.md on one stack, with the page's own commands. */
 describe("a broker whose host is gone", function () {
     this.timeout(300_000);
     this.bail(true);
@@ -36,7 +36,7 @@ describe("a broker whose host is gone", function () {
         await client.endAsync();
     }
 
-    /** The same address, CA and users reach the broker, with its data. */
+    /** Asserts that the same address, CA and users reach the broker with its data. */
     async function holds(before: BrokerOutputs): Promise<void> {
         outputs = await project.outputs();
         for (const key of ["address", "caCertificatePem", "users"] as const) {
@@ -59,7 +59,7 @@ describe("a broker whose host is gone", function () {
     async function snapshot(): Promise<string> {
         const path = `/volumes/${outputs.volumeId}/snapshots`;
         const { id } = await ask<{ id: string }>("POST", path);
-        await until("the snapshot is there", async () =>
+        await until("the snapshot exists", async () =>
             (await ask<{ id: string; status: string }[]>("GET", path)).some(
                 (one) => one.id === id && one.status === "created",
             ),
@@ -67,7 +67,7 @@ describe("a broker whose host is gone", function () {
         return id;
     }
 
-    /** As `fly volumes create` asks for it. */
+    /** The request of `fly volumes create`. */
     async function restored(snapshot_id: string): Promise<string> {
         const body = { name: "mosquitto_data", region: "lhr", size_gb: 1, snapshot_id };
         return (await ask<{ id: string }>("POST", "/volumes", body)).id;
@@ -100,7 +100,7 @@ describe("a broker whose host is gone", function () {
         return run.output;
     }
 
-    it("goes on with a fork of its volume, and the old one is not deleted", async () => {
+    it("continues on a fork of its volume, and the old volume is not deleted", async () => {
         const { volumeId } = outputs;
         const said = await follow(STILL_THERE, {});
         await holds(outputs);
@@ -115,7 +115,7 @@ describe("a broker whose host is gone", function () {
         await up();
     });
 
-    it("goes on with a volume from a snapshot", async () => {
+    it("continues on a volume from a snapshot", async () => {
         const { volumeId, machineId } = outputs;
         const saved = await snapshot();
         await loseHost(volumeId);
@@ -143,7 +143,7 @@ describe("a broker whose host is gone", function () {
         await up();
     });
 
-    it("takes up the machine that was put in its place, and never a second one beside", async () => {
+    it("adopts the machine that was put in its place, and never creates a second", async () => {
         const before = outputs;
         const path = `/machines/${before.machineId}`;
         const { config } = await ask<{ config: Record<string, unknown> }>("GET", path);
@@ -152,7 +152,7 @@ describe("a broker whose host is gone", function () {
         const destroy = PAGE.find(({ text }) => text.startsWith("fly machine destroy"))!;
         await reader.type(destroy, named());
         const volume = await restored(saved);
-        // As `fly machine run` makes one: without our metadata.
+        // The request of `fly machine run`: without our metadata.
         const { id } = await ask<{ id: string }>("POST", "/machines", {
             name: "rescue",
             region: "lhr",
@@ -178,13 +178,13 @@ describe("a broker whose host is gone", function () {
         assert.equal(again.code, 0, again.output);
     });
 
-    it("gets another machine on a volume from a snapshot where both are gone", async () => {
+    it("gets a new machine on a volume from a snapshot if both are gone", async () => {
         const before = outputs;
         const saved = await snapshot();
         await loseHost(before.volumeId);
         await ask("DELETE", `/machines/${before.machineId}?force=true`);
         await project.admin("PUT", "hosts", { volume: before.volumeId, reachable: true });
-        await until("the volume is let go", async () => {
+        await until("the volume is detached", async () => {
             const path = `/apps/${before.appName}/volumes/${before.volumeId}`;
             return (await project.fly("DELETE", path)).ok;
         });

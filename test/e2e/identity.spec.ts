@@ -7,7 +7,10 @@ import { Project, type Run } from "../../dev/harness/project.ts";
 import { devStackIn } from "../../dev/toolchain/devStack.ts";
 import { pulumiCli } from "../../dev/toolchain/pulumi.ts";
 
-/** Names that were made stay, whatever the stack and the project are called: each test goes on. */
+/**
+ * Generated names stay, whatever the stack and the project are called: each test continues from the one
+ * before.
+ */
 describe("a deployed stack's identity", function () {
     this.timeout(240_000);
     this.bail(true);
@@ -21,7 +24,7 @@ describe("a deployed stack's identity", function () {
         first = await project.deploy();
         token = (await project.status()).token;
         instance = (await machine()).instance_id;
-        // Its copy of the settings, with the salt, which goes by another name from now on.
+        // Its settings with the salt, which have another name from now on.
         await project.cli(["stack"]);
     });
     after(async () => {
@@ -38,7 +41,7 @@ describe("a deployed stack's identity", function () {
         return (await (await project.fly("GET", path)).json()) as Machine;
     }
 
-    /** The CLI on whichever stack. */
+    /** Runs the CLI on whichever stack is selected. */
     async function pulumi(...args: string[]): Promise<Run> {
         const { env } = devStackIn(project.dir);
         const command = [pulumiCli(), ...args, "--non-interactive", "--color", "never"];
@@ -47,14 +50,14 @@ describe("a deployed stack's identity", function () {
         return run;
     }
 
-    /** An up replaces, makes and deletes nothing, nor does its preview say so; the broker goes on. */
+    /** Asserts that preview and up replace, create and delete nothing, and the broker keeps its data. */
     async function goesOn(stack: string): Promise<void> {
         const on = ["--stack", stack, "--config-file", devStackIn(project.dir).file];
         const preview = await pulumi("preview", "--json", ...on);
         const { steps } = JSON.parse(preview.stdout) as { steps: { op: string; urn: string }[] };
         const others = steps.filter(({ op }) => op !== "same" && op !== "update");
         assert.deepEqual(
-            // A preview does not know yet that the machine's instance stays, which is verified.
+            // A preview does not know yet that the verified machine instance stays.
             others.map(({ op, urn }) => `${op} ${urn}`).filter((line) => !/:client$/.test(line)),
             [],
         );
@@ -91,7 +94,7 @@ describe("a deployed stack's identity", function () {
         );
     }
 
-    it("stays where an older version's --replace of the made name has made another", async () => {
+    it("stays where an older version's --replace of the generated name has changed it", async () => {
         const { stdout } = await pulumi("stack", "export", "--stack", "dev");
         const state = JSON.parse(stdout) as {
             deployment: { resources: { type: string; outputs: { name: string } }[] };
@@ -104,7 +107,7 @@ describe("a deployed stack's identity", function () {
         await goesOn("dev");
     });
 
-    it("stays when the stack is renamed; its machine says whose it is now", async () => {
+    it("stays when the stack is renamed; the machine's owner is the new name", async () => {
         await pulumi("stack", "rename", "renamed", "--stack", "dev");
         await goesOn("renamed");
         assert.equal((await machine()).config.metadata.pulumi_stack, "renamed");

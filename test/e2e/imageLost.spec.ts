@@ -16,7 +16,7 @@ describe("an image that the registry has lost", function () {
     });
     after(() => project.remove());
 
-    /** What the registry answers for the stack's image. */
+    /** The registry's answer for the stack's image. */
     async function status(): Promise<number> {
         const { registry, token } = await project.status();
         const { appName, imageDigest } = await project.outputs();

@@ -11,8 +11,8 @@ interface Entry {
     status: number;
 }
 
-/** Killed without a chance to tidy up: neither state nor lock say what Fly already has. */
-describe("a first npm run local that is killed", function () {
+/** Killed without a chance to clean up: neither state nor lock tell what exists at Fly. */
+describe("a killed first npm run local", function () {
     this.timeout(180_000);
     let project: Project;
 
@@ -23,7 +23,7 @@ describe("a first npm run local that is killed", function () {
         await project.remove();
     });
 
-    it("is taken up by the next one, with one app, one volume and one machine", async () => {
+    it("is completed by the next one, with one app, one volume and one machine", async () => {
         const before = await killWhen(
             ({ method, path, status }) =>
                 method === "POST" && /^\/v1\/apps\/[^/]+\/machines$/.test(path) && status === 200,
@@ -32,7 +32,7 @@ describe("a first npm run local that is killed", function () {
             before.apps.map(({ machines, volumes }) => [machines.length, volumes.length]),
             [[1, 1]],
         );
-        // From the file: a command of the project's would tidy up before the next run can.
+        // Reads the file: a command of the project would clean up before the next run can.
         const state = JSON.parse(
             project.read(".local/pulumi/.pulumi/stacks/appkata-mqtt/dev.json"),
         ) as { checkpoint: { latest: { resources: { type: string }[] } } };
@@ -64,13 +64,13 @@ describe("a first npm run local that is killed", function () {
     it("leaves nothing to do after that", async () => {
         const preview = await project.pulumi(["preview", "--expect-no-changes"]);
         assert.equal(preview.code, 0, preview.output);
-        // Only `up` warns of what was interrupted; a preview does not.
+        // Only `up` warns of interrupted operations; a preview does not.
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
         assert.doesNotMatch(up.output, /pending operation|interrupted/);
     });
 
-    /** Runs `npm run local` until the local Fly has served such a request, and kills all of it. */
+    /** Runs `npm run local` until the local Fly has served a given request, and kills its process group. */
     async function killWhen(served: (entry: Entry) => boolean): Promise<Status> {
         const run = spawn("npm", ["run", "--silent", "local"], {
             cwd: project.dir,

@@ -9,14 +9,14 @@ import { Project, usersNamed } from "../../dev/harness/project.ts";
 const USERS = ["tester", "sensors", "gateway", "dashboard", "archive"];
 const CLIENTS = 50;
 
-/** What changes while fifty clients are connected, and only those notice whom it concerns. */
+/** Changes while fifty clients are connected; only those concerned notice. */
 describe("a deployed broker that changes under its clients", function () {
     this.timeout(240_000);
     let project: Project;
     let outputs: BrokerOutputs;
     let instance: string;
     const crowd: MqttClient[] = [];
-    /** Users whose client lost its connection, in that order. */
+    /** Users whose client lost its connection, in order. */
     let dropped: string[] = [];
 
     before(async () => {
@@ -36,7 +36,7 @@ describe("a deployed broker that changes under its clients", function () {
     async function join(user: string): Promise<void> {
         const client = await connect(outputs, { user });
         client.on("close", () => dropped.push(user));
-        // A connection that breaks is counted, not thrown.
+        // A broken connection is counted, not thrown.
         client.on("error", () => undefined);
         crowd.push(client);
     }
@@ -58,7 +58,10 @@ describe("a deployed broker that changes under its clients", function () {
         return await (await project.fly("GET", `/apps/${outputs.appName}/secrets`)).json();
     }
 
-    /** An `up` after which the same instance runs, and all that were connected still are and get messages. */
+    /**
+     * Asserts that after an `up` the same instance runs, and every client is still connected and gets
+     * messages.
+     */
     async function changes(settings: Record<string, unknown>): Promise<void> {
         project.configure(settings);
         const up = await project.up();
@@ -67,7 +70,7 @@ describe("a deployed broker that changes under its clients", function () {
         assert.equal(await instanceId(), instance);
     }
 
-    /** Each still connected client gets an answer from the broker. */
+    /** Asserts that each connected client gets an answer from the broker. */
     async function areServed(clients: readonly MqttClient[]): Promise<void> {
         const answered = clients.map((client) =>
             client.publishAsync("live", "still here", { qos: 1 }),
@@ -80,7 +83,7 @@ describe("a deployed broker that changes under its clients", function () {
         await assert.rejects(connect(theirs, { user }), /Not authorized/i);
     }
 
-    it("is previewed as a change of the secrets, and not of the machine", async () => {
+    it("shows its change in the preview as one of the secrets, not of the machine", async () => {
         project.configure({ users: usersNamed(...USERS, "added") });
         const preview = await project.pulumi(["preview"]);
         assert.equal(preview.code, 0, preview.output);
@@ -88,20 +91,22 @@ describe("a deployed broker that changes under its clients", function () {
         assert.doesNotMatch(preview.output, /fly:Machine\s/);
     });
 
-    it("lets a new user in", async () => {
+    it("admits a new user", async () => {
         await changes({ users: usersNamed(...USERS, "added") });
         await join("added");
         await areServed(crowd);
         assert.deepEqual(dropped, []);
     });
 
-    it("takes another password, and only that user's clients are cut off", async () => {
+    it("takes another password, and disconnects only that user's clients", async () => {
         const before = outputs.users.sensors!;
         await changes({ passwords: { sensors: "a new one for all of them" } });
         const theirs = crowd.filter(
             (_, at) => USERS[at % USERS.length] === "sensors" && at < CLIENTS,
         );
-        await until("their clients are cut off", () => theirs.every((client) => !client.connected));
+        await until("those clients are disconnected", () =>
+            theirs.every((client) => !client.connected),
+        );
         assert.deepEqual(
             dropped,
             theirs.map(() => "sensors"),
@@ -112,7 +117,7 @@ describe("a deployed broker that changes under its clients", function () {
         assert.equal(dropped.length, theirs.length);
     });
 
-    it("takes other grants, and only that user's clients are cut off, and come back with those", async () => {
+    it("takes other grants, and only that user's clients are disconnected and return with the new grants", async () => {
         const others = USERS.filter((user) => user !== "dashboard");
         await changes({
             users: [...usersNamed(...others, "added"), { name: "dashboard", read: ["granted"] }],
@@ -120,7 +125,9 @@ describe("a deployed broker that changes under its clients", function () {
         const theirs = crowd.filter(
             (_, at) => USERS[at % USERS.length] === "dashboard" && at < CLIENTS,
         );
-        await until("their clients are cut off", () => theirs.every((client) => !client.connected));
+        await until("those clients are disconnected", () =>
+            theirs.every((client) => !client.connected),
+        );
         assert.deepEqual(
             dropped,
             theirs.map(() => "dashboard"),
@@ -140,7 +147,7 @@ describe("a deployed broker that changes under its clients", function () {
         assert.equal(dropped.length, theirs.length);
     });
 
-    it("has a renewed certificate for those who come", async () => {
+    it("serves a renewed certificate to new connections", async () => {
         const before = await servedCertificate(outputs);
         await changes({ certificateValidDays: 364 });
         assert.notEqual(await servedCertificate(outputs), before);
@@ -148,16 +155,16 @@ describe("a deployed broker that changes under its clients", function () {
         assert.deepEqual(dropped, []);
     });
 
-    it("cuts off a user that is removed, and nobody else", async () => {
+    it("disconnects a removed user, and nobody else", async () => {
         const password = outputs.users.added!;
         await changes({ users: usersNamed(...USERS) });
-        await until("its client is cut off", () => dropped.length > 0);
+        await until("that client is disconnected", () => dropped.length > 0);
         await isRefused("added", password);
         await areServed(crowd.filter((client) => client.connected));
         assert.deepEqual(dropped, ["added"]);
     });
 
-    it("is as the settings say: neither a preview nor a refresh finds anything", async () => {
+    it("matches the settings: neither a preview nor a refresh finds a change", async () => {
         for (const command of [["preview"], ["refresh", "--yes"]]) {
             const run = await project.pulumi([...command, "--expect-no-changes"]);
             assert.equal(run.code, 0, run.output);
@@ -168,12 +175,12 @@ describe("a deployed broker that changes under its clients", function () {
         ["passwords", "passwd", "`${text}broken:line\\n`", /passwd: not NAME:\S+ in line \d/],
         ["a key", '"server.key"', "text.slice(0, 100)", /the broker would not take the files/],
     ] as const) {
-        it(`stays as it is where it would refuse ${what}, and up says why`, async () => {
+        it(`stays as it is if it would refuse ${what}, and up says why`, async () => {
             const file = "components/broker.ts";
             const program = project.read(file);
             const given = new RegExp(`(${name}): (args\\.\\w+),`);
             assert.match(program, given);
-            // A mistake in the program: with settings alone nobody can make one.
+            // A bug in the program: no settings could cause it.
             project.edit(file, (text) =>
                 text.replace(given, `$1: pulumi.output($2).apply((text) => ${broken}),`),
             );

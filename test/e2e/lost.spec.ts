@@ -1,6 +1,6 @@
 import { REPLACED, ReplacedStack } from "./support/replacedStack.ts";
 
-/** By `pulumi state delete`, of each type in turn; with a resource goes what depends on it. */
+/** `pulumi state delete` of each type in turn; dependent resources go too. */
 describe("a resource that is lost from a deployed stack's state", function () {
     this.timeout(300_000);
     let stack: ReplacedStack;

@@ -17,7 +17,7 @@ interface Entry {
     status: number;
 }
 
-/** The main job, step by step, on one project: each test goes on where the one before ended. */
+/** The main job, step by step, on one project: each test continues from the one before. */
 describe("npm run local", function () {
     this.timeout(180_000);
     this.bail(true);
@@ -52,7 +52,7 @@ describe("npm run local", function () {
         assert.match(first.output, /^In use: Pulumi v3\.\d+\.\d+ \(.+\), .*plugins/m);
     });
 
-    it("has the outputs by name", () => {
+    it("has the documented outputs", () => {
         assert.deepEqual(Object.keys(outputs).toSorted(), [
             "address",
             "appName",
@@ -90,7 +90,7 @@ describe("npm run local", function () {
         }
     });
 
-    it("has one app, one machine, one volume on Fly, as the outputs name them", () => {
+    it("creates one app, one machine and one volume at Fly, as the outputs name them", () => {
         assert.equal(status.apps.length, 1);
         const [app] = status.apps;
         assert.equal(app!.name, outputs.appName);
@@ -106,14 +106,14 @@ describe("npm run local", function () {
         );
     });
 
-    it("needs at most 17 requests to the Machines API, two of them to look at the app as a whole at the end", () => {
+    it("needs at most 17 requests to the Machines API, two of them for the final check of the app", () => {
         const lines = firstRequests.map(
             ({ method, path, status }) => `${method} ${path} ${status}`,
         );
         assert.ok(lines.length <= 17, `${lines.length} requests:\n${lines.join("\n")}`);
     });
 
-    it("has a CA that may only sign, and a server certificate for host name and addresses", async () => {
+    it("creates a CA that can only sign, and a server certificate for host name and addresses", async () => {
         const ca = new X509Certificate(outputs.caCertificatePem);
         assert.equal(ca.ca, true);
         assert.deepEqual(ca.publicKey.asymmetricKeyDetails?.namedCurve, "prime256v1");
@@ -142,11 +142,11 @@ describe("npm run local", function () {
 
     const caFile = () => path.join(project.dir, "certs/dev/rootCA.pem");
 
-    it("has commands that work with the distribution's clients", async () => {
+    it("prints commands that work with the distribution's clients", async () => {
         await roundTrip(outputs.subscribeCommand, outputs.publishCommand);
     });
 
-    it("ends its screen with commands that work when pasted, and no password in them", async () => {
+    it("ends its screen with commands that work when pasted, and contain no password", async () => {
         const lines = first.output.split("\n").map((line) => line.trim());
         const subscribe = lines.find((line) => line.startsWith("mosquitto_sub "))!;
         const publish = lines.find((line) => line.startsWith("mosquitto_pub "))!;
@@ -154,7 +154,7 @@ describe("npm run local", function () {
         await roundTrip(subscribe, publish, "/");
     });
 
-    /** Subscribes with one command until the message of the other has come. */
+    /** Subscribes with one command until the other's message arrives. */
     async function roundTrip(subscribe: string, publish: string, cwd = project.dir) {
         const script = `
             cd ${cwd}
@@ -171,13 +171,13 @@ describe("npm run local", function () {
         assert.equal(readFileSync(out, "utf8"), "hello from the shell\n");
     }
 
-    it("changes nothing when run again, and asks Fly for no change", async () => {
+    it("changes nothing when run again, and sends Fly no change", async () => {
         await project.admin("DELETE", "journal");
         second = await project.npm("local");
         assert.equal(second.code, 0, second.output);
         assert.match(second.output, /^ {4}\d+ unchanged$/m);
         assert.doesNotMatch(second.output, /^ {4}[+~-]\d/m);
-        // It lists the data's folder in the machine, which is no change but a POST.
+        // It lists the machine's data folder, by a POST that changes nothing.
         const posted = (await journal()).filter(({ method }) => method !== "GET");
         assert.deepEqual(
             posted.map(({ method, path }) => `${method} ${path}`),
@@ -196,13 +196,13 @@ describe("npm run local", function () {
         assert.equal(refresh.code, 0, refresh.output);
     });
 
-    it("verifies by hand", async () => {
+    it("passes npm run verify", async () => {
         const verify = await project.npm("verify");
         assert.equal(verify.code, 0, verify.output);
         assert.equal(verify.stdout.split("\n").filter((line) => line.startsWith("ok")).length, 8);
     });
 
-    it("leaves no secret where one could read it", async () => {
+    it("leaves no secret readable", async () => {
         const secrets = await secretsIn(project, outputs, status.token);
         const preview = await project.pulumi(["preview", "--diff"]);
         const places: Record<string, string> = {
@@ -250,10 +250,10 @@ describe("npm run local", function () {
         assert.deepEqual(hits, []);
     });
 
-    it("runs a broker that warns of nothing, as the user mosquitto", async () => {
+    it("runs a broker that logs no warning, as the user mosquitto", async () => {
         const container = status.apps[0]!.machines[0]!.container!;
         const log = await capture(["docker", "logs", container]);
-        // What verifications do badly on purpose is logged as an error, and rightly so.
+        // Errors logged for the verification's deliberate violations are expected.
         const provoked = /OpenSSL Error|Protocol error|not authorised/;
         const lines = (log.stdout + log.stderr).split("\n").filter((line) => !provoked.test(line));
         assert.ok(lines.some((line) => / mosquitto version .* running$/.test(line)));
@@ -268,7 +268,7 @@ describe("npm run local", function () {
         assert.equal(owner.stdout, "mosquitto:mosquitto 600\nmosquitto:mosquitto 600\n");
     });
 
-    it("destroys all that Fly has", async () => {
+    it("destroys everything at Fly", async () => {
         const destroy = await project.pulumi(["destroy", "--yes"]);
         assert.equal(destroy.code, 0, destroy.output);
         assert.deepEqual((await project.status()).apps, []);
@@ -282,7 +282,7 @@ describe("npm run local", function () {
         assert.equal(left.stdout, "");
     });
 
-    it("comes back after that, and goes down leaving nothing", async () => {
+    it("deploys again after that, and npm run local:down leaves nothing", async () => {
         const again = await project.npm("local");
         assert.equal(again.code, 0, again.output);
         const now = await project.status();
@@ -305,7 +305,7 @@ describe("npm run local", function () {
         }
     });
 
-    /** An ended process that nobody has asked for yet is a zombie: it holds nothing. */
+    /** A process that has ended but was not reaped is a zombie: it holds nothing. */
     function runs(pid: number): boolean {
         const stat = `/proc/${pid}/stat`;
         return existsSync(stat) && !/\) Z /.test(readFileSync(stat, "utf8"));

@@ -4,8 +4,8 @@ import { Project } from "../../dev/harness/project.ts";
 import { scanTls, type Finding } from "../support/tlsScan.ts";
 
 /**
- * Warnings about the scanner itself: what its OpenSSL cannot do, and session resumption, for which it starts
- * OpenSSL and, on a busy machine, does not wait long enough.
+ * Warnings about the scanner itself: limits of its OpenSSL, and session resumption, for which it starts
+ * OpenSSL and does not wait long enough on a busy machine.
  */
 function isOfTheScanner({ id, severity, finding }: Finding): boolean {
     if (severity !== "WARN") return false;
@@ -19,7 +19,7 @@ function isOfTheScanner({ id, severity, finding }: Finding): boolean {
 }
 
 /** The deployed broker, through the edge, as tools see it that know nothing of this project. */
-describe("deployed broker by others' tools", function () {
+describe("deployed broker, seen by other tools", function () {
     this.timeout(360_000);
     let project: Project;
     let outputs: BrokerOutputs;
@@ -44,7 +44,7 @@ describe("deployed broker by others' tools", function () {
             findings = await scanTls({ address, port, hostname, caPem });
         });
 
-        it("finds 1.2 and 1.3, and nothing older", () => {
+        it("finds TLS 1.2 and 1.3, and nothing older", () => {
             for (const old of ["SSLv2", "SSLv3", "TLS1", "TLS1_1"]) {
                 assert.match(found(old), /^(OK|INFO) not offered$/, old);
             }
@@ -52,7 +52,7 @@ describe("deployed broker by others' tools", function () {
             assert.match(found("TLS1_3"), /^OK offered/);
         });
 
-        it("finds ciphers with forward secrecy and authenticated encryption alone", () => {
+        it("finds only ciphers with forward secrecy and authenticated encryption", () => {
             const modern = /^(TLS_(AES|CHACHA20)|ECDHE-ECDSA-(AES\d+-GCM|CHACHA20))/;
             const ciphers = ["1_2", "1_3"].flatMap((version) =>
                 found(`cipherorder_TLSv${version}`).replace("INFO ", "").split(" "),
@@ -63,19 +63,19 @@ describe("deployed broker by others' tools", function () {
             assert.match(found("cipher_order"), /^OK server/);
         });
 
-        it("finds no renegotiation by the client and no compression", () => {
+        it("finds no client renegotiation and no compression", () => {
             assert.match(found("secure_client_renego"), /^OK not vulnerable/);
             assert.match(found("CRIME_TLS"), /^OK not vulnerable/);
         });
 
-        it("finds the certificate in order, for name and CA", () => {
+        it("finds a valid certificate, for host name and CA", () => {
             assert.match(found("cert_trust"), /^OK Ok via SAN/);
             assert.match(found("cert_chain_of_trust"), /^OK passed/);
             assert.match(found("cert_expirationStatus"), /^OK/);
         });
 
-        it("finds nothing else to complain of", () => {
-            // The CA is the stack's own: what is revoked is renewed, or the CA replaced.
+        it("finds no other problem", () => {
+            // The CA is the stack's own: instead of revocation, the certificate is renewed or the CA replaced.
             const known = ["cert_revocation"];
             const complaints = findings.filter(
                 (one) =>

@@ -7,7 +7,7 @@ import { Project } from "../../dev/harness/project.ts";
 
 const PASSWORD = 'correct horse\'s battery "staple"';
 
-/** Pulumi's own commands through `npm run pulumi`, one after another: each leaves a stack that works. */
+/** Pulumi's own commands through `npm run pulumi`, in turn: each leaves a stack that works. */
 describe("Pulumi's commands on the dev stack", function () {
     this.timeout(120_000);
     this.bail(true);
@@ -30,7 +30,7 @@ describe("Pulumi's commands on the dev stack", function () {
         return run.stdout;
     }
 
-    /** The committed file is as it was, but for settings; no other machine could read a secret. */
+    /** Asserts that only settings changed in the committed file; no other machine could read its secrets. */
     function committed(): string {
         const text = project.read("Pulumi.dev.yaml");
         assert.doesNotMatch(text, /encryptionsalt|secure/);
@@ -53,13 +53,13 @@ describe("Pulumi's commands on the dev stack", function () {
         assert.doesNotMatch(committed(), /maxConnections|metrics|cpus/);
     });
 
-    it("config set takes what stands behind -- as it is", async () => {
+    it("config set takes arguments after -- unchanged", async () => {
         await ok("config", "set", "organization", "--", "-1");
         assert.equal(await valueOf("organization"), "-1");
         await ok("config", "rm", "organization");
     });
 
-    it("config set --secret is this machine's, and is used", async () => {
+    it("config set --secret is kept on this machine, and used", async () => {
         await ok("config", "set", "--secret", "--path", "passwords.tester", PASSWORD);
         await ok("config", "set", "--secret", "other:secret", "x");
         committed();
@@ -78,7 +78,7 @@ describe("Pulumi's commands on the dev stack", function () {
         await client.endAsync();
     });
 
-    it("npm run local goes on with it", async () => {
+    it("npm run local continues with it", async () => {
         const run = await project.npm("local");
         assert.equal(run.code, 0, run.output);
         assert.match(run.output, /^ {4}\d+ unchanged$/m);
@@ -99,18 +99,18 @@ describe("Pulumi's commands on the dev stack", function () {
         ["state", "unprotect", "--all", "--yes"],
         ["cancel", "--yes"],
     ]) {
-        it(`${args.join(" ")} leaves it as it is`, async () => {
+        it(`${args.join(" ")} does not change it`, async () => {
             await ok(...args);
             committed();
             assert.equal(await valueOf("passwords.tester", "--path"), PASSWORD);
         });
     }
 
-    it("up --config keeps what it was given", () => {
+    it("up --config keeps the settings it was given", () => {
         assert.match(committed(), /appkata-mqtt:metrics: "?true"?$/m);
     });
 
-    it("what is not for this stack is refused, with the way to go", async () => {
+    it("commands that do not apply to this stack are refused, with the alternative", async () => {
         const run = await project.npm("pulumi", ["stack", "rm", "--yes"]);
         assert.equal(run.code, 1, run.output);
         assert.equal(
@@ -119,10 +119,10 @@ describe("Pulumi's commands on the dev stack", function () {
         );
     });
 
-    it("a secret takes the place of a setting, and a setting that comes later is told of", async () => {
+    it("a secret replaces a plain setting, and a plain one set later is reported", async () => {
         await ok("config", "set", "--secret", "metrics", "true");
         assert.doesNotMatch(committed(), /metrics/);
-        // Which drops the comments.
+        // Which removes the comments.
         project.configure({ metrics: false });
         const run = await project.pulumi(["config", "get", "metrics"]);
         assert.equal(run.stdout.trim(), "true");
@@ -131,7 +131,7 @@ describe("Pulumi's commands on the dev stack", function () {
         assert.doesNotMatch(project.read("Pulumi.dev.yaml"), /metrics/);
     });
 
-    it("secrets of another machine in the committed file are told of, with the way out", async () => {
+    it("another machine's secrets in the committed file are reported, with the way out", async () => {
         const before = project.read("Pulumi.dev.yaml");
         project.edit("Pulumi.dev.yaml", (text) => `encryptionsalt: v1:x\n${text}`);
         project.configure({ passwords: { tester: { secure: "v1:abc" } } });
@@ -144,7 +144,7 @@ describe("Pulumi's commands on the dev stack", function () {
         writeFileSync(path.join(project.dir, "Pulumi.dev.yaml"), before);
     });
 
-    it("destroy and up begin anew, with the secrets that were set", async () => {
+    it("destroy and up deploy anew, with the secrets that were set", async () => {
         await ok("destroy", "--yes", "--skip-preview");
         await ok("up", "--yes", "--skip-preview");
         assert.equal((await project.outputs()).users.tester, PASSWORD);

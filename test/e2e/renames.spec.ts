@@ -8,8 +8,8 @@ import {
     type Replaced,
 } from "./support/replacedStack.ts";
 
-/** By the program's code, of each type in turn; each time the one before gets its name back. */
-describe("another logical name of a deployed stack's resource", function () {
+/** Renames each type in turn in the program's code; the resource before gets its name back. */
+describe("a renamed resource of a deployed stack", function () {
     this.timeout(300_000);
     let stack: ReplacedStack;
 
@@ -41,7 +41,7 @@ describe("another logical name of a deployed stack's resource", function () {
         });
     }
 
-    it("with an alias, of all at once: nothing is made and nothing deleted", async () => {
+    it("with an alias, all at once: nothing is created and nothing deleted", async () => {
         rename([]);
         await stack.goesThrough();
         rename(REPLACED, { ALIASED: "1" });

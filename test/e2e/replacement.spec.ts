@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "../../dev/harness/mqtt.ts";
 import { CA_KEY, REPLACED, ReplacedStack, SHUT_OUT } from "./support/replacedStack.ts";
 
-/** Everything is tried on one stack, which must be whole after each. */
+/** All tests use one stack, which must be whole after each. */
 describe("a replacement of a deployed stack's resource", function () {
     this.timeout(300_000);
     let stack: ReplacedStack;
@@ -21,7 +21,7 @@ describe("a replacement of a deployed stack's resource", function () {
         });
     }
 
-    it("by a taint, of all but the CA's key at once: they are kept or renewed", async () => {
+    it("by a taint of all but the CA's key: they are kept or renewed", async () => {
         const urns = [];
         for (const { type, name, fate } of REPLACED) {
             if (fate !== "refused") urns.push(await stack.urnOf(type, name));
@@ -30,7 +30,7 @@ describe("a replacement of a deployed stack's resource", function () {
         await stack.goesThrough();
     });
 
-    it("by a taint of the CA's key: it is refused until the taint is taken back", async () => {
+    it("by a taint of the CA's key: refused until the taint is removed", async () => {
         const urn = await stack.urnOf(CA_KEY.type, CA_KEY.name);
         await stack.ok(["state", "taint", "--yes", urn]);
         await stack.isRefused([], /pulumi state untaint/);
@@ -38,7 +38,7 @@ describe("a replacement of a deployed stack's resource", function () {
         await stack.isWhole();
     });
 
-    it("of the CA's key, once a setting allows that all clients are shut out", async () => {
+    it("of the CA's key, once a setting allows to lock out all clients", async () => {
         const { project, first } = stack;
         project.configure({ clientsShutOut: "allow" });
         const urn = await stack.urnOf(CA_KEY.type, CA_KEY.name);

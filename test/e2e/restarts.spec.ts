@@ -10,14 +10,14 @@ import { until } from "../../dev/harness/until.ts";
 const CERTIFICATE_PORT = 10001;
 const FLY = ["dev/fly/main.ts", "--dir", ".local/fly"];
 
-/** What was changed while the broker ran is in force after each kind of start, whatever secrets it brings. */
-describe("a deployed broker that was changed live and starts again", function () {
+/** Live changes stay in force after each kind of start, whatever secrets it brings. */
+describe("a deployed broker that was changed live and restarts", function () {
     this.timeout(300_000);
     let project: Project;
     let outputs: BrokerOutputs;
     /** Credentials that worked before the changes. */
     let former: { removed: string; changed: string; device: mqtt.IClientOptions };
-    /** What is in force: the files' digest, and the certificate that is served. */
+    /** What is in force: the files' digest, and the served certificate. */
     let expected: { state: string; certificate: string };
 
     before(async () => {
@@ -73,13 +73,17 @@ describe("a deployed broker that was changed live and starts again", function ()
         return ended.stdout.trim();
     }
 
-    /** The number, the digest and the number that a restart brings. */
+    /** The number, the digest, and the number that a restart brings. */
     const state = async () => (await inContainer("broker-files state")).split(" ");
 
     async function isServed(): Promise<void> {
-        await until("it serves", () => servedCertificate(outputs).catch(() => undefined), {
-            withinMs: 60_000,
-        });
+        await until(
+            "the broker serves clients",
+            () => servedCertificate(outputs).catch(() => undefined),
+            {
+                withinMs: 60_000,
+            },
+        );
     }
 
     async function isAsDeclared(): Promise<void> {
@@ -123,13 +127,13 @@ describe("a deployed broker that was changed live and starts again", function ()
     }
 
     for (const reading of ["pinned", "fresh"]) {
-        describe(`with ${reading} secrets has what was declared after`, () => {
+        describe(`with ${reading} secrets keeps the declared state after`, () => {
             before(() => project.admin("PUT", "settings", { secretsOnRestart: reading }));
 
             it("a kill of the broker", async () => {
                 const pid = await inContainer("cat /run/broker.pid");
                 await inContainer(`kill -9 ${pid}`);
-                await until("another one runs", async () => {
+                await until("another broker runs", async () => {
                     const now = await inContainer("cat /run/broker.pid 2>/dev/null || true");
                     return now !== "" && now !== pid;
                 });
@@ -143,14 +147,17 @@ describe("a deployed broker that was changed live and starts again", function ()
                 await isAsDeclared();
             });
 
-            it("a restart by API", async () => {
+            it("a restart by the API", async () => {
                 await startsAgain(project, path(), () => post("restart"));
                 await isAsDeclared();
             });
 
             it("a stop and a start", async () => {
                 await post("stop");
-                await until("it has stopped", async () => (await machine()).state === "stopped");
+                await until(
+                    "the machine has stopped",
+                    async () => (await machine()).state === "stopped",
+                );
                 await startsAgain(project, path(), () => post("start"));
                 await isAsDeclared();
             });
@@ -160,7 +167,7 @@ describe("a deployed broker that was changed live and starts again", function ()
                 await isAsDeclared();
             });
 
-            it("that: neither a preview nor a refresh finds anything", async () => {
+            it("all of them: neither a preview nor a refresh finds a change", async () => {
                 for (const command of [["preview"], ["refresh", "--yes"]]) {
                     const run = await project.pulumi([...command, "--expect-no-changes"]);
                     assert.equal(run.code, 0, run.output);
@@ -169,10 +176,10 @@ describe("a deployed broker that was changed live and starts again", function ()
         });
     }
 
-    describe("and falls back, or is updated", () => {
-        it("is drift, and mended live, where it has fallen back", async () => {
+    describe("that falls back to older files, or is updated", () => {
+        it("shows the fallback as drift, and up mends it live", async () => {
             await project.admin("PUT", "settings", { secretsOnRestart: "pinned" });
-            // So that there is a copy: starts with new secrets have taken it away.
+            // Makes a copy exist: starts with new secrets have removed it.
             await up({ passwords: { changed: "a third one of the same user" } });
             expected.state = (await state()).join(" ");
             await inContainer("rm /mosquitto/data/.files/bundle");
@@ -191,7 +198,7 @@ describe("a deployed broker that was changed live and starts again", function ()
             await isAsDeclared();
         });
 
-        it("has nobody back by a larger volume, nor a copy on it once it was updated", async () => {
+        it("readmits nobody after its volume grows, and keeps no copy after an update", async () => {
             await up({ volumeSizeGb: 2 });
             await isAsDeclared();
             await up({ memoryMb: 512 });

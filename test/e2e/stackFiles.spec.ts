@@ -9,11 +9,11 @@ import { capture } from "../../lib/process.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { Project } from "../../dev/harness/project.ts";
 
-/** How Pulumi tells that the verification's client ran. */
+/** Pulumi's line for a run of the verification's client. */
 const VERIFIED = /Command \S+:client (created|replaced|updated)/;
 
-/** Settings that nobody sees in the dev stack as it is committed, on one project, one after another. */
-describe("stack file's settings", function () {
+/** Settings that the committed dev stack does not use, on one project, one after another. */
+describe("a stack file's settings", function () {
     this.timeout(180_000);
     this.bail(true);
     let project: Project;
@@ -29,7 +29,7 @@ describe("stack file's settings", function () {
         await project.remove();
     });
 
-    /** What Fly has of the one app, without what changes by itself. */
+    /** The app at Fly, without what changes by itself. */
     async function onFly() {
         const { apps } = await project.status();
         return apps.map(({ name, addresses, machines, volumes }) => ({
@@ -62,7 +62,7 @@ describe("stack file's settings", function () {
         assert.match(log.stdout + log.stderr, / mosquitto version 2\.0\.\d+ running$/m);
     });
 
-    it("put further names and addresses into the served certificate, and have it verified", async () => {
+    it("put more names and addresses into the served certificate, and verify them", async () => {
         await assert.rejects(servedCertificate("mqtt.example.com"), {
             code: "ERR_TLS_CERT_ALTNAME_INVALID",
         });
@@ -96,7 +96,7 @@ describe("stack file's settings", function () {
         assert.ok(after.subscribeCommand.includes(`@${outputs.hostname}:`));
     });
 
-    it("protect the volume: destroy is refused, and all of it goes on running", async () => {
+    it("protect the volume: destroy is refused, and everything keeps running", async () => {
         const before = await onFly();
         assert.deepEqual(
             before[0]!.volumes.map(({ id }) => id),
@@ -119,7 +119,7 @@ describe("stack file's settings", function () {
         await servedCertificate(outputs.hostname);
     });
 
-    it("let go of the volume once it is not protected any more", async () => {
+    it("release the volume once it is no longer protected", async () => {
         project.configure({ protectVolume: false });
         const up = await project.up();
         assert.equal(up.code, 0, up.output);
@@ -130,10 +130,10 @@ describe("stack file's settings", function () {
     });
 });
 
-describe("committed stack files", () => {
+describe("the committed stack files", () => {
     const stacks = globSync("Pulumi.*.yaml", { cwd: ROOT }).map((file) => file.split(".")[1]!);
 
-    /** As Pulumi hands a stack file's settings to the program. */
+    /** A stack file's settings as Pulumi passes them to the program. */
     function settingsOf(stack: string) {
         const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
         const { config } = parse(text) as { config: Record<string, unknown> };
@@ -145,18 +145,18 @@ describe("committed stack files", () => {
         return parseSettings(Object.fromEntries(raw), stack);
     }
 
-    it("are dev, staging and one for each region", () => {
+    it("are dev, staging and one per region", () => {
         assert.deepEqual(stacks.toSorted(), ["dev", "prod-lhr", "staging"]);
     });
 
-    it("hold settings without a mistake", () => {
+    it("have no mistake in their settings", () => {
         for (const stack of stacks) {
             assert.ok(settingsOf(stack).users.length > 0, stack);
             assert.deepEqual(settingsOf(stack).warnings, [], stack);
         }
     });
 
-    it("send only dev to this machine", () => {
+    it("direct only dev to this machine", () => {
         for (const stack of stacks) {
             const { endpoint, registry } = settingsOf(stack);
             const local = stack === "dev";
@@ -165,7 +165,7 @@ describe("committed stack files", () => {
         }
     });
 
-    it("keep production's data from being deleted, and staging small", () => {
+    it("protect production's data, and keep staging small", () => {
         const production = settingsOf("prod-lhr");
         assert.equal(production.volume.protect, true);
         assert.equal(production.region, "lhr");

@@ -1,6 +1,6 @@
 /**
- * Random sequences of what people, Fly and the network do to a deployment: whatever came, the next
- * `up --refresh` (and, where that fails, an `up`) brings what the settings say, and nothing else.
+ * Random sequences of what people, Fly and the network do to a deployment: after each, the next
+ * `up --refresh` (or, if that fails, an `up`) brings it to the settings, and nothing else.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -19,10 +19,13 @@ import {
 import { SmallStack } from "./support/smallStack.ts";
 import { SEQUENCES, take, type Step } from "./support/steps.ts";
 
-/** Sequences that were once broken, as a failure prints them. */
+/** Sequences that once failed, as a failure prints them. */
 const KEPT: Step[][] = [];
 
-/** In `npm run test:all` always the same ones; `npm run test:properties` takes others each time, or `-- SEED`. */
+/**
+ * The same in each `npm run test:all`; `npm run test:properties` takes new ones each time, or those of `--
+ * SEED`.
+ */
 const wanted = process.env.APPKATA_CASES ?? "sample";
 const RUNS = wanted === "sample" ? 4 : 40;
 const SEED = wanted === "sample" ? 4 : /^-?\d+$/.test(wanted) ? Number(wanted) : Date.now();
@@ -82,10 +85,10 @@ describe("a deployment, whatever happens to it", function () {
     }
 
     for (const [at, steps] of KEPT.entries()) {
-        it(`ends as wanted (kept sequence ${at + 1})`, () => holds(steps));
+        it(`reaches the declared state (kept sequence ${at + 1})`, () => holds(steps));
     }
 
-    it("ends as wanted", async () => {
+    it("reaches the declared state", async () => {
         const property = fc.asyncProperty(SEQUENCES, async (steps) => {
             if (wanted !== "sample") console.log(`      ${JSON.stringify(steps)}`);
             await holds(steps);

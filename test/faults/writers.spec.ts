@@ -1,4 +1,4 @@
-/** Two who believe that a stack is theirs, without a lock between them; and a person with a lease. */
+/** Two users who believe a stack is theirs, without a lock between them; and a person with a lease. */
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
 import type { JournalEntry } from "../../dev/fly/journal.ts";
@@ -17,7 +17,7 @@ const SETTINGS = {
     port: 1883,
 };
 
-/** Its repository holds the image, and nothing else is in it. */
+/** Its repository holds only the image. */
 const IMAGES = "writers-images";
 
 describe("two writers", function () {
@@ -35,7 +35,7 @@ describe("two writers", function () {
     });
     after(() => fly?.close());
 
-    /** Both succeed, or one does and the other says what was in its way. */
+    /** Asserts that both succeed, or one does and the other reports what was in its way. */
     async function onePrevails(
         stacks: readonly SmallStack[],
         run: (stack: SmallStack) => Promise<ProgramRun>,
@@ -63,7 +63,7 @@ describe("two writers", function () {
         after(() => stacks?.forEach((stack) => stack.remove()));
         afterEach(() => api.ok("DELETE", "/_local/faults"));
 
-        /** In turn: secrets that the other has set are drift, since Fly shows no values and their numbers differ. */
+        /** In turn: the other's secrets are drift, because Fly shows no values and their numbers differ. */
         async function eachConverges(): Promise<void> {
             for (const stack of stacks) {
                 await stack.must(stack.up("--refresh"));
@@ -71,8 +71,8 @@ describe("two writers", function () {
             }
         }
 
-        it("make one of each in two first ups at once", async () => {
-            // Fly takes its time with each new thing, so that neither sees in time what the other asks for.
+        it("create one of each in two first ups at once", async () => {
+            // Fly shows each new resource late, so neither sees the other's in time.
             const path = "/v1/apps/both/*";
             const action = { type: "delay", ms: 3000 };
             const rules = [{ method: "POST", path, times: 0, action }];
@@ -80,11 +80,11 @@ describe("two writers", function () {
             await onePrevails(stacks, (stack) => stack.up());
         });
 
-        it("converge each with the next", async () => {
+        it("converge in turn", async () => {
             await eachConverges();
         });
 
-        it("bring one machine to what both want in two updates at once", async () => {
+        it("bring one machine to what both declare in two updates at once", async () => {
             for (const stack of stacks) {
                 stack.configure({ memoryMb: 512, volumeSizeGb: 2, secret: "of-both-of-them" });
             }
@@ -99,7 +99,7 @@ describe("two writers", function () {
         });
     });
 
-    describe("with a person who has a lease on the machine", () => {
+    describe("with a person who holds a lease on the machine", () => {
         let stack: SmallStack;
 
         before(async () => {
@@ -108,7 +108,7 @@ describe("two writers", function () {
         });
         after(() => stack?.remove());
 
-        /** @returns what ends the lease */
+        /** @returns a function that ends the lease */
         async function lease(): Promise<() => Promise<unknown>> {
             const { app } = stack;
             const [machine] = await api.ok<{ id: string }[]>("GET", `/apps/${app}/machines`);
@@ -119,7 +119,7 @@ describe("two writers", function () {
             return () => api.ok("DELETE", path, undefined, nonce);
         }
 
-        /** Ends the lease once a run has come up against it, and no earlier. */
+        /** Ends the lease once a run has met it, and no earlier. */
         async function waitsFor(end: () => Promise<unknown>, run: Promise<ProgramRun>) {
             await api.ok("DELETE", "/_local/journal");
             const refused = async () => {
@@ -144,7 +144,7 @@ describe("two writers", function () {
             await isDeployed(stack);
         });
 
-        it("an update that has waited long enough says who is in the way, and changes nothing", async () => {
+        it("an update that times out names the lease's owner, and changes nothing", async () => {
             stack.configure({ memoryMb: 1024, timeoutS: 3 });
             const end = await lease();
             const ended = await stack.up();

@@ -10,7 +10,7 @@ import { Project, usersNamed, type Run } from "../../../dev/harness/project.ts";
 const CERTIFICATE_PORT = 10001;
 const GIVEN = "given to the sensors";
 
-/** What becomes of a resource that is replaced, renamed or lost from the state. */
+/** Expected fate of a resource that is replaced, renamed or lost from the state. */
 export type Fate = "kept" | "renewed" | "refused";
 
 export interface Replaced {
@@ -45,7 +45,7 @@ export const REPLACED: readonly Replaced[] = (
 
 export const CA_KEY = REPLACED.find(({ fate }) => fate === "refused")!;
 
-/** Says by which setting a new CA is allowed. */
+/** The error that names the setting which allows a new CA. */
 export const SHUT_OUT = /appkata-mqtt:clientsShutOut allow/;
 
 interface Resource {
@@ -58,16 +58,16 @@ interface Event {
 
 export interface Operations {
     readonly run: Run;
-    /** What the engine does, resource by resource. */
+    /** The engine's steps, by resource. */
     readonly done: string[];
 }
 
 export class ReplacedStack {
     readonly project: Project;
     readonly first: BrokerOutputs;
-    /** What the program runs with besides. */
+    /** More settings for the program's runs. */
     env: NodeJS.ProcessEnv = {};
-    /** A certificate that was revoked. */
+    /** A revoked certificate. */
     readonly #revoked: { cert: string; key: string };
 
     private constructor(
@@ -104,7 +104,7 @@ export class ReplacedStack {
         return run;
     }
 
-    /** The stack's state as `pulumi stack import` takes it. */
+    /** The stack's state, in the form that `pulumi stack import` takes. */
     async exported(): Promise<string> {
         return (await this.ok(["stack", "export"])).stdout;
     }
@@ -124,7 +124,7 @@ export class ReplacedStack {
         return found[0]!.urn;
     }
 
-    /** Takes a resource, and what depends on it, out of the state. */
+    /** Deletes a resource and its dependents from the state. */
     async loses(urn: string): Promise<void> {
         await this.ok(["state", "delete", "--yes", "--target-dependents", urn]);
     }
@@ -144,7 +144,7 @@ export class ReplacedStack {
         return { run, done: done.toSorted() };
     }
 
-    /** The requests that delete something at Fly, leases apart. */
+    /** Requests that delete something at Fly, except leases. */
     async #deletions(): Promise<string[]> {
         const { entries } = await this.project.admin<{
             entries: { method: string; path: string }[];
@@ -156,7 +156,7 @@ export class ReplacedStack {
             .map(({ path: at }) => at);
     }
 
-    /** A preview and the up do the same, and nothing is deleted at Fly. @returns what the up did */
+    /** Asserts that preview and up do the same, and nothing is deleted at Fly. @returns what the up did */
     async goesThrough(args: string[] = []): Promise<string[]> {
         const preview = await this.operations(["preview", ...args]);
         assert.equal(preview.run.code, 0, preview.run.output);
@@ -170,7 +170,7 @@ export class ReplacedStack {
         return up.done;
     }
 
-    /** So do a preview and the up, before anything is deleted. */
+    /** Asserts that preview and up both refuse, before anything is deleted. */
     async isRefused(args: string[], why: RegExp): Promise<void> {
         for (const command of [["preview"], ["up", "--yes", "--skip-preview"]]) {
             await this.project.admin("DELETE", "journal");
@@ -181,7 +181,7 @@ export class ReplacedStack {
         }
     }
 
-    /** As clients see it, and as Fly has it; and there is nothing left to do. */
+    /** Asserts that clients and Fly see a whole stack, and nothing is left to do. */
     async isWhole(): Promise<void> {
         const { first, project } = this;
         const now = await project.outputs();
@@ -209,7 +209,7 @@ export class ReplacedStack {
         assert.deepEqual(again.done, [], again.run.output);
     }
 
-    /** With the CA of before: clients have no other. */
+    /** Uses the CA from before: clients have no other. */
     async #logIn(port: number, options: mqtt.IClientOptions): Promise<string> {
         const { address: host, hostname: servername, caCertificatePem: ca } = this.first;
         const to = { protocol: "mqtts", host, port, servername, ca, reconnectPeriod: 0 } as const;
@@ -220,7 +220,7 @@ export class ReplacedStack {
     }
 }
 
-/** Whether a URN, or its end, is a resource's. @param name within its component */
+/** Whether a URN, or its end, belongs to a resource. @param name within its component */
 export function isOf(urn: string, { type, name }: Pick<Replaced, "type" | "name">): boolean {
     return urn.includes(`${type}::`) && urn.endsWith(`:${name}`);
 }

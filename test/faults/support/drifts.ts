@@ -1,4 +1,4 @@
-/** What someone does to a small stack's app past the program, and how it is undone. */
+/** Manual changes to a small stack's app, and how each is undone. */
 import { Api } from "../../../dev/harness/api.ts";
 import { until } from "../../../dev/harness/until.ts";
 import { contents } from "./invariants.ts";
@@ -9,12 +9,12 @@ type Doing = (api: Api, stack: SmallStack, found: Found) => Promise<unknown>;
 
 const someone = (found: Found) => `machines/${found.machines[0]?.id ?? "none"}`;
 
-/** Each does nothing where there is nothing to do it to. */
+/** Each does nothing if its target does not exist. */
 export const DRIFTS = {
     "the machine is destroyed": (api: Api, { app }: SmallStack, found: Found) =>
         api.call("DELETE", `/apps/${app}/${someone(found)}?force=true`),
     "machine and volume are destroyed": async (api: Api, { app }: SmallStack, found: Found) => {
-        // Someone may have a lease on the machine, and it holds the volume for a moment.
+        // Someone may hold a lease on the machine, and the volume stays attached for a moment.
         const paths = [
             `${someone(found)}?force=true`,
             ...found.volumes.map(({ id }) => `volumes/${id}`),
@@ -41,7 +41,7 @@ export const DRIFTS = {
     },
     "the machine is restarted": (api: Api, { app }: SmallStack, found: Found) =>
         api.call("POST", `/apps/${app}/${someone(found)}/restart`),
-    // As flyctl does it: metadata, the owner's too, go along, and the volume is a new one.
+    // As flyctl does it: the metadata, including the owner's, are copied, and the volume is new.
     "the machine is cloned": async (api: Api, { app, clones }: SmallStack, found: Found) => {
         const [original] = found.machines;
         if (!original) return;
@@ -73,7 +73,7 @@ export const DRIFTS = {
 
 export type Drift = keyof typeof DRIFTS;
 
-/** Does nothing where there is no app. */
+/** Does nothing without an app. */
 export async function byHand(stack: SmallStack, work: Doing): Promise<void> {
     const api = new Api(stack.fly);
     const found = await contents(api, stack.app);
@@ -91,12 +91,12 @@ export async function growVolume(
     }
 }
 
-/** Undoes by hand what an `up` refuses to judge, clones and another owner, and waits for a lease that is left. */
+/** Undoes by hand what an `up` refuses to judge: clones and another owner. Waits for leftover leases. */
 export async function putRight(stack: SmallStack): Promise<void> {
     await byHand(stack, async (api, { app, clones }, found) => {
         const state = stack.stateText();
         for (const path of clones) {
-            // It may have taken the place of the one that was lost.
+            // It may have taken the place of the lost one.
             if (state.includes(path.replace(/.*\/|\?.*/g, ""))) continue;
             await until(`${path} is destroyed`, async () => {
                 const { status } = await api.call("DELETE", `/apps/${app}/${path}`);
@@ -106,7 +106,7 @@ export async function putRight(stack: SmallStack): Promise<void> {
         const own = found.machines.find(({ name }) => name === "small");
         if (!own) return;
         const path = `/apps/${app}/machines/${own.id}`;
-        // One that Fly would not take back ends by itself, after half a minute.
+        // A lease that Fly would not release expires after half a minute.
         await until(
             "the machine's lease has ended",
             async () => (await api.call("GET", `${path}/lease`)).status === 404,

@@ -1,4 +1,4 @@
-/** What must be so at the end, whatever happened before: at Fly, in the state, and on the screen. */
+/** What must hold at the end, whatever happened before: at Fly, in the state, and on the screen. */
 import assert from "node:assert/strict";
 import type { LocalFly } from "../../../dev/fly/index.ts";
 import { Api, type MachineView } from "../../../dev/harness/api.ts";
@@ -13,7 +13,7 @@ interface Found {
     secrets: string[];
 }
 
-/** All of an app that is not on its way out. @returns nothing when there is no such app */
+/** Everything of an app that is not being deleted. @returns undefined without such an app */
 export async function contents(api: Api, app: string): Promise<Found | undefined> {
     if ((await api.call("GET", `/apps/${app}`)).status === 404) return undefined;
     const machines = await api.ok<MachineView[]>("GET", `/apps/${app}/machines`);
@@ -41,7 +41,7 @@ interface Checkpoint {
     };
 }
 
-/** What the state says is there: the last part of the type, and the id. */
+/** Resources in the state: the last part of the type, and the ID. */
 function inState(stack: SmallStack): string[] {
     const { checkpoint } = JSON.parse(stack.stateText()) as { checkpoint: Checkpoint };
     const { resources = [], pending_operations: pending = [] } = checkpoint.latest ?? {};
@@ -57,7 +57,7 @@ function inState(stack: SmallStack): string[] {
         .toSorted();
 }
 
-/** One of each, as the settings want it, as the state has it; and the engine sees nothing to do. */
+/** Asserts that settings, state and Fly agree on one of each, and the engine sees nothing to do. */
 export async function isDeployed(stack: SmallStack): Promise<void> {
     const { app, settings } = stack;
     const api = new Api(stack.fly);
@@ -121,7 +121,7 @@ export async function isGone(stack: SmallStack): Promise<void> {
     assert.deepEqual(inState(stack), []);
 }
 
-/** Nothing else is left on this Fly. */
+/** Asserts that this Fly has nothing else. */
 export async function holdsOnly(fly: LocalFly, apps: string[]): Promise<void> {
     const { apps: all } = await new Api(fly).ok<{ apps: { name: string }[] }>(
         "GET",
@@ -130,7 +130,7 @@ export async function holdsOnly(fly: LocalFly, apps: string[]): Promise<void> {
     assert.deepEqual(all.map(({ name }) => name).toSorted(), apps.toSorted());
 }
 
-/** The state can be read, and tells nothing; nor does what `run` wrote. */
+/** Asserts that the state can be read, and that neither it nor `run`'s output shows a secret. */
 export function keepsSecrets(stack: SmallStack, run?: ProgramRun): void {
     const text = stack.stateText();
     if (text !== "") JSON.parse(text);
@@ -143,25 +143,25 @@ export function keepsSecrets(stack: SmallStack, run?: ProgramRun): void {
     }
 }
 
-/** The engine's own last word. */
+/** The engine's own last line. */
 const SUMMARY = /^(update|destroy|refresh) failed$/;
 
-/** What a run that failed says, one text for each error. */
+/** The errors of a failed run. */
 export function errorsOf({ output }: ProgramRun): string[] {
     const told = output.slice(output.indexOf("Diagnostics:"));
     return (
         [...told.matchAll(/^ +error: (.+(?:\n +(?!error: ).+)*)/gm)]
-            // As the engine puts it where the resource exists but is not as wanted.
+            // The engine's words if the resource exists but is not as declared.
             .map(([, text]) => text!.replace(/^1 error occurred:\n\s+\* /, ""))
             .filter((text) => !SUMMARY.test(text))
     );
 }
 
-/** Request and answer, or what is the matter with which resource. */
+/** Request and answer, or which resource has which problem. */
 const CLEAR =
     /^((GET|POST|PUT|DELETE) \/v1\/\S+: (\d{3}|no answer)|(App|Machine|Volume|Address) \S+ |App name "|Which volume has |Cannot import |Target '\S+' could not be found )/;
 
-/** A run that failed says what was asked and answered, and nothing that only a developer can read. */
+/** Asserts that a failed run reports request and answer, and nothing that only a developer can read. */
 export function saysClearly(run: ProgramRun): void {
     const errors = errorsOf(run);
     assert.ok(errors.length > 0, run.output);

@@ -1,4 +1,4 @@
-/** Every request of a run x every fault, on small stacks side by side, each with a local Fly of its own. */
+/** Every request of a run × every fault, on small stacks side by side, each with a local Fly of its own. */
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../../dev/fly/index.ts";
 import type { JournalEntry } from "../../../dev/fly/journal.ts";
@@ -33,7 +33,7 @@ class Place {
     readonly #api: Api;
     #count = 0;
     #round = 0;
-    /** URNs that the next run replaces; the run after it only goes on. */
+    /** URNs that the next run replaces; the run after it only continues. */
     #replaced: string[] = [];
     #stack: SmallStack | undefined;
 
@@ -48,7 +48,7 @@ class Place {
         const fly = await startLocalFly({ settings });
         const api = new Api(fly);
         await api.app(IMAGES);
-        // Two of the same content, made at different times: their digests differ.
+        // Two images of the same content, made at different times: their digests differ.
         return new Place(fly, api, [await pushImage(fly, IMAGES), await pushImage(fly, IMAGES)]);
     }
 
@@ -61,7 +61,7 @@ class Place {
         return this.#stack!;
     }
 
-    /** A stack of which nothing is there yet; of the one before nothing is left. */
+    /** A new stack, with nothing left of the previous one. */
     async anew(): Promise<void> {
         if (this.#stack) {
             const { app } = this.stack;
@@ -82,7 +82,7 @@ class Place {
         });
     }
 
-    /** All of what an update can change, but for the addresses. */
+    /** Every change that an update can make, except to addresses. */
     changeSettings(): void {
         const round = ++this.#round;
         this.stack.configure({
@@ -186,7 +186,7 @@ class Place {
             ),
     };
 
-    /** By what each thing of the app is known at Fly. */
+    /** IDs of the app's resources at Fly. */
     async #ids(): Promise<string[]> {
         const found = await contents(this.#api, this.stack.app);
         assert.ok(found);
@@ -194,7 +194,7 @@ class Place {
         return [...machines, ...volumes].map(({ id }) => id).concat(addresses.map(({ ip }) => ip));
     }
 
-    /** What the run has asked for, in the order in which it was answered. */
+    /** The run's requests, in the order in which they were answered. */
     async #calls(): Promise<CallName[]> {
         const { entries } = await this.#api.ok<{ entries: JournalEntry[] }>(
             "GET",
@@ -236,7 +236,7 @@ function suite(title: string, name: PhaseName, places: number, wanted: (fault: F
         });
         after(() => Promise.all(made.map((place) => place.close())));
 
-        it(`leaves what the next run brings to its end, wherever it was in the ${name}`, () =>
+        it(`leaves what the next run completes, wherever in the ${name} it happens`, () =>
             runMatrix(
                 made.map((place) => place.trial(name)),
                 casesOf,
@@ -244,12 +244,12 @@ function suite(title: string, name: PhaseName, places: number, wanted: (fault: F
     });
 }
 
-/** The request fails, or seems to. */
+/** Faults that make the request fail, or seem to. */
 export function faultSuite(name: PhaseName): void {
     suite("a request that fails", name, 2, ({ slow }) => slow !== true);
 }
 
-/** It fails for good, or after a long time, which is spent waiting. */
+/** Faults that are permanent or last long; the tests spend their time waiting. */
 export function silenceSuite(name: PhaseName): void {
     suite("a Fly that is silent", name, 6, ({ slow }) => slow === true);
 }

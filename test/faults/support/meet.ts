@@ -1,15 +1,15 @@
-/** One run of a small stack that meets a fault. */
+/** Runs a small stack once and injects a fault. */
 import type { Fault } from "../../matrix/support/faults.ts";
 import { Api } from "../../../dev/harness/api.ts";
 import type { ProgramRun } from "../../../dev/harness/programStack.ts";
 import type { SmallStack } from "./smallStack.ts";
 
 export interface MetRun extends ProgramRun {
-    /** Whether the fault came up. */
+    /** Whether the fault was met. */
     readonly met: boolean;
 }
 
-/** @param call such as `POST /v1/apps/:app/machines`, of which the `nth` meets the fault */
+/** @param call such as `POST /v1/apps/:app/machines`; its `nth` request meets the fault */
 export async function meet(
     stack: SmallStack,
     call: string,

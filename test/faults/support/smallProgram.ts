@@ -1,4 +1,4 @@
-/** A small stack's program, which reads what it makes from settings.json. */
+/** A small stack's program; settings.json says what to create. */
 import path from "node:path";
 import { ROOT } from "../../../lib/paths.ts";
 import {
@@ -28,7 +28,7 @@ import { App, IpAddress, Machine, Secrets, Volume } from ${JSON.stringify(path.j
 const { endpoint, image, app: name, settings, renamed, aliased } = JSON.parse(readFileSync("settings.json", "utf8"));
 const { timeoutS = 60 } = settings;
 const owner = { project: "${PROJECT}", stack: "dev" };
-// Each resource has two logical names, and may have the other one as an alias.
+// Each resource has two logical names, and may have the other as an alias.
 const make = (type, logical, args) => {
     const names = [logical, logical + "-renamed"];
     if (renamed.includes(logical)) names.reverse();

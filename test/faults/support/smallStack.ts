@@ -1,35 +1,35 @@
 /**
- * A stack of the smallest program that has one of each of Fly's resources. Several of them may say that they are
- * the same stack.
+ * A stack of the smallest program with one of each of Fly's resources. Several objects may claim to be the
+ * same stack.
  */
 import type { LocalFly } from "../../../dev/fly/index.ts";
 import { ProgramStack } from "../../../dev/harness/programStack.ts";
 import { PROGRAM, PROJECT, RESOURCES } from "./smallProgram.ts";
 
-/** What the program makes of an app; each can be changed by an `up`. */
+/** Settings of the program; an `up` can change each. */
 export interface SmallSettings {
     memoryMb: number;
     volumeSizeGb: number;
     /** The value of the app secret `SECRET`. */
     secret: string;
     ipv4: boolean;
-    /** The one that is open to the outside. */
+    /** The port open to the outside. */
     port: number;
-    /** Seconds, for each operation on the machine. @default 60 */
+    /** Seconds for each operation on the machine. @default 60 */
     timeoutS?: number;
 }
 
 export class SmallStack extends ProgramStack {
     readonly fly: LocalFly;
     readonly app: string;
-    /** All that it was ever given. */
+    /** Every secret value it was ever given. */
     readonly secrets = new Set<string>();
     #image: string;
     #settings: SmallSettings;
     /** Logical names that the program has changed. */
     readonly #renamed = new Set<string>();
     #aliased = false;
-    /** What was made past the program: paths below the app's. */
+    /** What was created outside the program: paths below the app's. */
     readonly clones: string[] = [];
 
     private constructor(fly: LocalFly, app: string, image: string, settings: SmallSettings) {
@@ -40,7 +40,7 @@ export class SmallStack extends ProgramStack {
         this.#settings = settings;
     }
 
-    /** @param image reference by digest, of something that has a shell and httpd */
+    /** @param image reference by digest, of an image with a shell and httpd */
     static async make(
         fly: LocalFly,
         app: string,
@@ -79,7 +79,7 @@ export class SmallStack extends ProgramStack {
         return `urn:pulumi:${this.name}::${PROJECT}::${type}:${RESOURCES[resource]}${ending}`;
     }
 
-    /** Gives a resource its other logical name. @param aliased whether the program says that it had this one */
+    /** Gives a resource its other logical name. @param aliased whether the program declares the former one */
     renameInCode(resource: keyof typeof RESOURCES, aliased: boolean): void {
         const [, logical] = RESOURCES[resource].split("::");
         if (!this.#renamed.delete(logical!)) this.#renamed.add(logical!);
@@ -87,7 +87,7 @@ export class SmallStack extends ProgramStack {
         this.configure({});
     }
 
-    /** Gives the stack another name, or its first one back. */
+    /** Renames the stack, or gives it back its first name. */
     async renameStack(): Promise<void> {
         await this.rename(this.name === "dev" ? "renamed" : "dev");
     }

@@ -1,4 +1,4 @@
-/** What can happen to a small stack, one step after another. */
+/** Steps that can happen to a small stack. */
 import fc from "fast-check";
 import { FAULTS } from "../../matrix/support/faults.ts";
 import { byHand, DRIFTS, growVolume, type Drift } from "./drifts.ts";
@@ -7,11 +7,11 @@ import { RESOURCES } from "./smallProgram.ts";
 import type { ProgramRun } from "../../../dev/harness/programStack.ts";
 import type { SmallSettings, SmallStack } from "./smallStack.ts";
 
-/** From the `nth` request of this kind in a run on, they meet the fault of this name. */
+/** From the run's `nth` request of this kind on, requests meet the fault of this name. */
 interface Met {
     readonly call: string;
     readonly nth: number;
-    /** How many such requests in a row; often enough, the client gives up. */
+    /** Number of such requests in a row; with enough of them, the client gives up. */
     readonly times: number;
     readonly fault: string;
 }
@@ -21,27 +21,27 @@ type Run = "up" | "up --refresh" | "up --replace" | "refresh" | "destroy";
 type Resource = keyof typeof RESOURCES;
 
 export type Step =
-    /** The volume, by one GB; where it was done by hand, the settings follow. */
+    /** Grows the volume by one GB; if that was done by hand, the settings follow. */
     | { readonly do: "grow"; readonly byHand: boolean }
     | {
           readonly do: Run;
           readonly change?: Partial<SmallSettings>;
           readonly met?: Met;
-          /** What `up --replace` is told to replace. */
+          /** Resource for `up --replace`. */
           readonly target?: Resource;
       }
-    /** Marks a resource, so that the next `up` replaces it. */
+    /** Taints a resource, so that the next `up` replaces it. */
     | { readonly do: "taint"; readonly target: Resource }
-    /** Takes a resource, and what depends on it, out of the state. */
+    /** Deletes a resource and its dependents from the state. */
     | { readonly do: "lose"; readonly target: Resource }
-    /** Gives a resource another logical name, or its first one back. */
+    /** Renames a resource, or gives it back its first name. */
     | { readonly do: "rename in code"; readonly target: Resource; readonly aliased: boolean }
-    /** Gives the stack another name. */
+    /** Renames the stack. */
     | { readonly do: "rename" }
-    /** Someone's own doing, past the program. */
+    /** A manual change at Fly. */
     | { readonly do: "drift"; readonly what: Drift };
 
-/** Whatever a run asks for, and what few of its requests are. */
+/** Requests of any kind, and kinds that are rare in a run. */
 const CALLS: Record<"up" | "refresh" | "destroy", string[]> = {
     up: [
         "GET /v1/**",
@@ -91,7 +91,7 @@ function met(calls: readonly string[]): fc.Arbitrary<Met> {
 
 const resource = fc.constantFrom(...(Object.keys(RESOURCES) as Resource[]));
 
-/** Mostly with something to do, and with something in its way. */
+/** Mostly with something to do, and a fault in its way. */
 function runs(kind: Run): fc.Arbitrary<Step> {
     const calls = CALLS[kind === "refresh" || kind === "destroy" ? kind : "up"];
     const parts = {
@@ -115,7 +115,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         weight: 1,
         arbitrary: fc.record({ do: fc.constant("taint" as const), target: resource }),
     },
-    // What is at Fly of an app without a machine is nobody's for sure, and an up asks for the owner's word.
+    // An app without a machine has no proven owner at Fly, and an up asks for the owner's consent.
     {
         weight: 1,
         arbitrary: fc.record({
@@ -144,12 +144,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     },
 );
 
-/** There is mostly something from the first step on. */
+/** Mostly something exists from the first step on. */
 export const SEQUENCES: fc.Arbitrary<Step[]> = fc
     .tuple(runs("up"), fc.array(step, { minLength: 2, maxLength: 5 }))
     .map(([first, rest]) => [first, ...rest]);
 
-/** @returns how the run ended, if the step is one */
+/** @returns the run's result, if the step is a run */
 export async function take(stack: SmallStack, step: Step): Promise<MetRun | undefined> {
     switch (step.do) {
         case "grow":
@@ -160,7 +160,7 @@ export async function take(stack: SmallStack, step: Step): Promise<MetRun | unde
             await byHand(stack, DRIFTS[step.what]);
             return undefined;
         case "taint":
-            // Fails where there is no such resource.
+            // Fails if there is no such resource.
             await stack.run("state", "taint", stack.urn(step.target), "--yes");
             return undefined;
         case "lose": {
