@@ -1,6 +1,6 @@
 /**
  * Asks the machine, through the Machines API, what no client can see: data files that the last start
- * set aside as unreadable, more data than `memoryLimitMb` holds (the image's broker-data), a volume
+ * put aside as unreadable, more data than `memoryLimitMb` holds (the image's broker-data), a volume
  * that is full or nearly so (broker-space), and which files are in force (broker-files).
  */
 import type { FlyClient } from "../providers/fly/api/client.ts";
@@ -9,10 +9,10 @@ import { parseState, type InForce } from "../providers/fly/secrets/liveCommand.t
 const DATA = "/mosquitto/data";
 
 /**
- * Name of a data file that was set aside, with its original name and the time. Its log and index are
- * set aside too, but not reported.
+ * Name of a data file that was put aside, with its original name and the time. Its log and index are
+ * put aside too, but not reported.
  */
-const SET_ASIDE =
+const PUT_ASIDE =
     /^(mosquitto\.(?:sqlite3|db))\.unreadable-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
 /**
@@ -39,7 +39,7 @@ interface ExecResult {
 export interface MachineData {
     /** Set when the broker is down, or will be within a second, because its volume is full. */
     full: string | undefined;
-    /** Warnings about files set aside, a raised limit and a nearly full volume. */
+    /** Warnings about files put aside, a raised limit and a nearly full volume. */
     warnings: string[];
     /** The broker's files; undefined if the image does not report them. */
     inForce: InForce | undefined;
@@ -65,7 +65,7 @@ export async function askMachine(
 
 /** The result when the machine cannot be asked, which alone is no reason to fail. */
 export function unknownData(error: Error): MachineData {
-    const warning = `data - cannot tell whether any was set aside: ${error.message}`;
+    const warning = `data - cannot tell whether any was put aside: ${error.message}`;
     return { full: undefined, warnings: [warning], inForce: undefined };
 }
 
@@ -77,7 +77,7 @@ export function readListing(listing: string): MachineData {
     const { full, nearlyFull } = freeSpaceIn(listing);
     return {
         full,
-        warnings: [...filesSetAside(listing), ...raisedLimit(listing), ...nearlyFull],
+        warnings: [...filesPutAside(listing), ...raisedLimit(listing), ...nearlyFull],
         inForce: parseState(listing.trim().split("\n").at(-1) ?? ""),
     };
 }
@@ -115,9 +115,9 @@ function raisedLimit(listing: string): string[] {
     ];
 }
 
-function filesSetAside(listing: string): string[] {
+function filesPutAside(listing: string): string[] {
     return listing.split("\n").flatMap((name) => {
-        const found = SET_ASIDE.exec(name.trim());
+        const found = PUT_ASIDE.exec(name.trim());
         if (!found) return [];
         const [, file, year, month, day, hour, minute, second] = found;
         return [

@@ -2,7 +2,7 @@ import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { confFiles, type BrokerConf } from "../../broker/conf.ts";
 import { limitsOf } from "../../broker/limits.ts";
 
-/** The broker's configuration where a test needs nothing special. */
+/** The broker's configuration for tests without special needs. */
 export const CONF: BrokerConf = {
     retained: true,
     tls: "broker",
@@ -12,7 +12,7 @@ export const CONF: BrokerConf = {
     clientCertificates: "off",
 };
 
-/** The configuration as it is put into a container: path → content. */
+/** The configuration files of a container: path → content. */
 export function givenConf(conf: BrokerConf = CONF): Record<string, string> {
     return Object.fromEntries(
         confFiles(conf).map(({ guest_path, raw_value }) => [

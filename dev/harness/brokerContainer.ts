@@ -16,21 +16,21 @@ export const BASE_IMAGES: Record<Series, string> = {
     "2.0": "eclipse-mosquitto:2.0.22",
 };
 
-/** What goes into the broker's image. */
+/** The broker image's build context. */
 export const BROKER_CONTEXT = join(import.meta.dirname, "../../broker/image");
 
-/** Tags that go when the process ends. */
+/** Tags to remove when the process ends. */
 const built = new Set<string>();
 
-/** An image name that only this process has: others on the machine may test other code meanwhile. */
+/** An image name unique to this process: others on the machine may test other code meanwhile. */
 export function testTag(name: string): string {
     const who = createHash("sha256").update(`${import.meta.dirname} ${process.pid}`);
     return `appkata-mqtt-test-broker:${name}-${who.digest("hex").slice(0, 12)}`;
 }
 
 /**
- * Builds the broker's image on a base of the given series; returns its tag, which goes by itself when
- * the process ends.
+ * Builds the broker's image on a base of the given series; returns its tag, which is removed when the
+ * process ends.
  *
  * @param context the folder to build from
  * @param tag the image's name
@@ -55,23 +55,23 @@ export async function buildBroker(
 export interface BrokerOptions {
     image: string;
     /**
-     * Files put into the container before it starts: path → content. Root's, 0644. The broker's own, in GIVEN,
-     * come as a machine gets them: in one bundle.
+     * Files to put into the container before it starts: path → content. They belong to root, mode 0644. The
+     * broker's files, in GIVEN, arrive as in a machine: in one bundle.
      */
     files: Record<string, string | Buffer>;
-    /** A volume at /mosquitto/data. Without it the container has one of its own. */
+    /** A volume at /mosquitto/data. By default the container has one of its own. */
     volume?: string;
     env?: Record<string, string>;
     command?: string[];
-    /** Megabytes that it may take, as a machine of that size. */
+    /** Memory limit in megabytes, as in a machine of that size. */
     memoryMb?: number;
-    /** As `files`, but 0755. */
+    /** Like `files`, with mode 0755. */
     programs?: Record<string, string>;
     /** More of Docker's settings for it. */
     host?: Docker.HostConfig;
 }
 
-/** A container of the broker's image, run as Fly would: created, files put, started. */
+/** A container of the broker's image, run as Fly would: create, put files, start. */
 export class BrokerContainer {
     readonly container: Docker.Container;
 
@@ -104,7 +104,7 @@ export class BrokerContainer {
         return created;
     }
 
-    /** Puts files into it, running or not. Root's, 0644 if nothing else is said. */
+    /** Puts files into it, running or not. By default they belong to root, mode 0644. */
     async put(files: Record<string, string | Buffer>, mode = 0o644): Promise<void> {
         const pack = tar.pack();
         for (const [name, content] of Object.entries(bundled(files))) {
@@ -114,7 +114,7 @@ export class BrokerContainer {
         await this.container.putArchive(pack as unknown as NodeJS.ReadableStream, { path: "/" });
     }
 
-    /** Starts it and waits until the broker says that it runs, or has ended. */
+    /** Starts it and waits until the broker logs that it runs, or has ended. */
     async start(): Promise<void> {
         const before = (await this.log()).length;
         await this.container.start();
@@ -128,7 +128,7 @@ export class BrokerContainer {
     }
 
     /**
-     * Asks it to stop, as Docker does: the signal, then SIGKILL when ten seconds are over.
+     * Stops it as Docker does: the signal, then SIGKILL after ten seconds.
      *
      * @returns the exit code; 137 is the SIGKILL
      */
@@ -149,7 +149,7 @@ export class BrokerContainer {
         return Number(bound?.[0]?.HostPort);
     }
 
-    /** Its address in Docker's network, where every port of its can be reached. */
+    /** Its address in Docker's network, where all its ports can be reached. */
     async privateAddress(): Promise<string> {
         const { NetworkSettings } = await this.container.inspect();
         return Object.values(NetworkSettings.Networks)[0]!.IPAddress;
@@ -158,14 +158,14 @@ export class BrokerContainer {
     async log(): Promise<string> {
         const raw = await this.container.logs({ stdout: true, stderr: true });
         let text = "";
-        // Docker's frames: a byte for the stream, three empty ones, four for the length.
+        // Docker's frames: a byte for the stream, three zero bytes, four for the length.
         for (let at = 0; at + 8 <= raw.length; at += 8 + raw.readUInt32BE(at + 4)) {
             text += raw.subarray(at + 8, at + 8 + raw.readUInt32BE(at + 4)).toString();
         }
         return text;
     }
 
-    /** Waits until the log has such a line: it comes a moment after what it tells of. */
+    /** Waits until the log has such a line, which arrives a moment after its event. */
     async says(line: RegExp, withinMs = 10_000): Promise<void> {
         try {
             await until(`the log says ${String(line)}`, async () => line.test(await this.log()), {
@@ -188,7 +188,7 @@ export class BrokerContainer {
         return State.ExitCode;
     }
 
-    /** Removes it with the volumes that have no name. */
+    /** Removes it with its unnamed volumes. */
     async remove(): Promise<void> {
         await this.container.remove({ force: true, v: true });
     }
@@ -196,13 +196,13 @@ export class BrokerContainer {
 
 let newest = 0;
 
-/** A bundle of the broker's files that is newer than each before it. */
+/** A bundle of the broker's files, newer than all before it. */
 export function newBundle(files: Record<string, string>, app = "appkata-test"): Buffer {
     newest = Math.max(newest + 1, Date.now());
     return packBundle({ number: newest, app, files });
 }
 
-/** With the broker's files in GIVEN as one bundle; the configuration is none of them. */
+/** Replaces the broker's files in GIVEN by one bundle, which does not include the configuration. */
 function bundled(files: Record<string, string | Buffer>): Record<string, string | Buffer> {
     const isGiven = (name: string) =>
         name.startsWith(`${GIVEN}/`) && !/\/(mosquitto-[\d.]+\.conf|files\.\d+)$/.test(name);
@@ -227,7 +227,7 @@ export async function removeVolume(name: string): Promise<void> {
     await docker.getVolume(name).remove();
 }
 
-/** What the monitor answers to a GET of a path. */
+/** The monitor's answer to a GET of a path. */
 export async function getFrom(broker: BrokerContainer, path: string) {
     const url = `http://${await broker.privateAddress()}:${MONITOR_PORT}${path}`;
     const answer = await fetch(url, { signal: AbortSignal.timeout(20_000) });

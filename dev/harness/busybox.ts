@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-/** File of a static busybox: Debian's package has one, and root may install it without asking. */
+/** Finds a static busybox: Debian has a package, which root may install without asking. */
 export function busybox(): string {
     const places = ["/bin/busybox", "/usr/bin/busybox"];
     const find = () => places.find((path) => existsSync(path));

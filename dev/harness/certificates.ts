@@ -15,22 +15,22 @@ export interface Authority {
 }
 
 export interface Issuing {
-    /** For a client, whose name is the first. */
+    /** For a client; its first name is the user's. */
     client?: boolean;
     /** Its subject. @default the first name as its common name */
     subject?: x509.JsonNameParams;
     /** Its extended key usage, as OIDs; none for a certificate without that extension. */
     usages?: string[];
-    /** When it begins. @default a day before now or its end */
+    /** When it becomes valid. @default a day before now or its end */
     notBefore?: Date;
-    /** When it ends; in the past for an expired one. */
+    /** When it expires; in the past for an expired one. */
     notAfter?: Date;
-    /** Another CA, whose clients are led to this one by a certificate in the chain. */
+    /** Another CA, whose clients accept this one by a cross-signed certificate in the chain. */
     crossed?: Authority;
 }
 
 export interface ServerCertificate {
-    /** The certificate, then the CA's, or what leads to another CA. */
+    /** The certificate, then the CA's or the cross-signed one. */
     chain: string;
     /** PKCS #8 PEM. */
     key: string;
@@ -117,7 +117,7 @@ export function renamed(cert: string, from: string, to: string): string {
     );
 }
 
-/** The authority's key and name once more, signed by the other. */
+/** The authority's key and name in a certificate that the other CA signs. */
 async function crossSign(authority: Authority, by: Authority): Promise<string> {
     const certificate = await x509.X509CertificateGenerator.create({
         subject: authority.certificate.subject,

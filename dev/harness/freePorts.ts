@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-/** Below those that the system gives to outgoing connections, one of which may come in between. */
+/** Below the system's range for outgoing connections, one of which could take the port meanwhile. */
 const PORTS = [20_000, 32_000] as const;
 
-/** TCP ports of 127.0.0.1 that nobody listens at. */
+/** TCP ports of 127.0.0.1 that are free. */
 export async function freePorts(count: number): Promise<number[]> {
     const ports = new Set<number>();
     while (ports.size < count) {

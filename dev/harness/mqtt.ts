@@ -5,14 +5,14 @@ import type { BrokerOutputs } from "../../config/outputs.ts";
 
 export interface ClientOptions {
     clientId?: string;
-    /** False: a session that the broker keeps while the client is away. */
+    /** False: the broker keeps the session while the client is disconnected. */
     clean?: boolean;
     user?: string;
     /** Do not connect yet. */
     manual?: boolean;
-    /** Milliseconds from a lost connection to the next attempt. @default 0, which is none */
+    /** Milliseconds from a lost connection to the next attempt. @default 0: none */
     reconnectPeriod?: number;
-    /** QoS 2 messages that have come but are not done. */
+    /** QoS 2 messages that have arrived but are not complete. */
     incomingStore?: mqtt.Store;
 }
 
@@ -39,7 +39,7 @@ export async function connect(
         : mqtt.connectAsync(settings);
 }
 
-/** Collects messages until there are as many as wanted. Listens before it subscribes. */
+/** Collects messages until there are enough. Listens before it subscribes. */
 export function collect(client: mqtt.MqttClient, count: number, ms = 10_000): Promise<string[]> {
     return new Promise((resolve, reject) => {
         const seen: string[] = [];
@@ -59,7 +59,7 @@ export function collect(client: mqtt.MqttClient, count: number, ms = 10_000): Pr
     });
 }
 
-/** SHA-256 of the certificate that a new connection gets. */
+/** SHA-256 of the certificate that a new connection is served. */
 export function servedCertificate(outputs: BrokerOutputs): Promise<string> {
     const { address: host, port, hostname: servername, caCertificatePem: ca } = outputs;
     return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * Runs the setup that this project replaces (see dev/bench/README.md), to compare with: the stock image with
- * its configuration, a certificate as mkcert makes it and a password file as mosquitto_passwd does.
+ * Runs the manual setup that this project replaces (see dev/bench/README.md), for comparison: the stock image
+ * with its configuration, a certificate like mkcert's and a password file like mosquitto_passwd's.
  */
 import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -12,8 +12,8 @@ import type { Series } from "../../broker/conf.ts";
 import { BASE_IMAGES, BrokerContainer } from "./brokerContainer.ts";
 
 /**
- * The old setup's configuration, written for Mosquitto 1, with one line added. Without `listener`, 2.0 accepts
- * only connections from its own machine, and no TLS.
+ * The manual setup's configuration, written for Mosquitto 1, with one added line. Without `listener`, 2.0
+ * accepts only local connections, without TLS.
  */
 const CONF = `persistence true
 persistence_file mosquitto.db
@@ -65,14 +65,14 @@ export async function makeOldSetup(
     return { broker, caPem: ca };
 }
 
-/** The iterations are mosquitto_passwd's in 2.0. */
+/** mosquitto_passwd's iterations in 2.0. */
 function hashed(password: string): string {
     const salt = randomBytes(12);
     const hash = pbkdf2Sync(password, salt, 101, 64, "sha512");
     return `$7$101$${salt.toString("base64")}$${hash.toString("base64")}`;
 }
 
-/** As mkcert's: RSA with 3072 bits for the CA and 2048 for the server. */
+/** Like mkcert: RSA with 3072 bits for the CA and 2048 for the server. */
 async function rsaCertificate(
     names: string[],
 ): Promise<{ ca: string; certificate: string; key: string }> {

@@ -1,6 +1,6 @@
 /**
- * The project as a bare clone has it, in a folder of its own and on ports of its own, so that tests
- * run the real commands without touching whatever runs here. Packages and toolchain are lent to it.
+ * The project as a bare clone, in its own folder and on its own ports, so that tests run the real commands
+ * without touching what runs here. Packages and toolchain are symlinks.
  */
 import { spawn } from "node:child_process";
 import {
@@ -25,7 +25,7 @@ import { freePorts } from "./freePorts.ts";
 
 export interface Run {
     code: number | null;
-    /** Standard output and error as they came. */
+    /** Standard output and error, interleaved. */
     output: string;
     stdout: string;
 }
@@ -45,7 +45,7 @@ export interface Status {
     }[];
 }
 
-/** Users as the setting has them, each granted everything. */
+/** Users in the setting's form, each granted everything. */
 export function usersNamed(...names: string[]): { name: string; everything: true }[] {
     return names.map((name) => ({ name, everything: true }));
 }
@@ -66,7 +66,7 @@ export class Project {
             mkdirSync(path.dirname(path.join(dir, file)), { recursive: true });
             cpSync(path.join(ROOT, file), path.join(dir, file), { preserveTimestamps: true });
         }
-        // The packages are lent: a lock file newer than they are would have them installed anew.
+        // A lock file newer than the linked packages would have them installed again.
         utimesSync(path.join(dir, "package-lock.json"), 0, 0);
         symlinkSync(path.join(ROOT, "node_modules"), path.join(dir, "node_modules"));
         symlinkSync(path.join(ROOT, ".toolchain"), path.join(dir, ".toolchain"));
@@ -106,7 +106,7 @@ export class Project {
         return this.shell(["npm", "run", "--silent", script, "--", ...args], env);
     }
 
-    /** The main job, from nothing to a broker. @throws with its output */
+    /** Runs the main job, from nothing to a broker. @throws with its output */
     async deploy(): Promise<BrokerOutputs> {
         const run = await this.npm("local");
         if (run.code !== 0) throw new Error(run.output);
@@ -122,8 +122,8 @@ export class Project {
     }
 
     /**
-     * The CLI itself on the dev stack, without what `npm run pulumi` sees to first; so `env` may take
-     * away what the program needs.
+     * Runs the CLI itself on the dev stack, without the preparations of `npm run pulumi`; so `env` may remove
+     * what the program needs.
      */
     async cli(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
         const stack = devStackIn(this.dir);
@@ -169,7 +169,7 @@ export class Project {
         return JSON.parse(run.stdout) as Status;
     }
 
-    /** The local Fly's own switches: what was asked of it, and faults. */
+    /** The local Fly's own routes: requests served, and faults. */
     async admin<T>(method: string, route: string, body?: unknown): Promise<T> {
         const { endpoint, token } = await this.status();
         const response = await fetch(`${endpoint}/_local/${route}`, {
@@ -185,7 +185,7 @@ export class Project {
         return (text === "" ? undefined : JSON.parse(text)) as T;
     }
 
-    /** A request to the Machines API itself, as the person who owns the token could make it. */
+    /** Sends a request to the Machines API, as the token's owner could. */
     async fly(method: string, route: string, body?: unknown): Promise<Response> {
         const { endpoint, token } = await this.status();
         return fetch(`${endpoint}/v1${route}`, {
@@ -195,7 +195,7 @@ export class Project {
         });
     }
 
-    /** Everything that it started is stopped, and the folder removed. */
+    /** Stops everything that it started, and removes the folder. */
     async remove(): Promise<void> {
         const down = await this.npm("local:down");
         rmSync(this.dir, { recursive: true, force: true });

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Looks until there is something to see: neither undefined nor false.
+ * Polls until a result is neither undefined nor false.
  *
  * @param what for the error
- * @returns what was seen
- * @throws Error when the time is over, or what `look` throws, at once
+ * @returns that result
+ * @throws Error on timeout, or at once what `look` throws
  */
 export async function until<T>(
     what: string,

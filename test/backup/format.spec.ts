@@ -158,7 +158,7 @@ describe("a backup's database", () => {
         await assert.rejects(describeDatabase("2.1", dir), /no such table: retains/);
     });
 
-    it("of 2.0 is read to its end", async () => {
+    it("of 2.0 is read completely", async () => {
         const head = Buffer.concat([
             Buffer.from("\0\xb5\0mosquitto db", "latin1"),
             Buffer.from([0, 0, 0, 0, 0, 0, 0, 6]),

@@ -47,8 +47,7 @@ for (const series of SERIES) {
 
         /**
          * Publishes retained messages, and as many for the session, until this many are acknowledged or the
-         * broker
-         * ends.
+         * broker ends.
          */
         async function publish(count: number): Promise<void> {
             const client = await logInTo(broker, authority, ADA);

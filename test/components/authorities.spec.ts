@@ -9,7 +9,7 @@ import { certificatesIn } from "../../lib/pem.ts";
 import { FaultyBroker } from "../support/faultyBroker.ts";
 import { HOSTNAME, IssuingStack, type Issued } from "./support/issued.ts";
 
-/** The component as it was when there was one CA alone. */
+/** The component of a version with one CA. */
 const BEFORE = `
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
@@ -53,8 +53,8 @@ new Certificates();
 
 const USERS = { ada: "ada's password" };
 
-/** Old and new CA, from one to both to the other, on the real engine. */
-describe("a CA that another takes over from", function () {
+/** Rotates from the old CA to both, then to the new, on the real engine. */
+describe("a rotated CA", function () {
     this.timeout(120_000);
     let stack: IssuingStack;
     let folder: string;
@@ -75,12 +75,12 @@ describe("a CA that another takes over from", function () {
 
     const issuerOf = (issued: Issued) => new X509Certificate(issued.serverChainPem).issuer;
 
-    it("is unchanged where the stack already has it", async () => {
+    it("is unchanged if the stack already has it", async () => {
         await stack.ok("up", "--yes", "--skip-preview");
         stack.useComponent();
         await trust([1], 1);
         const preview = await stack.ok("preview", "--diff");
-        // What is made is the component around them.
+        // Only the component around them is created.
         assert.match(preview, /\+ 1 to create\s+7 unchanged\s/);
         const issued = await stack.up();
         first = issued.caPem;
@@ -89,7 +89,7 @@ describe("a CA that another takes over from", function () {
         await accepts(issued, first);
     });
 
-    it("is trusted beside the new one, and neither it nor the server certificate is new", async () => {
+    it("is trusted beside the new one, with its certificate and the server's unchanged", async () => {
         await trust([1, 2], 1);
         assert.doesNotMatch(await stack.ok("preview"), /to (replace|update|delete)/);
         const issued = await stack.up();
@@ -100,7 +100,7 @@ describe("a CA that another takes over from", function () {
         for (const trusted of [first, second, issued.caPem]) await accepts(issued, trusted);
     });
 
-    it("is followed by a server certificate of the new one", async () => {
+    it("remains trusted when the new one signs the server certificate", async () => {
         await trust([1, 2], 2);
         const issued = await stack.up();
         assert.equal(issued.caPem, first + second);
@@ -108,7 +108,7 @@ describe("a CA that another takes over from", function () {
         for (const trusted of [first, second, issued.caPem]) await accepts(issued, trusted);
     });
 
-    it("is dropped, and a client that has only that one is refused", async () => {
+    it("is dropped, and a client that trusts only that one is refused", async () => {
         await trust([2], 2);
         assert.doesNotMatch(await stack.ok("preview"), /to (replace|update|create)/);
         const issued = await stack.up();
@@ -118,14 +118,14 @@ describe("a CA that another takes over from", function () {
         await stack.ok("preview", "--expect-no-changes");
     });
 
-    it("may be the issuer at once, since clients of either CA can verify its certificates", async () => {
+    it("may become the issuer at once, because clients of either CA can verify its certificates", async () => {
         await trust([2, 3], 3);
         const issued = await stack.up();
         const third = issued.caPem.slice(second.length);
         for (const trusted of [second, third]) await accepts(issued, trusted);
     });
 
-    it("is renewed with the same key a year before its end, so that clients still connect", async () => {
+    it("is renewed with the same key a year before its expiry, so that clients still connect", async () => {
         const before = await stack.up();
         const held = new Date(Date.now() + 300 * 24 * 3600 * 1000);
         await stack.endCertificate("ca-3", held);
@@ -141,7 +141,7 @@ describe("a CA that another takes over from", function () {
         await stack.ok("preview", "--expect-no-changes");
     });
 
-    it("marks certificates that sign as CAs, and names the key of each issuer", async () => {
+    it("marks issuing certificates as CAs, and names the key of each issuer", async () => {
         const { serverChainPem } = await stack.up();
         const [server, cross] = certificatesIn(serverChainPem);
         const file = path.join(folder, "certificate.pem");
@@ -165,7 +165,7 @@ describe("a CA that another takes over from", function () {
         assert.notEqual(key(ofCross, "Authority"), key(ofCross, "Subject"));
     });
 
-    /** Clients of several kinds, all of which trust these CAs alone. */
+    /** Clients of several kinds that trust only these CAs. */
     async function clients(issued: Issued, trusted: string): Promise<Record<string, string>> {
         const certificate = { chain: issued.serverChainPem, key: issued.serverKeyPem };
         const broker = await FaultyBroker.start({ certificate, users: USERS });

@@ -1,4 +1,4 @@
-/** The commands for clients, through a real shell with programs that record what they are called with. */
+/** Runs the commands for clients in a real shell, with programs that record their arguments. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { pastedCommand } from "../../commands/pasted.ts";
 import { clientCommand } from "../../components/clients.ts";
 
-/** Any text that a shell's word can hold; a substitution drops line ends at a text's end. */
+/** Any text that a shell word can hold; a substitution drops line breaks at its end. */
 const text = fc
     .oneof(
         fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }),
@@ -62,7 +62,7 @@ describe("commands for clients", function () {
         rest: fc.constant(" -l"),
     });
 
-    /** What a client makes of its arguments. */
+    /** A client's arguments, parsed. */
     function optionsOf(args: string[]): Record<string, string> {
         assert.equal(args.at(-1), "-l");
         const options: Record<string, string> = {};
@@ -110,7 +110,7 @@ describe("commands for clients", function () {
                     password,
                 });
                 const shown = pastedCommand(command, { other: "x", [name]: password }, folder);
-                // By then it may be another.
+                // The address may have changed by then.
                 const { client, npm } = calls(shown, `${password}'"@/`);
                 const options = optionsOf(client);
                 assert.equal(options["-P"], `${password}'"@/`);

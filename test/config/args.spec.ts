@@ -5,7 +5,7 @@ import { protectionProblem } from "../../providers/fly/protection.ts";
 import { stateOf } from "../../config/ownState.ts";
 
 type Setting = keyof typeof schema.shape | "passwords";
-/** Not a setting, since a stack's file has no place for it. */
+/** Left out: a stack's file has no place for it. */
 type Argument = Exclude<keyof MosquittoBrokerArgs, "certificateFolder">;
 
 describe("a broker's arguments", () => {
@@ -51,7 +51,7 @@ describe("a broker's state", () => {
         });
     });
 
-    it("has the stack's outputs and the resources of version 0.1 where it owns the stack", () => {
+    it("has the stack's outputs and version 0.1's resources if it owns the stack", () => {
         const all = stateOf({ broker: "eu", ownsStack: true }, state);
         assert.ok(urn("pulumi:pulumi:Stack::shop-dev") in all);
         assert.ok(urn(own) in all && own in all);

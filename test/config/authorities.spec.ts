@@ -11,7 +11,7 @@ function parse(text: string): { trusted: number[]; issuer: number } {
     return { trusted: JSON.parse(list!) as number[], issuer: Number(issuer) };
 }
 
-/** A stack whose last `up` came to its end; `but` is what is otherwise where it did not. */
+/** A stack whose last `up` finished; `but` has the differences if it did not. */
 function before(from: string | undefined, but: Partial<Before> = {}): Before {
     const { trusted, issuer } = parse(from ?? "[]/0");
     return {
@@ -36,11 +36,11 @@ describe("a change of the trusted CAs", () => {
         ["[1]/1", "[1, 2]/1"],
         ["[1, 2]/1", "[1, 2]/2"],
         ["[1, 2]/2", "[2]/2"],
-        // Either CA leads to what the other signs, so both steps at once are none too many.
+        // Clients with either CA follow the other's signature, so both steps at once are safe.
         ["[1]/1", "[1, 2]/2"],
         ["[1, 2]/2", "[2, 3]/2"],
         ["[1, 2]/2", "[2, 3]/3"],
-        // Back again.
+        // And back.
         ["[1, 2]/1", "[1]/1"],
         ["[1, 2]/2", "[1, 2]/1"],
     ] as const) {
@@ -54,7 +54,7 @@ describe("a change of the trusted CAs", () => {
         ["[1, 2]/1", "[3]/3", "[2, 3]"],
         ["[1]/1", "[2, 3]/2", "[1, 2]"],
     ] as const) {
-        it(`is refused from ${from} to ${to}, since no client would get in`, () => {
+        it(`is refused from ${from} to ${to}, because no client would get in`, () => {
             const problem = step(from, to)!;
             assert.match(
                 problem,
@@ -71,7 +71,7 @@ describe("a change of the trusted CAs", () => {
         ["[1, 2]/1", "[2, 3]/2", "[1, 2]", 2],
         ["[1, 2]/1", "[2, 3]/3", "[1, 2]", 2],
     ] as const) {
-        it(`is refused from ${from} to ${to}, since it drops the one that signs`, () => {
+        it(`is refused from ${from} to ${to}, because it drops the issuer`, () => {
             const { issuer: signs } = parse(from);
             const problem = step(from, to)!;
             assert.match(
@@ -80,7 +80,7 @@ describe("a change of the trusted CAs", () => {
             );
             const way = `; first caTrusted: ${both} with caIssuer: ${issuer} and an \`up\`, and drop CA ${signs} in a later one; it is `;
             assert.ok(problem.includes(way), problem);
-            // The way that it names is one.
+            // The step that the error names works.
             const next = `${both}/${issuer}`;
             assert.equal(step(from, next), undefined);
             assert.equal(step(next, to), undefined);
@@ -92,7 +92,7 @@ describe("a change of the trusted CAs", () => {
         ["[2]/2", "[1]/1"],
         ["[1, 3]/3", "[2, 3]/3"],
     ] as const) {
-        it(`is refused from ${from} to ${to}, since a new CA would have an old one's name`, () => {
+        it(`is refused from ${from} to ${to}, because a new CA would get an old one's name`, () => {
             const number = parse(to).trusted[0];
             assert.match(
                 step(from, to)!,
@@ -101,7 +101,7 @@ describe("a change of the trusted CAs", () => {
         });
     }
 
-    it("uses the CAs that clients trust where the issuer is unknown", () => {
+    it("uses the CAs that clients trust if the issuer is unknown", () => {
         const deployed = before("[1, 2]/1", { issuer: undefined });
         assert.equal(authoritiesProblem(deployed, { trusted: [2], issuer: 2 }, []), undefined);
         assert.match(
@@ -120,7 +120,7 @@ describe("a change of the trusted CAs after an interrupted up", () => {
         ["was not told of its new one", issuers({ pump: [2, 1], lamp: [2] }), "pump"],
         ["is one of several", issuers({ pump: [1], lamp: [1] }), "lamp, pump"],
     ] as const) {
-        it(`does not drop the CA of a device's certificate where it ${left}`, () => {
+        it(`does not drop the CA of a device's certificate if it ${left}`, () => {
             const deployed = before("[1, 2]/2", { clientIssuers });
             const devices = ["lamp", "pump"];
             assert.equal(
@@ -141,7 +141,7 @@ describe("a change of the trusted CAs after an interrupted up", () => {
         assert.equal(authoritiesProblem(deployed, parse("[2]/2"), []), undefined);
     });
 
-    it("names five devices, and says how many more there are", () => {
+    it("names five devices, and counts the rest", () => {
         const devices = ["a", "b", "c", "d", "e", "f", "g"];
         const clientIssuers = issuers(Object.fromEntries(devices.map((name) => [name, [1]])));
         const deployed = before("[1, 2]/2", { clientIssuers });
@@ -152,7 +152,7 @@ describe("a change of the trusted CAs after an interrupted up", () => {
         );
     });
 
-    it("goes back to the old CA only when no device may have one of the new", () => {
+    it("returns to the old CA only if no device can have a certificate of the new", () => {
         const deployed = before("[1, 2]/1", { clientIssuers: issuers({ pump: [1, 2] }) });
         const problem = authoritiesProblem(deployed, parse("[1]/1"), ["pump"]);
         assert.match(
@@ -161,7 +161,7 @@ describe("a change of the trusted CAs after an interrupted up", () => {
         );
     });
 
-    it("keeps a published CA, since clients do not know the new one yet", () => {
+    it("keeps a published CA, because clients do not know the new one yet", () => {
         const deployed = before("[1, 2]/2", { published: new Set([1]) });
         assert.match(
             authoritiesProblem(deployed, parse("[2]/2"), [])!,
@@ -170,7 +170,7 @@ describe("a change of the trusted CAs after an interrupted up", () => {
         assert.equal(authoritiesProblem(deployed, parse("[1, 2]/2"), []), undefined);
     });
 
-    it("uses the state where no up has finished yet", () => {
+    it("uses the state if no up has finished yet", () => {
         const deployed = before("[1, 2]/2", { published: new Set() });
         assert.equal(authoritiesProblem(deployed, parse("[2]/2"), []), undefined);
     });

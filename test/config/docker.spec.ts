@@ -45,7 +45,7 @@ describe("Docker's daemon", () => {
     const current = (currentContext: unknown) =>
         writeFileSync(path.join(folder, "config.json"), JSON.stringify({ currentContext }));
 
-    it("is the one of DOCKER_HOST, DOCKER_CONTEXT, the current context, in this order", () => {
+    it("is the daemon of DOCKER_HOST, DOCKER_CONTEXT or the current context, in this order", () => {
         const hostBy = (env: Record<string, string>) => dockerHost({ HOME: home, ...env }).host;
         assert.equal(hostBy({}), "unix:///var/run/docker.sock");
         current("rootless");
@@ -66,7 +66,7 @@ describe("Docker's daemon", () => {
         });
     });
 
-    it("answers where a context is rootless", async () => {
+    it("answers if a context is rootless", async () => {
         current("rootless");
         assert.equal(await dockerProblem({ HOME: home }), undefined);
     });
@@ -86,7 +86,7 @@ describe("Docker's daemon", () => {
         );
     });
 
-    it("reports where it does not answer, with the variable or context that named it", async () => {
+    it("is reported when it does not answer, with the variable or context that named it", async () => {
         const env = { HOME: home, DOCKER_HOST: `unix://${home}/none.sock` };
         assert.match(
             (await dockerProblem(env))!,

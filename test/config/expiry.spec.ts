@@ -12,7 +12,7 @@ function inDays(days: number): Date {
 
 const COMPONENT = "urn:pulumi:dev::appkata-mqtt::appkata-mqtt:index:Certificates";
 
-/** By resource; the server's is by CA 2. */
+/** The stack's certificates by resource; CA 2 signed the server's. */
 const pems: Record<string, string> = {};
 
 before(async () => {
@@ -92,7 +92,7 @@ describe("certificates of a stack's state", () => {
         });
     });
 
-    it("keep the names of app and CAs where only the components have them", () => {
+    it("keep the names of app and CAs if only the components have them", () => {
         const component = (name: string, outputs: Record<string, unknown>) => {
             const type = `appkata-mqtt:index:${name}`;
             return { [`urn:pulumi:dev::p::${type}::x`]: { type, outputs } };
@@ -132,7 +132,7 @@ describe("certificates of a stack's state", () => {
         assert.equal(newer.get(2)?.number, 4);
     });
 
-    /** With CAs 1 and 2, and a certificate of pump's by CA 2. */
+    /** With CAs 1 and 2, and a certificate of pump's signed by CA 2. */
     function stateWithClients(outputs: Record<string, unknown> = {}) {
         const state = stateOf(inDays(100), { ca: end, "ca-2": end }, { 1: end.toISOString() });
         const stack = Object.values(state).find(({ type }) => type === "pulumi:pulumi:Stack")!;
@@ -172,7 +172,7 @@ describe("certificates of a stack's state", () => {
     });
 });
 
-describe("warning of certificates that end", () => {
+describe("warning of certificates that expire", () => {
     const users = JSON.stringify([{ name: "tester", everything: true }]);
     const far = inDays(2000);
 

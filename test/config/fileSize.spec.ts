@@ -29,7 +29,7 @@ function stackOf(count: number, revoked = 0): [Parameters<typeof bytesAtMost>[0]
 
 describe("the size of the broker's files", function () {
     this.timeout(60_000);
-    /** Server's chain and key, and two CAs. */
+    /** The server's chain and key, and two CAs. */
     let fixed: Record<string, string>;
 
     before(async () => {
@@ -80,7 +80,7 @@ describe("the size of the broker's files", function () {
 
     const asSecret = (bundle: Buffer) => bundle.toString("base64").length;
 
-    it("never exceeds the estimate, whatever names and grants", () => {
+    it("never exceeds the estimate, whatever the names and grants", () => {
         const word = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });
         const name = word.map((text) => text.replaceAll(/[\s:]/g, "_"));
         const filters = fc.array(word, { maxLength: 5 });
@@ -107,7 +107,7 @@ describe("the size of the broker's files", function () {
         [1000, 1000],
         [5000, 5000],
     ] as const) {
-        it(`is not told much larger either: ${users} users, ${revoked} revoked`, () => {
+        it(`is not overestimated by much: ${users} users, ${revoked} revoked`, () => {
             const [settings, deployed] = stackOf(users, revoked);
             const told = bytesAtMost(settings, deployed.revoked);
             const is = asSecret(bundleOf(settings, deployed.revoked));
@@ -115,7 +115,7 @@ describe("the size of the broker's files", function () {
         });
     }
 
-    it("takes one secret, and sixteen where that is not enough", () => {
+    it("takes one secret, and sixteen if needed", () => {
         assert.equal(fileSecrets(...stackOf(1)), 1);
         assert.equal(fileSecrets(...stackOf(500)), 1);
         assert.equal(fileSecrets(...stackOf(1000)), 16);
@@ -132,7 +132,7 @@ describe("the size of the broker's files", function () {
         assert.equal(sizeProblem(values), undefined);
     });
 
-    it("is refused where no machine could start, with the number of users that fit", () => {
+    it("is refused if no machine could start, with the number of users that fit", () => {
         const [settings, deployed] = stackOf(12_000, 20);
         const problem = fileSizeProblem(settings, deployed) ?? "";
         const [, bytes, most, fitting] =

@@ -41,7 +41,7 @@ describe("topic filters", () => {
     const filter = fc
         .tuple(fc.array(fc.oneof(level, fc.constant("+")), { maxLength: 3 }), fc.boolean())
         .map(([levels, tail]) => (tail ? [...levels, "#"] : levels).join("/"))
-        // The empty topic, which /# would match, is none: two filters may differ in it and be the same.
+        // The empty topic, which /# would match, does not exist: filters that differ only in it are equal.
         .filter((text) => filterProblem(text) === undefined && text !== "/#");
 
     it("cover another if they match all its topics", () => {
@@ -66,7 +66,7 @@ describe("topic filters", () => {
         );
     });
 
-    /** All topics of so many levels at most. */
+    /** All topics with at most this many levels. */
     function everyTopic(levels: string[], depth: number): string[] {
         let longest = levels;
         const all = [...longest];
@@ -77,7 +77,7 @@ describe("topic filters", () => {
         return all.filter((topic) => topic !== "");
     }
 
-    /** By the specification's words, as a regular expression. */
+    /** The specification's definition, as a regular expression. */
     function matches(filter: string, topic: string): boolean {
         const pattern = filter
             .replace(/[$]/g, "\\$&")

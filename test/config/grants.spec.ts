@@ -5,7 +5,7 @@ import { problems as problemsOf } from "./support/problems.ts";
 type User = Record<string, unknown>;
 type Case = [settings: { users: unknown; everyone?: unknown }, ...lines: RegExp[]];
 
-/** As the stack's config has them. */
+/** The users as the stack's config has them. */
 function raw({ users, everyone }: Case[0]): Record<string, string> {
     return {
         users: JSON.stringify(users),
@@ -16,7 +16,7 @@ function raw({ users, everyone }: Case[0]): Record<string, string> {
 const parse = (settings: Case[0]) => parseSettings(raw(settings), "test");
 const problems = (settings: Case[0]) => problemsOf(raw(settings));
 
-/** One user, and what it may do. */
+/** One user with these grants. */
 const ada = (access: User): Case[0] => ({ users: [{ name: "ada", ...access }] });
 
 function table(cases: Case[], linesOf: (settings: Case[0]) => string[]): void {
@@ -31,8 +31,8 @@ function table(cases: Case[], linesOf: (settings: Case[0]) => string[]): void {
 
 const ALL = { everything: true };
 
-describe("users and what they may do", () => {
-    it("are taken as they are", () => {
+describe("users and their grants", () => {
+    it("are accepted", () => {
         const users = [
             { name: "ada", read: ["news/#"], write: ["by/%u"], deny: ["news/secret"] },
             { name: "reader", everything: "read", read: ["$SYS/#"] },
@@ -195,13 +195,13 @@ describe("users and what they may do", () => {
         );
     });
 
-    it("are checked beside other settings that are wrong", () => {
+    it("are checked beside other invalid settings", () => {
         const lines = problemsOf({ users: JSON.stringify([{ name: "a" }]), port: "0" });
         assert.ok(lines.some((text) => text.startsWith("port: ")));
         assert.ok(lines.some((text) => text.startsWith('users.0: "a" is granted nothing')));
     });
 
-    describe("are warned of:", () => {
+    describe("cause a warning:", () => {
         table(
             [
                 [
@@ -245,7 +245,7 @@ describe("users and what they may do", () => {
         );
     });
 
-    describe("are neither refused nor warned of:", () => {
+    describe("cause neither an error nor a warning:", () => {
         table(
             [
                 [ada({ read: ["a/#"], write: ["a/b"] })],

@@ -31,7 +31,7 @@ describe("passwords that a stack has", () => {
         }
     });
 
-    it("are those of an earlier version, a resource a user, with their hashes", () => {
+    it("are those of an earlier version, with a resource for each user, and their hashes", () => {
         const state = stateWith(["Password", ADA], ["Password", { ...ADA, user: "constructor" }]);
         assert.deepEqual(passwordsIn(state, { users: { ada: "an earlier one" } }), {
             kept: ["ada", "constructor"].map((user) => ({ ...ADA, user, since: "" })),
@@ -39,7 +39,7 @@ describe("passwords that a stack has", () => {
         });
     });
 
-    it("are those of the outputs where the resource is gone from the state", () => {
+    it("are those of the outputs if the resource is gone from the state", () => {
         const former = [{ user: "bob", password: "bob's password" }];
         const { kept, ...rest } = passwordsIn(stateWith(), {
             users: Object.fromEntries([["__proto__", "a password"]]),
@@ -77,7 +77,7 @@ describe("devices that a stack has", () => {
         assert.deepEqual(devicesIn(stateWith(["FormerDevices", known]), outputs), known);
     });
 
-    it("are those of the outputs where there is no resource", () => {
+    it("are those of the outputs if there is no resource", () => {
         assert.deepEqual(devicesIn(stateWith(), outputs), {
             devices: [{ name: "lamp", ...pair }],
             former: [{ name: "pump", ...pair }],

@@ -3,7 +3,7 @@ import { parseSettings } from "../../config/settings.ts";
 import { problems, users } from "./support/problems.ts";
 
 describe("settings of the broker's limits", () => {
-    it("go by the machine's memory, and each can be set", () => {
+    it("depend on the machine's memory, and each can be set", () => {
         const { limits } = parseSettings({ users, memoryMb: "1024" }, "test").broker;
         assert.deepEqual(limits, {
             memoryMb: 512,
@@ -29,7 +29,7 @@ describe("settings of the broker's limits", () => {
         assert.deepEqual(Object.values(set), Object.values(raw).map(Number));
     });
 
-    it("have a volume that the broker's messages cannot fill", () => {
+    it("need a volume that the broker's messages cannot fill", () => {
         const large = { memoryMb: "2048", volumeSizeGb: "1" };
         assert.deepEqual(problems(large), [
             "volumeSizeGb: 1024 MB of messages (memoryLimitMb) may take 1707 MB of the volume, and a full volume stops the broker; it is 1",
@@ -38,7 +38,7 @@ describe("settings of the broker's limits", () => {
         assert.deepEqual(problems({ ...large, memoryLimitMb: "512" }), []);
     });
 
-    it("are refused where the machine's memory has no room for them", () => {
+    it("are refused if the machine's memory has no room for them", () => {
         assert.deepEqual(problems({ memoryLimitMb: "200" }), [
             "memoryLimitMb: 200 MB for the broker and 64 MB for 1024 connections exceed the available 224 of 256 MB; it is 200",
         ]);

@@ -3,22 +3,22 @@ import { settingsIn } from "../../config/namespace.ts";
 
 const OURS = { "appkata-mqtt:users": "[]", "appkata-mqtt:port": "1", "fly:token": "t" };
 
-describe("settings of a project that has another name", () => {
+describe("settings of a renamed project", () => {
     const fork = { project: "my-broker", stack: "dev" };
 
-    it("are read as they came with the project", () => {
+    it("are read under the original name", () => {
         const { raw, problems } = settingsIn(OURS, fork);
         assert.deepEqual(raw, { users: "[]", port: "1" });
         assert.deepEqual(problems, []);
     });
 
-    it("are read in its own namespace too, where `pulumi config set` puts them", () => {
+    it("are read under its own name too, where `pulumi config set` puts them", () => {
         const { raw, problems } = settingsIn({ ...OURS, "my-broker:region": "ams" }, fork);
         assert.deepEqual(raw, { users: "[]", port: "1", region: "ams" });
         assert.deepEqual(problems, []);
     });
 
-    it("are refused in both namespaces, with the command that removes one", () => {
+    it("are refused if set under both names, with the command that removes one", () => {
         const { problems } = settingsIn({ ...OURS, "my-broker:port": "2" }, fork);
         assert.equal(problems.length, 1);
         assert.match(problems[0]!, /^port: is set twice/);
@@ -34,7 +34,7 @@ describe("settings of a project that has another name", () => {
         assert.match(problems[0]!, /sed -i .*old-fork:.*appkata-mqtt:.* Pulumi\.dev\.yaml`$/);
     });
 
-    it("of the project itself are read once", () => {
+    it("of the original project are read once", () => {
         const { raw } = settingsIn(OURS, { project: "appkata-mqtt", stack: "dev" });
         assert.deepEqual(raw, { users: "[]", port: "1" });
     });

@@ -7,7 +7,7 @@ import { parseSettings } from "../../config/settings.ts";
 const users = JSON.stringify([{ name: "tester", everything: true }]);
 const TYPE = "pulumi-nodejs:dynamic/fly:Machine";
 
-/** What the state has of a machine with these settings. */
+/** The state of a machine with these settings. */
 function deployedWith(raw: Record<string, string>, files?: object[]) {
     const { broker } = parseSettings({ users, ...raw }, "test");
     const secret = { guest_path: "/etc/appkata/passwd", secret_name: "MOSQUITTO_PASSWORD_FILE" };
@@ -31,7 +31,7 @@ describe("lower queue limits", () => {
         assert.equal(warnings({}, lower).length, 2);
     });
 
-    it("cause a warning where a smaller machine lowers them", () => {
+    it("cause a warning if a smaller machine lowers them", () => {
         const [line, ...more] = warnings({ memoryMb: "512" }, { memoryMb: "256" });
         assert.match(
             line!,
@@ -47,7 +47,7 @@ describe("lower queue limits", () => {
         assert.deepEqual(warnings(lower, {}), []);
     });
 
-    it("are unknown without a machine, or with one that has none", () => {
+    it("are unknown without a machine, or with one that has no limits", () => {
         const settings = parseSettings({ users, maxQueuedMessages: "10" }, "test");
         assert.deepEqual(queueWarnings(deployedFrom({}, new Date()), settings), []);
         const raw_value = Buffer.from("max_queued_messages 5").toString("base64");

@@ -14,11 +14,14 @@ function problems(raw: Record<string, string>, deployed = BEFORE): string {
     return replacementProblems(deployed, parseSettings({ users: USERS, ...raw }, "dev")).join("\n");
 }
 
-/** What would replace the app or the volume, also where the engine shows the providers no former inputs. */
+/**
+ * Settings that would replace the app or the volume, also when the engine shows the providers no former
+ * inputs.
+ */
 describe("a replacement by the settings", () => {
     const renamed = { appName: "other" };
 
-    it("does not happen without a change, on a first up, or when the generated name is set", () => {
+    it("does not happen without a change, on a first up, or if the generated name is set", () => {
         assert.equal(problems({}), "");
         assert.equal(problems({ appName: "mine" }), "");
         assert.equal(problems({ ...renamed, region: "ams" }, deployedNothing()), "");

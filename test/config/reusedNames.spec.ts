@@ -15,17 +15,17 @@ const passwords = {
 };
 
 describe("a user with the name of a removed one", () => {
-    it("causes one warning, which names it and the way to clear what is left", () => {
+    it("causes one warning, which names it and the way to clear its leftovers", () => {
         const [line, ...more] = reusedNameWarnings(passwords, [{ name: "ada" }, { name: "bob" }]);
         assert.match(line!, /^users: "bob" .*inherits .*sessions.*retained.*`broker-forget ID`/);
         assert.deepEqual(more, []);
     });
 
-    it("is no present user with an earlier password, and no new name", () => {
+    it("is neither a present user with an earlier password, nor a new name", () => {
         assert.deepEqual(reusedNameWarnings(passwords, [{ name: "ada" }, { name: "eve" }]), []);
     });
 
-    it("causes none once it is deployed", () => {
+    it("causes no warning once it is deployed", () => {
         const kept = [ada, { ...ada, user: "bob" }];
         assert.deepEqual(reusedNameWarnings({ ...passwords, kept }, [{ name: "bob" }]), []);
     });

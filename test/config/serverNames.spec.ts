@@ -51,7 +51,7 @@ describe("hostnames", () => {
         });
     }
 
-    it("refuse what is listed twice, in any spelling", () => {
+    it("refuse duplicates, in any spelling", () => {
         const twice = ["a.example.com", "A.example.com", "2001:db8::7", "2001:0DB8:0:0::7"];
         assert.deepEqual(problems(named(...twice)), [
             'hostnames.1: is listed twice; it is "A.example.com"',
@@ -59,7 +59,7 @@ describe("hostnames", () => {
         ]);
     });
 
-    it("are only names where Fly's edge has their certificates", () => {
+    it("are only names if Fly's edge has their certificates", () => {
         const found = problems({ ...named("a.example.com", "10.20.30.40"), tls: "edge" });
         assert.match(
             found.join("\n"),

@@ -59,7 +59,7 @@ describe("settings", () => {
         });
     });
 
-    it("take a given password for a user", () => {
+    it("take a password for a user", () => {
         const settings = parseSettings(
             { users, passwords: JSON.stringify({ tester: "correct horse" }) },
             "test",
@@ -67,7 +67,7 @@ describe("settings", () => {
         assert.deepEqual(settings.users, [{ ...TESTER, password: "correct horse" }]);
     });
 
-    it("give nobody a password that is not theirs, whatever their name", () => {
+    it("give nobody another user's password, whatever their name", () => {
         const names = ["constructor", "toString"];
         const raw = {
             users: JSON.stringify(names.map((name) => ({ name, everything: true }))),
@@ -87,7 +87,7 @@ describe("settings", () => {
         assert.deepEqual(parseSettings(raw, "test").authorities, expected);
     });
 
-    it("look for the logs where the machines are, unless that is Fly", () => {
+    it("look for the logs where the machines run, unless that is Fly", () => {
         const endpoint = "http://127.0.0.1:4280";
         assert.equal(parseSettings({ users, endpoint }, "test").logsEndpoint, endpoint);
     });
@@ -104,7 +104,7 @@ describe("settings", () => {
         assert.equal(settings.imports.v6, "2a09:8280::1");
     });
 
-    it("take what to import", () => {
+    it("take IDs to import", () => {
         const imports = { app: "a", v6: "2a09::1", volume: "vol_1", machine: "9080e1" };
         const raw = { users, appName: "a", import: JSON.stringify(imports) };
         assert.deepEqual(parseSettings(raw, "test").imports, imports);

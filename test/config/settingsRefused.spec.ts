@@ -176,7 +176,7 @@ describe("settings", () => {
         ],
     ]);
 
-    it("refuse WebSockets unless the image is known to be of 2.0, for what anybody can do to 2.1's", () => {
+    it("refuse WebSockets unless the image is known to be 2.0: anybody can crash 2.1's", () => {
         const refusal = new RegExp(
             "^webSockets: must be off unless the tag of baseImage .* Mosquitto 2\\.0, .* as eclipse-mosquitto:2\\.0\\.22: .*" +
                 "starts without them; webSockets is (edge|broker), baseImage \\S+$",
@@ -208,7 +208,7 @@ describe("settings", () => {
     it("list conflicts between settings beside malformed ones, unless these are involved", () => {
         const found = problems({
             ...{ port: "0", memoryMb: "much", caIssuer: "2", webSockets: "edge" },
-            // Of these nothing can be said while the memory, or a port, is not known.
+            // Nothing can be said about these while the memory, or a port, is invalid.
             ...{ cpus: "3", webSocketsPort: "10000" },
         });
         assert.deepEqual(

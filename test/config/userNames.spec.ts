@@ -20,12 +20,12 @@ describe("user names", () => {
         });
     }
 
-    it("of several levels may be in what is granted by %u", () => {
+    it("with several levels may be granted by %u", () => {
         const users = [{ name: "lab/7", write: ["to/%u/#"] }, { name: "lab/71" }];
         assert.deepEqual(problems(users, { read: ["from/%u/#", "client/%c"] }), []);
     });
 
-    it("may be below each other where nothing is granted below", () => {
+    it("may be below each other if nothing is granted below", () => {
         const users = [
             { name: "lab", write: ["to/%u"] },
             { name: "lab/7", write: ["to/%u/#"] },

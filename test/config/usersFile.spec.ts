@@ -15,7 +15,7 @@ describe("users in a file", () => {
     });
     after(() => rmSync(dir, { recursive: true, force: true }));
 
-    it("are the file's, and its mistakes are told as those of the setting", () => {
+    it("are read from the file, and its mistakes are reported like the setting's", () => {
         writeFileSync(file, users);
         assert.deepEqual(withUsersFile({ raw: { users: file, port: "1" }, problems: ["p"] }), {
             raw: { users, port: "1" },
@@ -29,13 +29,13 @@ describe("users in a file", () => {
         assert.match(problems(other)[0]!, /^users: must be a list of users.*it is "name: ada"$/);
     });
 
-    it("are refused where the file cannot be read", () => {
+    it("are refused if the file cannot be read", () => {
         const missing = path.join(dir, "missing.json");
         const found = withUsersFile({ raw: { users: missing }, problems: [] });
         assert.deepEqual(found.problems, [`users: ${missing} cannot be read: ENOENT`]);
     });
 
-    it("are the setting's own where it names no file", () => {
+    it("are the setting's own if it names no file", () => {
         const found = { raw: { users }, problems: [] };
         assert.deepEqual(withUsersFile(found), found);
         assert.deepEqual(withUsersFile({ raw: {}, problems: [] }), { raw: {}, problems: [] });

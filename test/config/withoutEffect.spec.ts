@@ -31,7 +31,7 @@ describe("settings without effect", () => {
         ],
     ];
     for (const [raw, other, expected] of told) {
-        it(`are warned of: ${JSON.stringify(raw)}`, () => {
+        it(`cause a warning: ${JSON.stringify(raw)}`, () => {
             const { warnings } = parseSettings({ users, ...raw }, "test");
             assert.equal(warnings.length, 1, warnings.join("\n"));
             assert.match(warnings[0]!, expected);
@@ -39,7 +39,7 @@ describe("settings without effect", () => {
         });
     }
 
-    it("cause no warning where they are defaults", () => {
+    it("cause no warning if they are defaults", () => {
         for (const raw of [edge, { ...edge, ...webSockets }, { baseImage: OF_2_0 }]) {
             assert.deepEqual(parseSettings({ users, ...raw }, "test").warnings, []);
         }

@@ -9,11 +9,11 @@ import { makeOldSetup, type OldSetup } from "../../dev/harness/oldSetup.ts";
 const USER = { username: "conformance", password: "the suites' password" };
 const HOSTNAME = "stock.example";
 
-/** How the cases fail that do not pass everywhere. */
+/** How each case fails that does not pass everywhere. */
 const CAUSES = {
     "5.0": {
         test_subscribe_failure: /'Granted QoS 2' != 'Unspecified error'/,
-        // A second copy, or the first alone with its one identifier, as it comes.
+        // The second copy, or only the first with its one identifier, as it arrives.
         test_subscription_identifiers:
             /line 1016: False is not true|line 1020: Items in the second set/,
         test_server_topic_alias: /line 1153: False is not true/,
@@ -27,7 +27,10 @@ const CAUSES = {
     },
 };
 
-/** The deployed broker, through the edge, by public suites, and the guide's configuration beside it. */
+/**
+ * Runs public suites against the deployed broker, through the edge, and against the old setup
+ * (test/support/oldSetup).
+ */
 describe("MQTT conformance (Paho's suites)", function () {
     this.timeout(900_000);
     let project: Project;
@@ -45,7 +48,7 @@ describe("MQTT conformance (Paho's suites)", function () {
             "stock 2.1": await stockBroker("2.1"),
             "stock 2.0": await stockBroker("2.0"),
         };
-        // Mostly waiting. On one broker one after the other, since the suites disturb each other.
+        // Most of it is waiting. Suites on the same broker run in turn, since they disturb each other.
         await Promise.all(
             BROKERS.map(async (name, at) => {
                 const host = `127.${process.pid % 200}.77.${at + 1}`;

@@ -1,4 +1,4 @@
-/** The same for what comes to the WebSocket port: as HTTP, as frames, and as MQTT inside of them. */
+/** Fuzzes the WebSocket port: with HTTP, with frames, and with MQTT inside them. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SERIES, WEBSOCKETS_PORT } from "../../broker/conf.ts";
@@ -7,7 +7,7 @@ import { malformedFrames, malformedUpgrade, ping } from "./support/frames.ts";
 import { Sender, type Stage } from "./support/sender.ts";
 import { HOSTNAME, MORE_MB, SAMPLE, SEED, Target, USERS } from "./support/target.ts";
 
-/** Of both series together 100,000 in the whole run. */
+/** 100,000 in a whole run, both series together. */
 const COUNTS: Record<Stage, number> = {
     "before upgrade": SAMPLE ? 300 : 10_000,
     "before login": SAMPLE ? 600 : 20_000,
@@ -18,13 +18,15 @@ const BATCH = 250;
 const PINGS = 20_000;
 
 /**
- * Mosquitto 2.1.2 keeps a connection that ends inside a ping or a close frame, until its keepalive or, before
- * login, 30 seconds are over: see docs/malformed.md.
+ * Mosquitto 2.1.2 keeps a connection that ends inside a ping or a close frame until its keepalive, or before
+ * login until 30 seconds, have passed: see docs/malformed.md.
  */
 const GIVE_UP_MS = 2000;
 const FORGOTTEN_MS = 60_000;
 
-/** Of so many, how many the broker must end by itself: the others may be half of something good. */
+/**
+ * Sent without ending, and the number that the broker must close: the others may be half of something valid.
+ */
 const WATCHED = 32;
 const ENDED = 8;
 const WATCHED_MS = 5000;
@@ -32,7 +34,7 @@ const WATCHED_MS = 5000;
 for (const series of SERIES) {
     describe(`WebSocket port of Mosquitto ${series} (seed ${SEED})`, function () {
         this.timeout(0);
-        // Frames without content end Mosquitto 2.1.2: see docs/malformed.md.
+        // Frames without content crash Mosquitto 2.1.2: see docs/malformed.md.
         const frames = malformedFrames(series !== "2.1");
         let target: Target;
         let sender: Sender;
@@ -63,11 +65,11 @@ for (const series of SERIES) {
         }
 
         for (const stage of STAGES) {
-            it(`takes ${COUNTS[stage]} malformed things ${stage}`, async () => {
+            it(`survives ${COUNTS[stage]} malformed inputs ${stage}`, async () => {
                 await target.standsFirm(COUNTS[stage], () => send(stage, COUNTS[stage], SEED));
             });
 
-            it(`ends connections for what comes ${stage}`, async () => {
+            it(`closes connections with malformed input ${stage}`, async () => {
                 const things = malformedAt(stage, WATCHED, SEED);
                 const ended = await sender.endedByBroker(things, stage, WATCHED_MS);
                 assert.ok(ended >= ENDED, `${ended} of ${WATCHED}`);
@@ -75,14 +77,14 @@ for (const series of SERIES) {
         }
 
         for (const stage of ["before login", "after login"] as const) {
-            it(`takes ${PINGS} pings ${stage} from one that reads no answer`, async () => {
+            it(`survives ${PINGS} pings ${stage} from a client that reads no answer`, async () => {
                 await target.standsFirm(PINGS, () =>
                     sender.flood(Buffer.concat(Array<Buffer>(PINGS).fill(ping)), stage),
                 );
             });
         }
 
-        it("has not lost the session of somebody else, who still gets messages", () =>
+        it("keeps another client's session, which still receives messages", () =>
             target.bystanderNoticedNothing());
 
         it(`holds at most ${MORE_MB} MB more than before`, () =>

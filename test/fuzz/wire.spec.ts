@@ -1,5 +1,7 @@
 // core
-/** Whatever comes over the wire, the broker goes on, others notice nothing, and it holds no more for it. */
+/**
+ * Fuzzes MQTT over TLS: the broker keeps running, other clients notice nothing, and its memory does not grow.
+ */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SERIES } from "../../broker/conf.ts";
@@ -11,7 +13,7 @@ import { HOSTNAME, MORE_MB, SAMPLE, SEED, Target, USERS } from "./support/target
 const COUNT = SAMPLE ? 1000 : 50_000;
 const BATCH = 1000;
 
-/** A line for each connection that the broker ended for what came over it. */
+/** The log's line for each connection that the broker closed because of its input. */
 const REFUSED = /disconnected(:| due to) (protocol error|malformed packet|oversize packet)/gi;
 
 for (const series of SERIES) {
@@ -42,7 +44,7 @@ for (const series of SERIES) {
         }
 
         for (const stage of ["before login", "after login"] as const) {
-            it(`takes ${COUNT} malformed packets ${stage}`, async () => {
+            it(`survives ${COUNT} malformed packets ${stage}`, async () => {
                 const log = await target.standsFirm(COUNT, () => send(stage, COUNT, SEED));
                 const refused = log.match(REFUSED)?.length ?? 0;
                 if (!SAMPLE) say(`${refused} of them refused`);
@@ -50,7 +52,7 @@ for (const series of SERIES) {
             });
         }
 
-        it("has not lost the session of somebody else, who still gets messages", () =>
+        it("keeps another client's session, which still receives messages", () =>
             target.bystanderNoticedNothing());
 
         it(`holds at most ${MORE_MB} MB more than before`, () => target.memoryReturned());

@@ -35,7 +35,7 @@ describe("a program that starts quickly", () => {
             },
         );
 
-    it("runs unchanged, from the cache too, and prints nothing of its own", async () => {
+    it("runs unchanged, from the cache too, and prints nothing extra", async () => {
         for (const time of ["first", "second"]) {
             const { code, stdout, stderr } = await run("index.ts");
             assert.deepEqual(

@@ -18,7 +18,7 @@ describe("monitoring files", function () {
     this.timeout(300_000);
     before(ensurePrometheus);
 
-    it("have alert rules that Prometheus takes", async () => {
+    it("have alert rules that Prometheus accepts", async () => {
         const checked = await capture(["promtool", "check", "rules", ALERTS]);
         assert.equal(checked.code, 0, checked.stdout + checked.stderr);
     });
@@ -51,7 +51,7 @@ describe("monitoring files", function () {
             });
 
         before(async function () {
-            // With official plugins there may be no Go, and there is no need of it.
+            // With official plugins Go may be missing, and is not needed.
             if ((await onPath("go")) === undefined) this.skip();
         });
 

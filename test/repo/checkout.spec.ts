@@ -13,11 +13,11 @@ describe("a checkout as Git for Windows makes it", function () {
     });
     after(() => rmSync(folder, { recursive: true }));
 
-    it("has the line ends that shells can read", async function () {
+    it("has line ends that shells can read", async function () {
         const git = (...args: string[]) => capture(["git", ...args], { cwd: folder });
         const clone = ["clone", "--quiet", "--depth", "1", "-c", "core.autocrlf=true"];
         const made = await git(...clone, `file://${ROOT}`, ".");
-        // As an archive the project has no commits.
+        // A downloaded archive of the project has no commits.
         if (made.code !== 0 && /not a git repository|does not (exist|appear)/.test(made.stderr))
             this.skip();
         assert.equal(made.code, 0, made.stderr);

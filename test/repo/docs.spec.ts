@@ -1,4 +1,6 @@
-/** Holds the pages against the tree: links, files, npm scripts, specs and settings that they name must exist. */
+/**
+ * Checks the pages against the tree: links, files, npm scripts, specs and settings that they name must exist.
+ */
 import assert from "node:assert/strict";
 import { globSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
@@ -14,17 +16,17 @@ const read = (page: string) => readFileSync(path.join(ROOT, page), "utf8");
 
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
 
-// Passwords are secret and read by themselves.
+// Passwords are secret and read elsewhere.
 const SETTINGS = ["passwords", ...Object.keys(schema.shape)];
 
-/** Checks of `npm test` that the pages name; they have no spec. */
+/** Checks of `npm test` that the pages name and that have no spec. */
 const CHECKS = ["types", "format", "lint", "layers"];
 const SPECS = allSpecs().flatMap(({ room, name }) => [room, name]);
 
-/** Files that a run makes, and placeholders. */
+/** Files that a run creates, and placeholders. */
 const NOT_IN_GIT = /^(certs|backups|\.local|\.toolchain)\/|NAME/;
 
-/** The headings as links name them. */
+/** Anchors of the page's headings, as links use them. */
 function anchors(page: string): string[] {
     return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
         heading!
@@ -84,9 +86,9 @@ describe("the pages", () => {
             }
         });
 
-        // A changelog names files as they were.
+        // A changelog names files as they were at the time.
         if (page === "CHANGELOG.md") continue;
-        it(`${page}: files that it names exist`, () => {
+        it(`${page}: the files that it names exist`, () => {
             for (const [, file] of read(page).matchAll(
                 /`([\w.-]+\/[\w./-]+\.(?:ts|mjs|yaml|json|md))`/g,
             )) {
@@ -99,7 +101,7 @@ describe("the pages", () => {
         });
     }
 
-    it("SECURITY.md: names tests that there are", () => {
+    it("SECURITY.md: the tests that it names exist", () => {
         for (const [, test] of read("SECURITY.md").matchAll(/`(test\/[^`]+)`/g)) {
             const there = globSync([test!, `${test!}.spec.ts`], { cwd: ROOT });
             assert.equal(there.length, 1, test);

@@ -25,7 +25,7 @@ function jobsFor(file: string, from: string, login: string): string[] {
     };
     return (
         Object.entries(jobs)
-            // GitHub's expressions are JavaScript's here.
+            // GitHub's expressions behave as JavaScript's here.
             .filter(
                 ([, { if: condition = "true" }]) =>
                     runInNewContext(condition, { github }) as boolean,
@@ -38,7 +38,7 @@ describe("previews of pull requests", () => {
     for (const [who, from, actor, preview, comment] of [
         ["a member", OWN, "ada", ["fly"], []],
         ["a fork", "other/broker", "bob", ["local"], ["comment"]],
-        // Its runs get no secrets, and a token that cannot comment.
+        // Runs for these bots get no secrets, and a token that cannot comment.
         ["Renovate", OWN, "renovate[bot]", ["local"], ["comment"]],
         ["Dependabot", OWN, "dependabot[bot]", ["local"], ["comment"]],
     ] as const) {

@@ -16,11 +16,11 @@ describe("release notes", () => {
         assert.equal(releaseNotes("v1.0.0", "1.0.0", "## 1.0.0\n\n- All.\n"), "- All.");
     });
 
-    it("are refused for a tag that package.json does not have", () => {
+    it("are refused for a tag other than package.json's version", () => {
         assert.throws(() => releaseNotes("v1.3.0", "1.2.0", CHANGELOG), /v1\.3\.0.*1\.2\.0/);
     });
 
-    it("are refused where the newest section is another", () => {
+    it("are refused if the newest section is another version's", () => {
         assert.throws(
             () => releaseNotes("v1.1.0", "1.1.0", CHANGELOG),
             /"1\.2\.0", not with 1\.1\.0/,
@@ -28,7 +28,7 @@ describe("release notes", () => {
         assert.throws(() => releaseNotes("v1.1.0", "1.1.0", ""), /""/);
     });
 
-    it("could be had of this changelog, once its newest section is released", () => {
+    it("can be taken from this changelog, once its newest section is released", () => {
         const read = (name: string) => readFileSync(path.join(ROOT, name), "utf8");
         const { version } = JSON.parse(read("package.json")) as { version: string };
         const released = read("CHANGELOG.md").replace(" (unreleased)", "");

@@ -4,10 +4,10 @@ import path from "node:path";
 import { ROOT } from "../../lib/paths.ts";
 import { capture } from "../../lib/process.ts";
 
-/** States of stacks that ran on a local Fly alone, and are gone: their keys open nothing. */
+/** States of stacks that ran on a local Fly only, and are gone: their keys open nothing. */
 const RECORDED = /^test\/upgrade\/states\/\w+\.json$/;
 
-/** What looks like a secret but opens nothing; each must still be in the file that it is allowed for. */
+/** Text that looks like a secret but opens nothing; each must still be in the file that it is allowed in. */
 const ALLOWED: [file: string, text: string][] = [
     [
         "test/broker/image.spec.ts",
@@ -19,16 +19,16 @@ const ALLOWED: [file: string, text: string][] = [
     ["test/providers/support/scriptedClient.ts", ["fo1", "not-a-token-of-anyone"].join("_")],
 ];
 
-/** Kinds of secrets by how they are written; the match is what is reported. */
+/** Kinds of secrets by their form; the match is reported. */
 const KINDS: { kind: string; pattern: RegExp; files?: RegExp }[] = [
     {
-        // Its body, too: a header alone is how programs look for one. In source, \n is two characters.
+        // With its body: programs search for the header alone. In source, \n is two characters.
         kind: "private key",
         pattern: /-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\+[nr])*[A-Za-z0-9+/]{16,}/g,
     },
     { kind: "Fly token", pattern: /\b(?:fo1|fm1r|fm1a|fm2)_[A-Za-z0-9+/=_-]{16,}/g },
     {
-        // Mosquitto's salts have 12 bytes at least: 16 characters.
+        // Mosquitto's salts have at least 12 bytes: 16 characters.
         kind: "password hash",
         pattern: /\$[67]\$(?:\d+\$)?[A-Za-z0-9+/]{16,}=*\$[A-Za-z0-9+/]+=*/g,
     },
@@ -82,7 +82,7 @@ function findRegistries(content: string): string[] {
     return REGISTRIES.filter((host) => text.includes(host));
 }
 
-/** What git has of this repository: what anybody gets who clones it. */
+/** Git's files of this repository: what a clone contains. */
 describe("repository", () => {
     const files = new Map<string, string>();
 
@@ -99,7 +99,7 @@ describe("repository", () => {
         }
     });
 
-    it("has no key, token, password hash or password in it", () => {
+    it("contains no key, token, password hash or password", () => {
         assert.ok(files.has("index.ts") && files.has("Pulumi.dev.yaml"));
         const found = [...files]
             .filter(([file]) => !RECORDED.test(file))
@@ -112,13 +112,13 @@ describe("repository", () => {
         assert.deepEqual(found, []);
     });
 
-    it("still has all that is allowed", () => {
+    it("still contains everything that is allowed", () => {
         for (const [file, text] of ALLOWED) {
             assert.ok(files.get(file)?.includes(text), `${text.slice(0, 30)}… is not in ${file}`);
         }
     });
 
-    it("names no package registry's host: whoever installs has a registry configured", () => {
+    it("names no package registry's host: users have a registry configured", () => {
         const found = [...files].flatMap(([file, content]) =>
             findRegistries(content).map((host) => `${file}: ${host}`),
         );

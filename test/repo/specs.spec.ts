@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { allSpecs, chooseSpecs } from "../../commands/specs.ts";
 
-/** Suites that judge Mosquitto, and nothing of this project. */
+/** Suites that test Mosquitto, not this project. */
 const UPSTREAM = ["conformance"];
 
 const spec = (
@@ -39,7 +39,7 @@ describe("the choice of specs", () => {
         });
     }
 
-    it("tells specs that need tools by what they import, directly or not", () => {
+    it("finds specs that need tools by their imports, direct or not", () => {
         const unit = Object.fromEntries(allSpecs().map((one) => [one.name, one.unit]));
         assert.deepEqual(
             ["broker/conf", "broker/running", "local/leases", "providers/diff", "e2e/live"].map(
@@ -49,7 +49,7 @@ describe("the choice of specs", () => {
         );
     });
 
-    it("leaves no room out of npm test", () => {
+    it("leaves out no room in npm test", () => {
         const specs = allSpecs();
         const rooms = (of: typeof specs) => [...new Set(of.map(({ room }) => room))];
         const proved = rooms(specs).filter((room) => !UPSTREAM.includes(room));

@@ -20,7 +20,7 @@ describe("workflows", () => {
         const { on, jobs } = parse(text) as Workflow;
         const name = path.basename(file, ".yaml");
 
-        it(`${name} takes its actions by digest`, () => {
+        it(`${name} pins its actions by digest`, () => {
             for (const { uses } of Object.values(jobs).flatMap(({ steps }) => steps)) {
                 if (uses !== undefined) assert.match(uses, /^[\w.-]+\/[\w./-]+@[0-9a-f]{40}$/);
             }
@@ -33,7 +33,7 @@ describe("workflows", () => {
             }
         });
 
-        it(`${name} writes no debug output, which has every secret`, () => {
+        it(`${name} writes no debug output, which would contain every secret`, () => {
             assert.doesNotMatch(text, /--debug|-v[= ]?\d|--verbose|event-log|PULUMI_DEBUG/);
         });
     }

@@ -1,4 +1,4 @@
-/** Backups that must be refused, or that a broker does not run on, made from a whole one. */
+/** Backups that must be refused, or that no broker runs on, made from a valid one. */
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -18,7 +18,7 @@ function parted(file: string): { line: Buffer; header: Header; content: Buffer }
 
 const lineOf = (header: object) => Buffer.from(`${JSON.stringify(header)}\n`);
 
-/** @returns name, the file's bytes, and what is said of it */
+/** @returns name, the file's bytes, and the expected error */
 export function badBackups(file: string): [string, Buffer, RegExp][] {
     const { line, header, content } = parted(file);
     const unpacked = gunzipSync(content);
@@ -35,7 +35,7 @@ export function badBackups(file: string): [string, Buffer, RegExp][] {
     ];
 }
 
-/** A backup that is whole and a sound database, but whose broker ends at its start. */
+/** A valid backup and database that makes the broker exit at its start. */
 export function writeWithoutTopics(file: string, made: string): void {
     const { header, content } = parted(file);
     const unpacked = gunzipSync(content);

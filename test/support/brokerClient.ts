@@ -3,7 +3,7 @@ import type { IClientOptions, MqttClient } from "mqtt";
 import type { Authority } from "../../dev/harness/certificates.ts";
 import type { BrokerContainer } from "../../dev/harness/brokerContainer.ts";
 
-/** A client of a broker container, on its way in. The certificate is for `servername`. */
+/** Starts a client of a broker container. The certificate is for `servername`. */
 export async function openTo(
     broker: BrokerContainer,
     authority: Authority,
@@ -19,7 +19,7 @@ export async function openTo(
     });
 }
 
-/** A client that is logged in. */
+/** Returns a client that has logged in. */
 export async function logInTo(...to: Parameters<typeof openTo>): Promise<MqttClient> {
     const client = await openTo(...to);
     await new Promise<void>((resolve, reject) => {
@@ -46,7 +46,7 @@ export function collect(client: MqttClient, count: number): Promise<Map<string, 
     });
 }
 
-/** Payloads by topic, of all that is retained below a topic: what comes before a message that is sent last. */
+/** Payloads by topic of everything retained below a topic: whatever arrives before a message sent last. */
 export async function retained(
     broker: BrokerContainer,
     authority: Authority,

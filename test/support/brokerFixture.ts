@@ -20,17 +20,17 @@ const SECRETS = {
     MOSQUITTO_FILES: "c2VjcmV0IGtleQ==",
 };
 
-/** What no line of a healthy broker's log has; sqlite counts its failures, of which there are 0. */
+/** Matches no line of a healthy broker's log; sqlite reports failures as a number, which is 0. */
 export const TROUBLE = /warn|error|deprecat|unable|denied|fail(?!ed\))|[1-9]\d* failed/i;
 
 /**
- * Brokers of a suite on a series, with ada and the verification's user, a container a start; what a
- * test leaves is removed after it.
+ * Brokers of one series for a suite, with ada and the verification's user, a container per start. Removes what
+ * a test leaves.
  */
 export class BrokerFixture {
     image!: string;
     authority!: Authority;
-    /** What a container is given: path → content. */
+    /** A container's files: path → content. */
     files!: Record<string, string>;
     readonly #containers: BrokerContainer[] = [];
     readonly #volumes: string[] = [];
@@ -76,7 +76,7 @@ export class BrokerFixture {
         return volume;
     }
 
-    /** Before the test's end, as for its volume to be another's. */
+    /** Removes it before the test's end, for example to free its volume. */
     async remove(broker: BrokerContainer): Promise<void> {
         await broker.remove();
         this.#containers.splice(this.#containers.indexOf(broker), 1);
@@ -84,7 +84,7 @@ export class BrokerFixture {
 }
 
 /**
- * What a container is given: a certificate for HOSTNAME, ada, who may do everything but $SYS, and the
+ * A container's files: a certificate for HOSTNAME, ada, who may do everything but $SYS, and the
  * configuration.
  */
 export async function filesForAda(
@@ -103,19 +103,19 @@ export async function filesForAda(
     };
 }
 
-/** Files by the machine's name for them, as a container is given them: path → content. */
+/** Files by their name in the machine, in a container's form: path → content. */
 export function givenFiles(files: Readonly<Record<string, string>>): Record<string, string> {
     return Object.fromEntries(
         Object.entries(files).map(([name, text]) => [`/etc/appkata/${name}`, text]),
     );
 }
 
-/** What `broker-files` reads of the secret that carries them. */
+/** The secret with these files, as `broker-files` reads it. */
 export function secretLine(files: Readonly<Record<string, string>>): string {
     return `MOSQUITTO_FILES ${newBundle(files).toString("base64")}\n`;
 }
 
-/** Has the running broker take them, as an `up` does; done when it has. */
+/** Applies them to the running broker, as an `up` does, and waits for its reload. */
 export async function applyFiles(
     broker: BrokerContainer,
     files: Readonly<Record<string, string>>,
@@ -124,8 +124,8 @@ export async function applyFiles(
     const before = (await broker.log()).length;
     const applied = await broker.exec("sh", "-c", "broker-files apply </run/given");
     if (applied !== "applied\n") throw new Error(applied);
-    // The broker turns to the signal between packets.
-    await until("it is taken", async () =>
+    // The broker handles the signal between packets.
+    await until("the broker has reloaded", async () =>
         /Reloading config/.test((await broker.log()).slice(before)),
     );
 }

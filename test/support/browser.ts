@@ -1,4 +1,4 @@
-/** A real browser, headless, on a page that uses MQTT.js' browser bundle. */
+/** A real headless browser, on a page that uses MQTT.js' browser bundle. */
 import { execFile } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -12,8 +12,8 @@ import { ROOT } from "../../lib/paths.ts";
 const BUNDLE = path.join(ROOT, "node_modules", "mqtt", "dist", "mqtt.min.js");
 
 /**
- * As root there is no sandbox to be had. The rest keeps it from looking for its maker's servers, and
- * from what a machine without a display lacks.
+ * For root there is no sandbox. The other options keep it from contacting its maker's servers, and from
+ * needing a display.
  */
 const FLAGS = [
     "--headless",
@@ -32,7 +32,7 @@ const PATIENCE_MS = 60_000;
 export interface PageArgs {
     /** `wss://…` */
     url: string;
-    /** The address that the URL's host name stands for. */
+    /** The address to use for the URL's host name. */
     address: string;
     username: string;
     password: string;
@@ -41,15 +41,15 @@ export interface PageArgs {
 }
 
 /**
- * Opens a page that connects, subscribes, publishes, and shows the message that it gets, or the error.
- * The browser takes the server's certificate for its key alone, with no other check left out.
+ * Opens a page that connects, subscribes, publishes, and shows the received message or the error. The browser
+ * checks the server's certificate by its key only.
  *
  * @returns what the page shows: the text of its element `result`
  */
 export async function runPage(args: PageArgs): Promise<string> {
     const { hostname, port } = new URL(args.url);
     const key = await publicKeyHash(hostname, args.address, Number(port || 443));
-    // The page has loaded when its picture has, which the server keeps back until the page is done.
+    // The page counts as loaded when its picture is, which the server delays until the page is done.
     let done: () => void = () => undefined;
     const result = new Promise<void>((resolve) => (done = resolve));
     const server = createServer((request, response) => {
@@ -111,7 +111,7 @@ client.on("connect", async () => {
 </script>`;
 }
 
-/** Prints the page's DOM, once the page has loaded. */
+/** Prints the page's DOM after it has loaded. */
 function chromium(args: string[]): Promise<string> {
     return new Promise((resolve, reject) => {
         const options = { timeout: PATIENCE_MS, killSignal: "SIGKILL" } as const;
@@ -122,10 +122,10 @@ function chromium(args: string[]): Promise<string> {
     });
 }
 
-/** SHA-256 of the public key that a server shows, in base64. */
+/** SHA-256 of a server's public key, in base64. */
 function publicKeyHash(servername: string, host: string, port: number): Promise<string> {
     return new Promise((resolve, reject) => {
-        // Nothing is sent: the certificate is only looked at.
+        // Nothing is sent: only the certificate is read.
         const socket = connect({ host, port, servername, rejectUnauthorized: false }, () => {
             const { publicKey } = new X509Certificate(socket.getPeerCertificate().raw);
             const der = publicKey.export({ type: "spki", format: "der" });

@@ -1,6 +1,6 @@
 import { gunzipSync } from "node:zlib";
 
-/** The files of a bundle, name → text, by a reading of its own. */
+/** Reads the files of a bundle, name → text, independently of the product. */
 export function filesIn(bundle: Buffer): [name: string, text: string][] {
     const lines = gunzipSync(bundle).toString().split("\n");
     const files: [string, string][] = [];

@@ -1,6 +1,6 @@
 /**
- * Public suites that test a broker from outside: of MQTT 5.0 Paho's for Python, of 3.1.1 Paho's for Go.
- * Both come from their package registries, unchanged, and know neither TLS nor passwords.
+ * Public suites that test a broker from outside: Paho's for Python (MQTT 5.0) and Paho's for Go (3.1.1).
+ * Both come unchanged from their package registries, and support neither TLS nor passwords.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { ROOT, TOOLCHAIN } from "../../lib/paths.ts";
 import { capture } from "../../lib/process.ts";
 import { plainFront, type Behind } from "./plainFront.ts";
 
-/** Case → what went wrong, with the line of the suite that says so; undefined: it passed. */
+/** Case → its failure, with the suite's line that reports it; undefined: it passed. */
 export type Cases = Map<string, string | undefined>;
 
 const FOLDER = path.join(ROOT, "test", "conformance");
@@ -16,19 +16,19 @@ const PYTHON_PACKAGE = "paho-mqtt==2.2.0";
 const GO_PACKAGE = "github.com/eclipse/paho.mqtt.golang";
 const TIMEOUT_MS = 300_000;
 
-/** Those of Paho's for Go that need a broker: the others test the client by itself or other listeners. */
+/** Cases of Paho's for Go that need a broker: the others test the client alone, or other listeners. */
 const GO_CASES = [
     ...["Start", "Disconnect", "Publish", "Subscribe", "Will", "CleanSession", "Binary_Will"],
     ...["p[012]s[012]", "ping1_idle5", "autoreconnect", "MultipleURLs", "cleanUpMids"],
     ...["ResumeSubs", "OverLengthTopic"],
 ];
 
-/** Name, what it wrote, outcome; a case that ends the program has neither that nor any after it. */
+/** Name, output, outcome; a case that ends the program has no outcome, nor do those after it. */
 const GO_CASE =
     /^=== RUN {3}Test_(\S+)\n([^]*?)(?:^--- (PASS|FAIL): Test_\1 .*\n|^panic: |$(?![^]))/gm;
 const GO_LINE = /^ {4}\S+_test\.go:\d+: .*/gm;
 
-/** On its way it clears all retained messages, so nothing else may use the broker meanwhile. */
+/** It clears all retained messages on its way, so nothing else may use the broker meanwhile. */
 export async function mqtt5Cases(broker: Behind): Promise<Cases> {
     const folder = await (pythonFolder ??= pythonSuite());
     const front = await plainFront(broker);
@@ -53,12 +53,12 @@ export async function mqtt5Cases(broker: Behind): Promise<Cases> {
     }
 }
 
-/** @param host an address of 127.0.0.0/8 whose port 1883 is free: the suite asks for that port */
+/** @param host an address of 127.0.0.0/8 with a free port 1883, which the suite requires */
 export async function mqtt3Cases(broker: Behind, host: string): Promise<Cases> {
     const front = await plainFront(broker, { host, port: 1883 });
     try {
         const only = `^Test_(${GO_CASES.join("|")})`;
-        // It ends itself in time: killed from here, it would leave the program that it runs.
+        // It stops itself in time: killed from here, it would leave its child process behind.
         const limit = `-timeout=${TIMEOUT_MS / 1000}s`;
         const run = await capture(
             ["go", "test", "-count=1", "-v", limit, "-run", only, GO_PACKAGE],
@@ -79,7 +79,7 @@ export async function mqtt3Cases(broker: Behind, host: string): Promise<Cases> {
 
 let pythonFolder: Promise<string> | undefined;
 
-/** The package's source, which has the tests; got once. */
+/** The package's source, which has the tests; downloaded once. */
 async function pythonSuite(): Promise<string> {
     const folder = path.join(TOOLCHAIN, PYTHON_PACKAGE.replace("==", "-"));
     if (existsSync(folder)) return folder;

@@ -1,20 +1,20 @@
-/** docs/conformance.md as the tests hold it against what the suites say. */
+/** Compares docs/conformance.md with the suites' results. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "../../lib/paths.ts";
 import type { Cases } from "./conformance.ts";
 
-/** In the document's order of columns. */
+/** In the order of the document's columns. */
 export const BROKERS = ["deployed", "stock 2.1", "stock 2.0"] as const;
 export type BrokerName = (typeof BROKERS)[number];
 
-/** `varies`: either, and where it fails, for the known cause. */
+/** `varies`: passes or fails, and fails for the known cause. */
 export type Verdict = "passed" | "failed" | "varies";
 
-/** Case → what the document says of it on each broker. */
+/** Case → its documented result on each broker. */
 export type Table = Map<string, Record<BrokerName, Verdict>>;
 
-/** The cases that do not pass everywhere → how they fail. Why is in the document. */
+/** Cases that do not pass everywhere → how they fail. The document has the causes. */
 export type Causes = Record<string, RegExp>;
 
 /** @param version the section's heading begins with `MQTT VERSION:` */
@@ -30,7 +30,7 @@ export function documented(version: string): Table {
     );
 }
 
-/** @returns a line for each case that is not as documented, and apart for those that are better */
+/** @returns a line for each case that is not as documented, and separately those that are better */
 export function compare(
     table: Table,
     broker: BrokerName,

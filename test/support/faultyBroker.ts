@@ -11,25 +11,25 @@ export interface BrokerBehaviour {
     certificate: ServerCertificate;
     /** User name → password. */
     users: Record<string, string>;
-    /** Who is let in. Default: whoever gives a listed user's password. */
+    /** Who is admitted. Default: each listed user with its password. */
     admits?: (username: string | undefined, password: string | undefined) => boolean;
-    /** The CONNACK code for those who are not; default 5, not authorised. */
+    /** The CONNACK code for a refused login; default 5, not authorised. */
     refusalCode?: number;
-    /** What comes of a published payload; undefined is not delivered. Default: itself. */
+    /** Transforms a published payload; undefined drops it. Default: unchanged. */
     delivers?: (payload: Buffer) => Buffer | undefined;
-    /** Topics that are delivered although the verification's user is not granted them. */
+    /** Topics that are delivered although the verification's user has no grant for them. */
     grantsToo?: RegExp;
-    /** Takes shared subscriptions of anybody to anything. */
+    /** Grants shared subscriptions to anybody. */
     sharesAll?: boolean;
-    /** What comes of a connection that does not begin with a TLS handshake. Default: hung up. */
+    /** Handles a connection that does not begin with a TLS handshake. Default: closes it. */
     plain?: (socket: Socket, broker: Aedes) => void;
-    /** Topics that a client may not publish to without being cut off. */
+    /** Topics on which a client's publish closes its connection. */
     hangsUpOn?: RegExp;
-    /** Takes a finished TLS connection. Default: MQTT is spoken on it. */
+    /** Handles a TLS connection after its handshake. Default: speaks MQTT. */
     secure?: (socket: Duplex) => void;
 }
 
-/** A broker on a port of 127.0.0.1 that can be made wrong in one way. */
+/** A broker on a port of 127.0.0.1 that can have one fault. */
 export class FaultyBroker {
     readonly broker: Aedes;
     readonly #server: Server;
@@ -61,7 +61,7 @@ export class FaultyBroker {
         });
     }
 
-    /** @param port the port to listen on, else a free one */
+    /** @param port the port to listen on; by default a free one */
     static async start(behaviour: BrokerBehaviour, port = 0): Promise<FaultyBroker> {
         const admits =
             behaviour.admits ??
@@ -107,5 +107,5 @@ export class FaultyBroker {
 }
 
 const TLS_HANDSHAKE = 0x16;
-/** What the verification's user may not read, or may not write. */
+/** Topics that the verification's user may not read, or may not write. */
 const NOT_GRANTED = /^(appkata-mqtt\/verification-|\$SYS\/)/;

@@ -1,4 +1,4 @@
-/** Commands of the project that are stopped where the machine is at a certain point. */
+/** Runs the project's commands up to a given point in the machine. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { capture } from "../../lib/process.ts";
 import { until } from "../../dev/harness/until.ts";
@@ -9,10 +9,10 @@ export async function inContainer(container: string, script: string): Promise<st
     return ended.stdout;
 }
 
-/** What is there while a program of the machine waits. */
+/** Succeeds while a program of the machine waits. */
 export const WAITS = ["test", "-e", "/run/waits"];
 
-/** Has a program of broker-backup's wait, where a condition holds, until it is told to go on. */
+/** Makes a program that broker-backup calls wait, if a condition holds, until it is released. */
 export async function waitsAt(
     container: string,
     program: string,
@@ -36,9 +36,9 @@ export interface HeldCommand {
 }
 
 /**
- * Starts a command until the machine is that far. It leads a process group, and its temporary files are in
- * the project.
- * @param test a command in the machine that succeeds then
+ * Starts a command and waits until the machine is at a given point. It leads a process group, and its
+ * temporary files are in the project.
+ * @param test a command in the machine that succeeds at that point
  */
 export async function runUntil(
     dir: string,
@@ -59,7 +59,7 @@ export async function runUntil(
     }
     const ended = new Promise<void>((resolve) => run.on("exit", () => resolve()));
     const look = ["docker", "exec", container, ...test];
-    await until(`${command} is that far`, async () => (await capture(look)).code === 0, {
+    await until(`${command} has come so far`, async () => (await capture(look)).code === 0, {
         withinMs: 60_000,
         everyMs: 20,
     });

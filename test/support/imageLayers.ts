@@ -1,4 +1,4 @@
-/** What an image has above its base: every file of its own layers, and its metadata. */
+/** What an image adds to its base: every file of its own layers, and its metadata. */
 import { createHash } from "node:crypto";
 import { pipeline } from "node:stream/promises";
 import { gunzipSync } from "node:zlib";
@@ -20,13 +20,13 @@ export interface LayerSearch {
 }
 
 /**
- * Looks into each file of the layers that an image has above its base, and into its metadata, as
- * `docker save` gives them.
+ * Searches each file of the layers that an image adds to its base, and its metadata, as `docker save`
+ * returns them.
  *
  * @param image a name, a digest reference or an ID
- * @param base what it was built from: its layers are nobody's secret
- * @param isSecret tells a file's content, as latin1 text, that must not be there
- * @throws Error if a layer of the image's own was not among what was read, or had no file
+ * @param base what it was built from: its layers contain no secret
+ * @param isSecret whether a file's content, as latin1 text, must not be there
+ * @throws Error if one of the image's own layers was not searched, or had no file
  */
 export async function searchLayers(
     image: string,

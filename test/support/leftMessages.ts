@@ -1,12 +1,12 @@
-/** What a broker must not lose, and how to look for it afterwards. */
+/** Messages that a broker must not lose, and how to check them afterwards. */
 import assert from "node:assert/strict";
 import mqtt from "mqtt";
 import { collect, connect, type ClientOptions } from "../../dev/harness/mqtt.ts";
 import type { BrokerOutputs } from "../../config/outputs.ts";
 
 /**
- * Leaves a retained message, what waits for an absent session, and a QoS 2 message that another has
- * taken but not done with; says how to look for them.
+ * Leaves a retained message, messages queued for a disconnected session, and a QoS 2 message whose delivery is
+ * unfinished; returns how to check them.
  */
 export async function leaveMessages(
     outputs: BrokerOutputs,
@@ -30,7 +30,7 @@ export async function leaveMessages(
             topicByTopic(await back.messages),
             topicByTopic(sent.map((text) => `${name}/queued/${text[0]} ${text}`)),
         );
-        // Still there as it was subscribed; and whatever comes twice, comes before this.
+        // The session is still subscribed; and any duplicate arrives before this message.
         const next = collect(back.client, 1);
         await back.client.publishAsync(`${name}/queued/2`, "new", { qos: 2 });
         assert.deepEqual(await next, [`${name}/queued/2 new`]);
@@ -42,7 +42,7 @@ export async function leaveMessages(
     };
 }
 
-/** PUBLISH and PUBREC have gone, and the connection breaks before PUBCOMP. */
+/** PUBLISH and PUBREC have been sent, and the connection breaks before PUBCOMP. */
 async function leaveHalfWay(outputs: BrokerOutputs, name: string): Promise<() => Promise<void>> {
     const incomingStore = new mqtt.Store({ clean: false });
     const clientId = `${name}-half`;
@@ -64,7 +64,7 @@ async function leaveHalfWay(outputs: BrokerOutputs, name: string): Promise<() =>
     };
 }
 
-/** What waits may come with the connection, so the listener is there before it. */
+/** Queued messages may arrive with the connection, so the listener is added before it. */
 async function reconnect(outputs: BrokerOutputs, options: ClientOptions, count: number) {
     const client = await connect(outputs, { ...options, clean: false, manual: true });
     const messages = collect(client, count);

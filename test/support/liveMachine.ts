@@ -1,9 +1,9 @@
 /**
- * A machine of busybox that takes changed files without a restart, by the contract of the image's
- * `broker-files`. What it goes by is in /tmp/now, a line a file.
+ * A busybox machine that takes changed files without a restart, by the contract of the image's
+ * `broker-files`. /tmp/now has its files in force, one per line.
  */
 
-/** Certain words in a file make it say no, or ask for an update; /tmp/stuck makes `apply` fail. */
+/** Certain words in a file make it refuse, or ask for an update; /tmp/stuck makes `apply` fail. */
 const COMMAND = `#!/bin/sh
 next=/tmp/next.$$
 if [ "$1" = state ]; then
@@ -57,17 +57,17 @@ export const CHECK = ["/bin/sh", "-c", "exec /bin/broker-files check"];
 export const APPLY = ["/bin/sh", "-c", "exec /bin/broker-files apply"];
 export const STATE = ["/bin/sh", "-c", "exec /bin/broker-files state"];
 
-/** Of a machine's `files`. */
+/** An entry of a machine's `files`. */
 export const BROKER_FILES = {
     guest_path: "/bin/broker-files",
     raw_value: Buffer.from(COMMAND).toString("base64"),
     mode: 0o755,
 };
 
-/** The start of a machine's command: what it goes by then is what this secret has. */
+/** Beginning of a machine's command: puts this secret's files in force. */
 export function readAtStart(secret: string): string {
     return `echo "${secret} $${secret}" | /bin/sh /bin/broker-files start;`;
 }
 
-/** Answers on the port of a health check, and ends when told to. */
+/** Answers on a health check's port, and ends when told to. */
 export const LISTEN = "httpd -p 1883; trap 'exit 0' TERM; while true; do sleep 1 & wait; done";

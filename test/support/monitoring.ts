@@ -1,4 +1,4 @@
-/** The dashboard and the alert rules, as the tools that read them see them. */
+/** The dashboard and the alert rules, as Prometheus and Grafana read them. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -14,7 +14,7 @@ interface Dashboard {
     panels: { title: string; targets: { expr: string }[] }[];
 }
 
-/** Every PromQL expression of the dashboard, with the place where it stands. */
+/** Every PromQL expression of the dashboard, with its place. */
 export function dashboardQueries(text = readFileSync(DASHBOARD, "utf8")): Map<string, string> {
     const { panels } = JSON.parse(text) as Dashboard;
     return new Map(
@@ -35,13 +35,13 @@ export function alertQueries(): Map<string, string> {
     );
 }
 
-/** The metrics of the broker that expressions name. */
+/** The broker's metrics that the expressions name. */
 export function metricsIn(queries: Iterable<string>): string[] {
     const found = [...queries].flatMap((expr) => expr.match(/\bmosquitto_\w+/g) ?? []);
     return [...new Set(found)].toSorted();
 }
 
-/** What promtool says of expressions; `code` 0 if it can read them all. */
+/** promtool's output for expressions; `code` 0 if it can read them all. */
 export async function checkQueries(queries: Iterable<string>) {
     const rules = [...queries].map((expr, at) => ({ record: `query:${at}`, expr }));
     const folder = mkdtempSync(path.join(tmpdir(), "promtool-"));

@@ -1,6 +1,6 @@
 /**
- * For clients that know neither TLS nor passwords: a plain MQTT port on loopback, whose connections reach
- * the deployed broker over TLS, with user and password put into their CONNECT. All else passes unseen.
+ * A plain MQTT port on loopback for clients without TLS and passwords. Connections go to the deployed broker
+ * over TLS, with user and password added to their CONNECT. Everything else passes unchanged.
  */
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { connect } from "node:tls";
@@ -64,7 +64,7 @@ export async function plainFront(
     };
 }
 
-/** The length of the packet that a buffer begins with, as far as that is known. */
+/** The length of the packet that a buffer begins with, if enough of it is there. */
 function lengthOf(bytes: Buffer): number | undefined {
     let length = 0;
     for (let at = 1; at < Math.min(bytes.length, 5); at++) {
@@ -74,7 +74,7 @@ function lengthOf(bytes: Buffer): number | undefined {
     return undefined;
 }
 
-/** User and password are a CONNECT's last fields. One that has them, and any other packet, stays as it is. */
+/** Adds user and password, a CONNECT's last fields. One that has them, and any other packet, is unchanged. */
 function withLogin(bytes: Buffer, { username, password }: Behind): Buffer {
     const body = Buffer.from(
         bytes.subarray(bytes.findIndex((byte, at) => at > 0 && byte < 0x80) + 1),

@@ -1,7 +1,7 @@
-/** A process with all that it started: Pulumi's plugins have process groups of their own. */
+/** A process and its descendants: Pulumi's plugins have process groups of their own. */
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Whatever a process started, and what that started. Daemons have left: init is their parent. */
+/** All descendants of a process. Daemons have left: init is their parent. */
 function descendants(root: number): number[] {
     const parents = new Map<number, number>();
     for (const name of readdirSync("/proc")) {
@@ -31,7 +31,7 @@ export function signal(pid: number, name: NodeJS.Signals): void {
 
 export function killTree(root: number): void {
     const all = [root, ...descendants(root)];
-    // Nobody of them does anything more while the others are being killed.
+    // Stops all of them first, so that none acts while the others are killed.
     for (const pid of all) signal(pid, "SIGSTOP");
     for (const pid of new Set([...all, ...descendants(root)])) signal(pid, "SIGKILL");
 }

@@ -1,4 +1,4 @@
-/** The image's `broker-backup` on a folder of this machine, killed at a step of choice. */
+/** Runs the image's `broker-backup` on a local folder, and kills it at a given step. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -11,10 +11,10 @@ import { busybox } from "../../dev/harness/busybox.ts";
 
 const BROKER = path.join(import.meta.dirname, "../../broker/image");
 
-/** What the image may have; the system's is dash on Debian. */
+/** Shells that the image may have; Debian's is dash. */
 export const SHELLS = { "the system's sh": () => ["sh"], "busybox sh": () => [busybox(), "sh"] };
 
-/** In front of the program: what it changes on the disk is counted, and at a step of choice it is killed. */
+/** Put in front of the program: counts its changes to the disk, and kills it at a given one. */
 const PRELUDE = `
 step=0
 tick() { step=$((step + 1)); [ "$step" != "\${KILL_AT:-0}" ] || kill -9 $$; }
@@ -34,9 +34,9 @@ export interface Ended {
 }
 
 export class RestoreSteps {
-    /** In place of the machine's volume. */
+    /** Stands for the machine's volume. */
     readonly data: string;
-    /** In place of the one that the broker opens when it has read its data. */
+    /** Stands for the socket that the broker opens when it has read its data. */
     readonly socket: string;
     readonly #dir: string;
     readonly #command: string[];
@@ -61,7 +61,7 @@ export class RestoreSteps {
         }
     }
 
-    /** @param more.killAt which of its changes to the disk is its last, from 1; 0: none */
+    /** @param more.killAt the change to the disk after which it is killed, from 1; 0: none */
     run(args: string[], more: { killAt?: number; input?: string } = {}): Ended {
         const [program, ...before] = this.#command;
         const ended = spawnSync(program!, [...before, ...args], {
@@ -77,7 +77,7 @@ export class RestoreSteps {
         return { killed: ended.signal === "SIGKILL", code, stdout, stderr };
     }
 
-    /** @returns its output. @throws AssertionError when it fails */
+    /** @returns its output. @throws AssertionError if it fails */
     must(...args: string[]): string {
         const { code, stdout, stderr } = this.run(args);
         assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
@@ -89,7 +89,7 @@ export class RestoreSteps {
     }
 }
 
-/** Of a broker's data. */
+/** Names of a broker's data files. */
 export const FILES: Record<Series, string[]> = {
     "2.1": ["mosquitto.sqlite3", "mosquitto.sqlite3-wal"],
     "2.0": ["mosquitto.db"],
@@ -103,7 +103,7 @@ export function sides(series: Series, steps: () => RestoreSteps) {
     const content = (whose: string, file: string) =>
         file === FILES[series][0] ? `${MAGIC[series]} ${whose}` : `${whose} log`;
 
-    /** A volume with the old data. */
+    /** Fills the volume with the old data. */
     function fresh(): void {
         rmSync(steps().data, { recursive: true, force: true });
         mkdirSync(steps().data);
@@ -112,7 +112,7 @@ export function sides(series: Series, steps: () => RestoreSteps) {
         }
     }
 
-    /** The new data comes, as `npm run restore` sends it. */
+    /** Uploads the new data, as `npm run restore` does. */
     function send(): void {
         steps().must("import", series, "1000");
         for (const file of FILES[series]) {

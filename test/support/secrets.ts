@@ -1,4 +1,4 @@
-/** Every secret of a deployed stack in each form that it could be written down in. */
+/** Every secret of a deployed stack, in each form that it could be written in. */
 import type { BrokerOutputs } from "../../config/outputs.ts";
 import { unpack } from "../../providers/packed.ts";
 import type { Project } from "../../dev/harness/project.ts";
@@ -34,7 +34,7 @@ export async function secretsIn(
     };
 }
 
-/** Packed properties in a text; all begin alike. */
+/** Serialized properties in a text; all begin alike. */
 export function packedTexts(text: string): string[] {
     return text.match(/H4sIAAAA[A-Za-z0-9+/=]+/g) ?? [];
 }

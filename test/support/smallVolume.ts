@@ -1,4 +1,4 @@
-/** A volume of a true size, as a machine's: full is full. */
+/** A volume with a real size limit, like a machine's. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { LoopVolumes } from "../../dev/fly/runtime/loopVolumes.ts";
 const ID = "small";
 
 export class SmallVolume {
-    /** Docker's volume, mounted while a container has it. */
+    /** Docker's volume, mounted while a container uses it. */
     readonly name: string;
     readonly #loops: LoopVolumes;
     readonly #dir: string;
@@ -27,12 +27,15 @@ export class SmallVolume {
         return new SmallVolume(loops, dir, Source);
     }
 
-    /** Grows it. No container that has it may run, as a machine is restarted where it cannot grow in use. */
+    /**
+     * Grows it. No container may use it meanwhile, just as a machine restarts if its volume cannot grow in
+     * use.
+     */
     async grow(megabytes: number): Promise<void> {
         await this.#loops.extend(ID, megabytes / 1024);
     }
 
-    /** Removes it; no container may have it any more. */
+    /** Removes it; no container may use it any more. */
     async remove(): Promise<void> {
         await new Docker().getVolume(this.name).remove();
         await this.#loops.remove(ID);

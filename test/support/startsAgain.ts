@@ -4,16 +4,16 @@ import { until } from "../../dev/harness/until.ts";
 export interface MachineView {
     instance_id: string;
     state: string;
-    /** The newest first; Fly keeps some of them. */
+    /** Newest first; Fly keeps only some. */
     events: { id: string; type: string; status: string }[];
 }
 
-/** A machine as Fly answers it. @param at its path in the Machines API */
+/** Fly's answer for a machine. @param at its path in the Machines API */
 export async function machineAt(project: Project, at: string): Promise<MachineView> {
     return (await (await project.fly("GET", at)).json()) as MachineView;
 }
 
-/** Does what ends a machine's run, and waits until it has started once more. */
+/** Runs a function that ends the machine's run, and waits until it has started again. */
 export async function startsAgain(
     project: Project,
     at: string,

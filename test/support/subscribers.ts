@@ -1,4 +1,4 @@
-/** A broker whose users subscribe to what they may and may not. */
+/** A broker whose users subscribe to topics that they may and may not read. */
 import type { IClientOptions, MqttClient } from "mqtt";
 import { aclFile, type Access, type Grants } from "../../broker/acl.ts";
 import type { Series } from "../../broker/conf.ts";
@@ -41,7 +41,7 @@ export function filesOf(
     };
 }
 
-/** What SUBACK has for each of the filters. */
+/** SUBACK's result for each of the filters. */
 export async function granted(client: MqttClient, filters: string[]): Promise<number[]> {
     let codes: number[] = [];
     client.once("packetreceive", (packet) => {
@@ -83,7 +83,7 @@ export class Subscribers {
         return client;
     }
 
-    /** How many of twenty messages for alice's workers come to the one that is hers. */
+    /** How many of twenty messages for alice's workers reach her own worker. */
     async jobsOf(worker: MqttClient): Promise<number> {
         const came = new Set<string>();
         worker.on("message", (_, payload) => came.add(payload.toString()));
@@ -91,7 +91,7 @@ export class Subscribers {
         for (let i = 0; i < 20; i++) await alice.publishAsync("alice/jobs", `${i}`, { qos: 1 });
         await worker.subscribeAsync("alice/end", { qos: 1 });
         await alice.publishAsync("alice/end", "end", { qos: 1 });
-        await until("the last one", () => came.has("end"));
+        await until("the last message", () => came.has("end"));
         return came.size - 1;
     }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { capture } from "../../lib/process.ts";
 
-/** One of the scanner's lines. Its ids are listed nowhere; a scan's JSON has them. */
+/** A finding of the scanner. Its ids are documented nowhere; a scan's JSON has them. */
 export interface Finding {
     id: string;
     severity: "OK" | "INFO" | "DEBUG" | "WARN" | "LOW" | "MEDIUM" | "HIGH" | "CRITICAL" | "FATAL";
@@ -34,7 +34,7 @@ export async function scanTls(target: ScanTarget): Promise<Finding[]> {
             ...["testssl", ...quietly, ...where, "--add-ca", ca, "--jsonfile", json, ...CHECKS],
             `${target.hostname}:${target.port}`,
         ]);
-        // The exit code counts the findings; a scan that broke off has a fatal one, or no file.
+        // The exit code counts the findings; an aborted scan has a fatal one, or no file.
         try {
             return JSON.parse(readFileSync(json, "utf8")) as Finding[];
         } catch (error) {

@@ -1,4 +1,4 @@
-/** A broker container that is watched by its monitor, and what the monitor says. */
+/** A broker container with its monitor, and the monitor's answers. */
 import { aclFile } from "../../broker/acl.ts";
 import { GIVEN, type Series } from "../../broker/conf.ts";
 import { givenConf, passwordLine } from "../../dev/harness/brokerConf.ts";
@@ -9,10 +9,10 @@ import { until } from "../../dev/harness/until.ts";
 
 export const BOB = { username: "bob", password: "bob's own password", servername: HOSTNAME };
 
-/** Days until its certificates end. */
+/** Days until its certificates expire. */
 export const DAYS = { server: 30, "ca-1": 400, "ca-2": 3000 };
 
-/** A user's password and ACL file, in which it may do everything. */
+/** Password and ACL file of a user who may do everything. */
 export function filesOf({ username, password }: typeof ADA): { passwd: string; acl: string } {
     const nothing = { read: [], write: [], readWrite: [] };
     const users = [{ ...nothing, name: username, deny: [], everything: true as const }];
@@ -20,7 +20,7 @@ export function filesOf({ username, password }: typeof ADA): { passwd: string; a
     return { passwd: passwordLine(username, password), acl };
 }
 
-/** A broker with the user ADA that says every second how it is. */
+/** A broker with the user ADA that publishes its $SYS every second. */
 export async function startWatched(
     series: Series,
 ): Promise<{ broker: BrokerContainer; authority: Authority; files: Record<string, string> }> {
@@ -43,7 +43,7 @@ export async function startWatched(
     const given = Object.entries(files).map(([name, text]) => [`${GIVEN}/${name}`, text]);
     const broker = await BrokerContainer.create({
         image,
-        // As on Fly: it takes leave of what a part that ends leaves behind, which counts as a process till then.
+        // As on Fly: an init process reaps ended processes, which otherwise count as running.
         host: { Init: true },
         env: { MOSQUITTO_FILES: "c2VjcmV0IHBhc3N3b3Jkcw==" },
         files: {
@@ -56,13 +56,13 @@ export async function startWatched(
 
 /** Waits until the health check passes. */
 export async function healthy(broker: BrokerContainer): Promise<void> {
-    await until("a passing check", async () => {
+    await until("the health check passes", async () => {
         const answer = await getFrom(broker, "/health").catch(() => undefined);
         return answer?.status === 200;
     });
 }
 
-/** The metrics' text, once they are as asked for. */
+/** The metrics' text, once it is as requested. */
 export async function metricsWith(
     broker: BrokerContainer,
     asked: (values: Map<string, number>) => boolean,
@@ -86,7 +86,7 @@ export function valuesIn(text: string): Map<string, number> {
     );
 }
 
-/** PIDs of the machine's processes of that name. */
+/** PIDs of the machine's processes with that name. */
 export async function pidsOf(broker: BrokerContainer, name: string): Promise<string[]> {
     const script = `grep -lx '${name}' /proc/[0-9]*/comm | cut -d/ -f3`;
     return (await broker.exec("sh", "-c", script)).trim().split("\n");

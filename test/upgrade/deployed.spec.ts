@@ -1,6 +1,6 @@
 /**
- * A stack that version 0.1.0 deployed goes on with today's program. The old program comes from Git's
- * history; it runs with today's packages, toolchain and local Fly.
+ * Updates a stack of version 0.1.0 with today's program. The old program comes from Git's history; it runs
+ * with today's packages, toolchain and local Fly.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
@@ -20,10 +20,10 @@ const COMMIT = "66bafe387b1ef42145a1d0865c6f0568bb4e5cd7";
 const CERTIFICATE_PORT = 10001;
 const GIVEN = "given to the sensors";
 const FORMER = "early's password, which 0.1.0 has taken";
-/** A session that 0.1.0's broker keeps messages for. */
+/** A session with messages queued in 0.1.0's broker. */
 const AWAY = { user: "sensors", clientId: "away", clean: false };
 
-/** Each test goes on where the one before ended. */
+/** Each test continues from the one before. */
 describe("a stack that version 0.1.0 deployed", function () {
     this.timeout(300_000);
     this.bail(true);
@@ -50,11 +50,11 @@ describe("a stack that version 0.1.0 deployed", function () {
         const unpack = `git -C '${ROOT}' archive ${COMMIT} | tar -x -C '${earlier}'`;
         await ok(project.shell(["sh", "-c", unpack]));
         symlinkSync(path.join(ROOT, "node_modules"), path.join(earlier, "node_modules"));
-        // Starts the local Fly and makes the stack.
+        // Starts the local Fly and creates the stack.
         await ok(project.pulumi(["stack"]));
         await ok(upByEarlier());
         lock = pairOf(await project.outputs(), "lock");
-        // 0.1.0 shuts two out without a restart: the machine's secrets still let them in.
+        // 0.1.0 removes two without a restart: the machine's secrets still admit them.
         project.configure({
             users: usersNamed("tester", "sensors", "late", "lamp"),
             devices: ["lamp"],
@@ -107,7 +107,7 @@ describe("a stack that version 0.1.0 deployed", function () {
         );
     }
 
-    /** As clients see it that know nothing of an upgrade. */
+    /** Asserts that clients notice nothing of the upgrade. */
     async function isAsBefore(): Promise<void> {
         const reader = await connect(first, { user: "tester" });
         const received = collect(reader, 1);
@@ -158,7 +158,7 @@ describe("a stack that version 0.1.0 deployed", function () {
         await isAsBefore();
     });
 
-    it("has kept what was queued for a session", async () => {
+    it("keeps a session's queued messages", async () => {
         const away = await connect(first, { ...AWAY, manual: true });
         const received = collect(away, 1);
         away.connect();
@@ -170,7 +170,7 @@ describe("a stack that version 0.1.0 deployed", function () {
         await ok(project.pulumi(["preview", "--refresh", "--expect-no-changes"]));
     });
 
-    it("lets a user in no more that is removed now", async () => {
+    it("refuses a user that is removed now", async () => {
         assert.equal(await logIn(first.port, late()), "in");
         project.configure({ users: usersNamed("tester", "sensors", "lamp") });
         await ok(project.up());
@@ -178,7 +178,7 @@ describe("a stack that version 0.1.0 deployed", function () {
     });
 
     for (const reading of ["pinned", "fresh"]) {
-        it(`nor after a restart with ${reading} secrets`, async () => {
+        it(`still refuses it after a restart with ${reading} secrets`, async () => {
             await project.admin("PUT", "settings", { secretsOnRestart: reading });
             const machine = `/apps/${first.appName}/machines/${first.machineId}`;
             await startsAgain(project, machine, async () => {

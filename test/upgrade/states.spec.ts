@@ -1,12 +1,12 @@
 // core
 /**
- * State that an earlier version of this project left: its next preview replaces and deletes nothing.
- * What was recorded, by `pulumi stack export --show-secrets` after a deployment to a local Fly:
+ * Previews states of earlier versions: nothing is replaced or deleted. They were recorded by
+ * `pulumi stack export --show-secrets` after a deployment to a local Fly:
  *
- * - standard: the dev stack as it is.
- * - devices: two CAs, certificates for devices of which one was removed, and a password that was given.
- * - edge: TLS and WebSockets that end at Fly's edge, with a host name of its own.
- * - program: the last state whose components were in the program itself; of each there is one.
+ * - standard: the dev stack unchanged.
+ * - devices: two CAs, certificates for devices (one of them removed), and a password set by the user.
+ * - edge: TLS and WebSockets terminated at Fly's edge, with a custom host name.
+ * - program: the last state whose components were in the program itself; one of each.
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -19,7 +19,7 @@ import { changes, destructive, type Step } from "./support/steps.ts";
 const STATES = path.join(import.meta.dirname, "states");
 const HOUR_MS = 3600 * 1000;
 
-/** The image, which this local Fly has not, and what follows from another one. */
+/** Steps for the image, which this local Fly does not have, and its dependents. */
 const OF_IMAGE =
     /^(?:update .*(?:Image::mosquitto:image:broker|Machine::mosquitto:broker:mosquitto)|replace .*Command::.*)$/;
 
@@ -60,7 +60,7 @@ describe("state of an earlier version", function () {
         return run.stdout;
     }
 
-    /** Its secrets are in clear, and are encrypted as the stack's own. */
+    /** Imports a state; its secrets are in clear text, and become encrypted as the stack's own. */
     async function importState(state: { deployment: object }): Promise<void> {
         await ok(["stack"]);
         const salt = saltIn(devStackIn(project.dir).file)!.replace("encryptionsalt: ", "");
@@ -73,7 +73,7 @@ describe("state of an earlier version", function () {
         await ok(["stack", "import", "--file", file]);
     }
 
-    /** What a preview does with a recorded state, but for certificates that are renewed. */
+    /** Steps of a preview with a recorded state, except renewals of certificates. */
     async function stepsFrom(name: string): Promise<Step[]> {
         project.edit("Pulumi.dev.yaml", () => recorded(`${name}.yaml`));
         const text = recorded(`${name}.json`);
@@ -84,17 +84,17 @@ describe("state of an earlier version", function () {
     }
 
     for (const name of ["standard", "devices", "edge", "program"]) {
-        it(`${name}: nothing is replaced, and nothing deleted but what has a successor`, async () => {
+        it(`${name}: nothing is replaced, and nothing deleted without a successor`, async () => {
             assert.deepEqual(destructive(await stepsFrom(name)), []);
         });
     }
 
-    it("program: nothing changes but its place, into the component", async () => {
+    it("program: the component is created, and nothing else changes", async () => {
         const others = changes(await stepsFrom("program")).filter((line) => !OF_IMAGE.test(line));
         assert.deepEqual(others, ["create appkata-mqtt:index:MosquittoBroker::mosquitto"]);
     });
 
-    /** Whether a recorded certificate has come of the age at which it is renewed. */
+    /** Whether a recorded certificate is due for renewal by now. */
     function isRenewal(urn: string, resources: readonly Recorded[]): boolean {
         const { outputs } = resources.find((resource) => resource.urn === urn) ?? {};
         if (outputs?.validityEndTime === undefined) return false;

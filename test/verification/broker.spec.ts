@@ -30,7 +30,7 @@ describe("verification of a broker", () => {
         assert.deepEqual(seen, steps);
     });
 
-    it("fails a broker that lets in a removed user or a former password", async () => {
+    it("fails a broker that admits a removed user or a former password", async () => {
         const former = [
             { user: "bob", password: "of a removed user" },
             { user: "grace", password: "of before" },
@@ -46,7 +46,7 @@ describe("verification of a broker", () => {
         }
     });
 
-    it("reports how many of the users it logged in as", async () => {
+    it("reports how many users it logged in as", async () => {
         const users = [{ user: "grace", password: USERS.grace }];
         const steps = await on.stepsOf({}, { logins: { users, userCount: 1000, former: [] } });
         const { text } = steps.find(({ name }) => name === "login")!;
@@ -105,7 +105,7 @@ describe("verification of a broker", () => {
             return verify(on.targetAt(port, { logins }), { stepTimeoutMs: 500 });
         }
 
-        it("fails when clients with a foreign certificate or none are let in", async () => {
+        it("fails if clients with another CA's certificate or none are admitted", async () => {
             const steps = await stepsWith({ admits: () => true });
             assert.deepEqual(failures(steps), ["no certificate", "foreign certificate"]);
             for (const { text } of steps.filter(({ ok }) => !ok)) {
@@ -113,7 +113,7 @@ describe("verification of a broker", () => {
             }
         });
 
-        it("fails when a removed device is let in", async () => {
+        it("fails if a removed device is admitted", async () => {
             const pair = {
                 certificatePem: on.certificate.chain,
                 privateKeyPem: on.certificate.key,
@@ -124,7 +124,7 @@ describe("verification of a broker", () => {
             assert.match(text, /^expected a TLS alert over each .*, saw: lamp got in\./);
         });
 
-        it("fails when a client with a valid certificate is not let in", async () => {
+        it("fails if a client with a valid certificate is refused", async () => {
             const steps = await stepsWith({ admits: () => false });
             const { text } = steps.find(({ name }) => name === "certificate")!;
             assert.match(text, /expected ada to be let in, saw: refused: not/);

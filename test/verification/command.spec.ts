@@ -88,7 +88,7 @@ describe("node verification/main.ts", () => {
         }
     });
 
-    it("names every variable that is missing or wrong", async () => {
+    it("names every variable that is missing or invalid", async () => {
         const ended = await runWith(
             { MQTT_ADDRESS: undefined, MQTT_PORT: "70000", MQTT_CA_PEM: "" },
             "[]",
@@ -102,7 +102,7 @@ describe("node verification/main.ts", () => {
         assert.equal(ended.stderr.trimEnd().split("\n").length, 1, "in one line");
     });
 
-    it("trusts public CAs and not ours where Fly's edge ends TLS", async () => {
+    it("trusts public CAs and not ours if Fly's edge terminates TLS", async () => {
         const ours = await makeAuthority("Ours");
         const dir = mkdtempSync(path.join(tmpdir(), "appkata-verify-"));
         const file = path.join(dir, "public-ca.pem");
@@ -118,7 +118,7 @@ describe("node verification/main.ts", () => {
             const own = await runWith({ MQTT_TLS: "edge" });
             assert.equal(own.code, 1);
             assert.match(own.stderr, /signed by a public CA and valid, saw: .*the CA did not sign/);
-            // Both CAs trusted: then our CA has signed what only a public one may.
+            // With both CAs trusted: our CA has signed what only a public one may.
             const both = await runWith(edge);
             assert.equal(both.code, 1);
             assert.match(both.stderr, /other CA - expected .*, saw: it trusts the server/);
@@ -127,7 +127,7 @@ describe("node verification/main.ts", () => {
         }
     });
 
-    it("fails when there are no WebSockets where there should be", async () => {
+    it("fails if WebSockets are declared but not served", async () => {
         const port = String(broker.port);
         const ended = await runWith({ MQTT_WEBSOCKETS: "broker", MQTT_WEBSOCKETS_PORT: port });
         assert.equal(ended.code, 1);

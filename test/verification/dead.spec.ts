@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { verify } from "../../verification/verify.ts";
 import { failures, Verified } from "./support/verified.ts";
 
-describe("verification of a broker that is dead or unwell", () => {
+describe("verification of a broker that is down or unhealthy", () => {
     const on = new Verified();
 
     const REFUSALS = ["round trip", "login", "no password", "wrong password"];

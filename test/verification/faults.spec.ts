@@ -8,7 +8,7 @@ const HOUR = 3600 * 1000;
 describe("verification of a broker with one fault", () => {
     const on = new Verified();
 
-    /** The step that must fail, and the text of its line. */
+    /** The step that must fail, and the text on its line. */
     const expectFailure = (steps: Step[], name: Step["name"], text: RegExp) => {
         assert.deepEqual(failures(steps), [name]);
         assert.match(steps.find((step) => step.name === name)!.text, text);
@@ -21,7 +21,7 @@ describe("verification of a broker with one fault", () => {
         assert.equal(steps.length, 1, "nothing else is tried");
     });
 
-    it("fails the TLS step when only clients of one of two CAs get in", async () => {
+    it("fails the TLS step when only clients of one of two CAs connect", async () => {
         const other = await makeAuthority("Old CA");
         const steps = await on.stepsOf({}, { caPem: `${on.authority.pem}\n${other.pem}` });
         expectFailure(steps, "tls", /expected a client that trusts only CN=Old CA to trust/);
@@ -33,7 +33,7 @@ describe("verification of a broker with one fault", () => {
         expectFailure(steps, "tls", /someone-else\.fly\.dev/);
     });
 
-    it("fails the TLS step over a certificate for the address alone", async () => {
+    it("fails the TLS step over a certificate for the address only", async () => {
         const steps = await on.stepsOf({ certificate: await issue(on.authority, ["127.0.0.1"]) });
         expectFailure(steps, "tls", /saw: .*appkata-test\.fly\.dev/);
     });
@@ -46,7 +46,7 @@ describe("verification of a broker with one fault", () => {
         expectFailure(steps, "tls", /saw: a certificate that has expired/);
     });
 
-    it("fails the TLS step when the port speaks something else", async () => {
+    it("fails the TLS step when the port speaks another protocol", async () => {
         const port = await on.listen((socket) => socket.end("220 mail\r\n"));
         const steps = await verify(on.targetAt(port));
         expectFailure(steps, "tls", /saw: an answer that is not TLS/);
@@ -66,7 +66,7 @@ describe("verification of a broker with one fault", () => {
     });
 
     // TCP has no multicast, so no machine has a route for it to this address (RFC 4291).
-    it("does not wait where this machine has no route to an IPv6 address", async () => {
+    it("does not wait if this machine has no route to an IPv6 address", async () => {
         const steps = await verify(on.targetAt(8883, { address: "ff02::1", deadlineSeconds: 60 }), {
             onWait: (line) => assert.fail(line),
         });
@@ -77,7 +77,7 @@ describe("verification of a broker with one fault", () => {
         );
     });
 
-    it("fails the round trip of a user who is not let in", async () => {
+    it("fails the round trip of a user who is refused", async () => {
         const steps = await on.stepsOf({ users: { ...USERS, ada: "changed" } });
         expectFailure(steps, "round trip", /expected ada to be let in, saw: refused: not auth/);
     });
@@ -92,7 +92,7 @@ describe("verification of a broker with one fault", () => {
         expectFailure(steps, "round trip", /saw: another payload \(5 bytes\)/);
     });
 
-    it("fails the login of a user who is not let in", async () => {
+    it("fails the login of a user who is refused", async () => {
         const steps = await on.stepsOf({ users: { ...USERS, grace: "changed" } });
         expectFailure(steps, "login", /expected grace to be let in, saw: refused: not auth/);
     });
@@ -113,7 +113,7 @@ describe("verification of a broker with one fault", () => {
         });
     }
 
-    it("fails when a shared subscription takes part in what may not be read", async () => {
+    it("fails when a shared subscription takes messages that it may not read", async () => {
         const steps = await on.stepsOf({ sharesAll: true });
         expectFailure(
             steps,
@@ -139,14 +139,14 @@ describe("verification of a broker with one fault", () => {
         expectFailure(steps, "grants", /saw: the connection closed after PUBLISH$/);
     });
 
-    it("fails when clients without user and password are let in", async () => {
+    it("fails when clients without user and password are admitted", async () => {
         const admits = (user?: string, password?: string) =>
             user === undefined || USERS[user as keyof typeof USERS] === password;
         const steps = await on.stepsOf({ admits });
         expectFailure(steps, "no password", /expected .* without user and password, saw: acc/);
     });
 
-    it("fails when a user without a password is let in", async () => {
+    it("fails when a user without a password is admitted", async () => {
         const admits = (user?: string, password?: string) =>
             user !== undefined && (password ?? USERS.ada) === USERS[user as keyof typeof USERS];
         const steps = await on.stepsOf({ admits });

@@ -4,7 +4,7 @@ import { readListing } from "../../verification/machineData.ts";
 describe("warnings of the broker's data", () => {
     const warningsOf = (listing: string) => readListing(listing).warnings;
 
-    it("name each file that was set aside once, with its time and place", () => {
+    it("name each file that was put aside once, with its time and place", () => {
         const listing = [
             "mosquitto.db.unreadable-20251231T235959Z",
             "mosquitto.sqlite3",

@@ -1,4 +1,4 @@
-/** The certificates of a stack, made by the real engine from a program that makes nothing else. */
+/** A stack's certificates, created by the real engine and a program that creates nothing else. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -51,7 +51,7 @@ export class IssuingStack {
         return made;
     }
 
-    /** Goes on with the project's own component. */
+    /** Continues with the project's own component. */
     useComponent(): void {
         writeFileSync(path.join(this.#stack.folder, "index.ts"), PROGRAM);
     }
@@ -66,7 +66,7 @@ export class IssuingStack {
         return text;
     }
 
-    /** Arguments of the component other than the program's own. */
+    /** Arguments of the component besides the program's own. */
     async configure(args: object): Promise<void> {
         await this.ok("config", "set", "certificates", JSON.stringify(args));
     }
@@ -77,7 +77,7 @@ export class IssuingStack {
         return JSON.parse(outputs) as Issued;
     }
 
-    /** Has the state say that a certificate ends then. */
+    /** Changes the state so that a certificate expires at this time. */
     async endCertificate(name: string, end: Date): Promise<void> {
         const state = JSON.parse(await this.ok("stack", "export")) as {
             deployment: { resources: { urn: string; outputs?: Record<string, unknown> }[] };

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { parseSettings, SettingsError } from "../../../config/settings.ts";
 
-/** One user, who may do everything: the least that settings need. */
+/** One user who may do everything: the least that settings need. */
 export const users = JSON.stringify([{ name: "tester", everything: true }]);
 
-/** What is wrong with the settings: a line each. */
+/** The settings' errors, one per line. */
 export function problems(raw: Record<string, string>): string[] {
     try {
         parseSettings({ users, ...raw }, "test");
@@ -15,7 +15,7 @@ export function problems(raw: Record<string, string>): string[] {
     return [];
 }
 
-/** A test for each: settings in which one thing is wrong, and what is said of it. */
+/** Defines a test per case: settings with one mistake, and the expected error. */
 export function refuses(cases: readonly [Record<string, string>, RegExp][]): void {
     for (const [raw, expected] of cases) {
         it(`refuse ${JSON.stringify(raw)}`, () => {

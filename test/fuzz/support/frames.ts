@@ -1,6 +1,6 @@
 /**
- * What may come to a WebSocket port: HTTP that is no good upgrade, frames that are no good frames, and good
- * ones with malformed MQTT in them. Frames and their fields are RFC 6455's.
+ * Input for a WebSocket port: HTTP that is no valid upgrade, invalid frames, and valid frames with malformed
+ * MQTT in them. Frames and their fields are RFC 6455's.
  */
 import fc from "fast-check";
 import { malformed } from "./mutations.ts";
@@ -22,9 +22,9 @@ export interface Frame {
     /** Four bits. 2 is binary, as MQTT's must be; 9 is a ping. */
     opcode: number;
     masked: boolean;
-    /** What the length says; the payload's own where undefined. */
+    /** The value of the length field; by default the payload's length. */
     declared?: bigint;
-    /** Bytes that the length takes beside the first; as few as it needs where undefined. */
+    /** Extra bytes of the length field; by default as few as needed. */
     lengthBytes?: 0 | 2 | 8 | undefined;
     payload: Buffer;
 }
@@ -46,7 +46,7 @@ function frameOf(frame: Frame): Buffer {
     ]);
 }
 
-/** MQTT in one good frame. */
+/** MQTT in one valid frame. */
 export function binary(payload: Buffer): Buffer {
     return frameOf({ fin: true, reserved: 0, opcode: 2, masked: true, payload });
 }
@@ -61,7 +61,7 @@ const payload = fc.oneof(
 
 export const ping = frameOf({ ...GOOD, opcode: 9, payload: Buffer.alloc(125, "p") });
 
-/** A good frame with one thing wrong, or whatever the fields may hold. */
+/** A valid frame with one mistake, or arbitrary values in its fields. */
 const badFrame: fc.Arbitrary<Frame> = fc.oneof(
     fc.record({
         ...{ payload, masked: fc.boolean(), fin: fc.boolean() },
@@ -71,7 +71,7 @@ const badFrame: fc.Arbitrary<Frame> = fc.oneof(
     fc.tuple(payload, fc.integer({ min: 1, max: 7 })).map(([bytes, reserved]) => {
         return { ...GOOD, reserved, payload: bytes };
     }),
-    // Text, continuations of nothing, what is not defined; and close, ping and pong, longer than they may be.
+    // Text, continuations of nothing, undefined opcodes; and close, ping and pong beyond their limit.
     fc
         .tuple(
             payload,
@@ -82,7 +82,7 @@ const badFrame: fc.Arbitrary<Frame> = fc.oneof(
         .map(([bytes, opcode, fin, more]) => {
             return { ...GOOD, opcode, fin, payload: Buffer.concat([bytes, Buffer.alloc(more)]) };
         }),
-    // A length that is not the payload's, up to one with the bit that must be 0.
+    // A length other than the payload's, up to one with the bit that must be 0.
     fc
         .tuple(
             payload,
@@ -94,13 +94,13 @@ const badFrame: fc.Arbitrary<Frame> = fc.oneof(
         .map(([bytes, length, top, lengthBytes, opcode]) => {
             return { ...GOOD, opcode, declared: length + top, lengthBytes, payload: bytes };
         }),
-    // One written longer than it need be.
+    // A length field longer than needed.
     fc.tuple(payload, fc.constantFrom(2 as const, 8 as const)).map(([bytes, lengthBytes]) => {
         return { ...GOOD, lengthBytes, payload: bytes };
     }),
 );
 
-/** Malformed MQTT in good frames, whole or in pieces, with pings in between. */
+/** Malformed MQTT in valid frames, whole or in pieces, with pings in between. */
 const goodFrames = (emptyToo: boolean) =>
     fc
         .tuple(malformed, fc.array(fc.nat(999), { maxLength: 4 }), fc.boolean(), fc.boolean())
@@ -122,7 +122,7 @@ const goodFrames = (emptyToo: boolean) =>
             );
         });
 
-/** Some of them cut off. */
+/** Some are truncated. */
 const badFrames = (emptyToo: boolean) =>
     fc
         .tuple(
@@ -138,9 +138,9 @@ const badFrames = (emptyToo: boolean) =>
         });
 
 /**
- * What is sent once the connection is a WebSocket.
+ * Input after the connection has become a WebSocket.
  *
- * @param emptyToo whether frames without content are among them
+ * @param emptyToo whether frames without content are included
  */
 export function malformedFrames(emptyToo: boolean): fc.Arbitrary<Buffer> {
     return fc.oneof(goodFrames(emptyToo), badFrames(emptyToo)).filter((bytes) => bytes.length > 0);
@@ -171,7 +171,7 @@ const line = fc.oneof(
     fc.string({ unit: "binary-ascii", maxLength: 60 }),
 );
 
-/** What is sent instead of an upgrade. */
+/** Input in place of an upgrade. */
 export const malformedUpgrade: fc.Arbitrary<Buffer> = fc.oneof(
     fc.uint8Array({ minLength: 1, maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
     malformed,

@@ -1,6 +1,6 @@
 /**
- * MQTT packets of every kind and version, made wrong: what the wire may bring from a broken client, a
- * client of another protocol, or somebody who means harm.
+ * Mutated MQTT packets of every kind and version: what a broken client, a client of another protocol, or an
+ * attacker may send.
  */
 import fc from "fast-check";
 import { generate, type Packet } from "mqtt-packet";
@@ -13,7 +13,7 @@ const publish = { topic: "fuzz/topic", payload: "payload", dup: false, retain: f
 const filters = [{ topic: "fuzz/+/#", qos: 1 }] as const;
 const userProperties = { a: "b" };
 
-/** Of 3.1.1 and, with properties, of 5.0. What only a broker sends is among them. */
+/** Packets of 3.1.1 and, with properties, of 5.0, including those that only a broker sends. */
 const PACKETS: [Packet, 4 | 5][] = [
     [{ cmd: "connect", protocolVersion: 4, protocolId: "MQTT", ...login, password, will }, 4],
     [{ cmd: "connect", protocolVersion: 3, protocolId: "MQIsdp", ...login, password }, 4],
@@ -72,7 +72,7 @@ const PACKETS: [Packet, 4 | 5][] = [
 
 const WHOLE = PACKETS.map(([packet, protocolVersion]) => generate(packet, { protocolVersion }));
 
-/** A place in a buffer, as a share of its length, so that it shrinks with it. */
+/** A position in a buffer as a fraction of its length, so that it shrinks along. */
 const place = fc.integer({ min: 0, max: 999 });
 const at = (share: number, length: number) => Math.floor((share * length) / 1000);
 const bytes = (maxLength: number) =>
@@ -104,11 +104,11 @@ const remove = fc.tuple(place, fc.integer({ min: 1, max: 8 })).map(([where, coun
         return Buffer.concat([packet.subarray(0, index), packet.subarray(index + count)]);
     };
 });
-/** Another type and other flags, with the rest as it was. */
+/** Changes type and flags, and keeps the rest. */
 const otherHeader = fc.nat(255).map((first): Mutation => {
     return (packet) => Buffer.concat([Buffer.from([first]), packet.subarray(1)]);
 });
-/** A remaining length that is wrong, huge, or longer than the four bytes that it may have. */
+/** Writes a remaining length that is wrong, huge, or longer than the allowed four bytes. */
 const otherLength = fc
     .oneof(
         bytes(1),
@@ -121,7 +121,7 @@ const otherLength = fc
     .map((length): Mutation => {
         return (packet) => Buffer.concat([packet.subarray(0, 1), length, packet.subarray(2)]);
     });
-/** A two-byte length inside the packet, of a string or a property, that reaches beyond its end. */
+/** Makes a two-byte length inside the packet, of a string or a property, reach beyond its end. */
 const innerLength = fc
     .tuple(place, fc.constantFrom(0xffff, 0x7fff, 0x0100))
     .map(([where, value]): Mutation => (packet) => {
@@ -138,7 +138,7 @@ const mutation = fc.oneof(
     ...[replaceByte, truncate, insert, remove, otherHeader, otherLength, innerLength, append],
 );
 
-/** What is sent in place of a packet. */
+/** Input in place of a packet. */
 export const malformed: fc.Arbitrary<Buffer> = fc.oneof(
     { weight: 1, arbitrary: bytes(64) },
     {

@@ -4,12 +4,12 @@ import { generate } from "mqtt-packet";
 import { binary, UPGRADE } from "./frames.ts";
 
 export interface Wire {
-    /** 127.0.0.1 where undefined. */
+    /** Default: 127.0.0.1. */
     host?: string;
     port: number;
     webSockets?: boolean;
     /**
-     * Milliseconds after which a connection is given up that the broker keeps. Without it that is an
+     * Milliseconds after which the client gives up a connection that the broker keeps. Without it, that is an
      * error.
      */
     giveUpAfter?: number;
@@ -19,17 +19,17 @@ export interface Wire {
     password: string;
 }
 
-/** What a connection is before the packet comes; `before upgrade`: not yet a WebSocket. */
+/** The connection's stage before the packet; `before upgrade`: not yet a WebSocket. */
 export type Stage = "before upgrade" | "before login" | "after login";
 
 /** How long the broker may keep a connection that the client has ended. */
 const CLOSE_MS = 20_000;
 const AT_ONCE = 32;
 
-/** One connection for each packet, some at once, and a TLS session that all of them resume. */
+/** Uses one connection per packet, several at once; all resume one TLS session. */
 export class Sender {
     sent = 0;
-    /** Connections that were given up. */
+    /** Number of connections that the client gave up. */
     kept = 0;
     readonly #wire: Wire;
     #session: Buffer | undefined;
@@ -39,9 +39,9 @@ export class Sender {
     }
 
     /**
-     * Sends each packet on a connection of its own, ends it, and waits until the broker has closed it.
+     * Sends each packet on its own connection, ends it, and waits until the broker has closed it.
      *
-     * @throws Error with the packet, when the broker cannot be reached, lets nobody in, or keeps the
+     * @throws Error with the packet, when the broker cannot be reached, refuses the login, or keeps the
      *     connection
      */
     async sendAll(packets: readonly Buffer[], stage: Stage): Promise<void> {
@@ -61,9 +61,9 @@ export class Sender {
     }
 
     /**
-     * Sends each on a connection of its own without ending it.
+     * Sends each packet on its own connection without ending it.
      *
-     * @returns how many of them the broker ended within so many milliseconds
+     * @returns how many of them the broker closed within this many milliseconds
      */
     async endedByBroker(packets: readonly Buffer[], stage: Stage, ms: number): Promise<number> {
         const ended = packets.map(async (packet) => {
@@ -78,7 +78,7 @@ export class Sender {
         return (await Promise.all(ended)).filter(Boolean).length;
     }
 
-    /** Writes all of it, as far as the broker takes it, and reads nothing. */
+    /** Writes everything, as far as the broker takes it, and reads nothing. */
     async flood(bytes: Buffer, stage: Stage): Promise<void> {
         const socket = await this.#open(stage);
         socket.pause();
@@ -104,7 +104,7 @@ export class Sender {
         await closed;
     }
 
-    /** A connection at that stage, on which the broker may hang up as it likes. */
+    /** Opens a connection at that stage; the broker may close it at any time. */
     async #open(stage: Stage): Promise<TLSSocket> {
         const { host = "127.0.0.1", port, hostname, caPem, webSockets } = this.#wire;
         const socket = connect({
@@ -129,7 +129,7 @@ export class Sender {
         return socket;
     }
 
-    /** What comes first after it was sent. */
+    /** The first data that arrives after sending. */
     #ask(socket: TLSSocket, question: Buffer): Promise<Buffer> {
         return new Promise((resolve, reject) => {
             socket.once("data", resolve);

@@ -1,4 +1,4 @@
-/** A broker to send malformed things to, with somebody beside who must notice nothing of it. */
+/** A broker that receives malformed input, with another client beside that must notice nothing. */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MqttClient } from "mqtt";
@@ -12,12 +12,15 @@ import { issue, makeAuthority, type Authority } from "../../../dev/harness/certi
 export const HOSTNAME = "appkata-fuzz.fly.dev";
 export const USERS = { bystander: "the bystander's password", fuzz: "the fuzzer's password" };
 
-/** In `npm test` and `test:all` always the same cases; `npm run test:fuzz` takes others each time, or `-- wire SEED`. */
+/**
+ * The same cases in each `npm test` and `test:all`; `npm run test:fuzz` takes new ones each time, or `-- wire
+ * SEED`.
+ */
 const wanted = process.env.APPKATA_CASES ?? "sample";
 export const SAMPLE = wanted === "sample";
 export const SEED = SAMPLE ? 5 : /^-?\d+$/.test(wanted) ? Number(wanted) : Date.now();
 
-/** What the broker may hold more afterwards, since the allocator keeps some of what it once had. */
+/** Extra memory that the broker may hold afterwards: the allocator keeps some of what it once had. */
 export const MORE_MB = 4;
 const RETURN_MS = 10_000;
 
@@ -34,7 +37,7 @@ export class Target {
         this.authority = authority;
     }
 
-    /** Started, with a client that is logged in and subscribed. */
+    /** Starts a broker, with a client that is logged in and subscribed. */
     static async start(series: Series, conf?: BrokerConf): Promise<Target> {
         const authority = await makeAuthority();
         const certificate = await issue(authority, [HOSTNAME]);
@@ -66,7 +69,7 @@ export class Target {
     async #watch(): Promise<void> {
         this.#bystander = await logInTo(this.broker, this.authority, {
             ...{ username: "bystander", password: USERS.bystander, servername: HOSTNAME },
-            // Making so many packets keeps this process from its pings for seconds.
+            // Creating so many packets keeps this process from its pings for seconds.
             ...{ clientId: "bystander", clean: false, keepalive: 60 },
         });
         this.#bystander.on("close", () => this.#lost++);
@@ -78,7 +81,7 @@ export class Target {
         await this.broker.remove();
     }
 
-    /** What the rest is compared with: once all that is sent has been in memory. */
+    /** The memory to compare with, once all kinds of input have been in it. */
     async remember(): Promise<void> {
         this.#process = await this.#processOf();
         this.#megabytes = await this.#heldMb();
@@ -94,7 +97,7 @@ export class Target {
         return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) / 1024;
     }
 
-    /** @returns what the broker logged meanwhile */
+    /** @returns the broker's log meanwhile */
     async standsFirm(count: number, send: () => Promise<void>): Promise<string> {
         const logged = (await this.broker.log()).length;
         const begun = Date.now();
@@ -118,7 +121,7 @@ export class Target {
         assert.equal(this.#lost, 0);
     }
 
-    /** @param ms how long the broker may take to forget all of it */
+    /** @param ms how long the broker may take to free it all */
     async memoryReturned(ms = RETURN_MS): Promise<void> {
         const most = this.#megabytes + MORE_MB;
         const deadline = Date.now() + ms;

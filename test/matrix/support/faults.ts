@@ -1,15 +1,15 @@
-/** What Fly or the way there can do to a request, in the words that Fly has for it. */
+/** Faults that Fly, or the network before it, can answer a request with, in Fly's words. */
 import type { FaultAction } from "../../../dev/fly/faults.ts";
 import type { CallName } from "./proxy.ts";
 
 export interface Fault {
     readonly name: string;
     readonly action: FaultAction;
-    /** The calls that Fly can answer so. */
+    /** The calls that Fly can answer with it. */
     readonly hits: (call: CallName) => boolean;
-    /** Takes a minute and more: one in so many in the sample. */
+    /** Takes a minute or more: the sample includes few of them. */
     readonly slow?: boolean;
-    /** How often; 0 as long as the run lasts. @default 1 */
+    /** How often; 0 for the whole run. @default 1 */
     readonly times?: number;
 }
 

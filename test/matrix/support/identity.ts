@@ -8,11 +8,11 @@ import type { Stage } from "./stage.ts";
 const CERTIFICATE_PORT = 10001;
 const DEVICES = ["lamp", "lock"];
 
-/** What clients and Fly know of a stack by, which stays whatever is replaced. */
+/** A stack's identity for clients and Fly, which stays whatever is replaced. */
 export class Identity {
     readonly #stage: Stage;
     readonly #first: BrokerOutputs;
-    /** A certificate that was revoked. */
+    /** A revoked certificate. */
     readonly #revoked: { cert: string; key: string };
 
     private constructor(
@@ -25,7 +25,7 @@ export class Identity {
         this.#revoked = revoked;
     }
 
-    /** Deploys a stack that has a user, a device, a revoked one, and data. */
+    /** Deploys a stack with a user, a device, a revoked device, and data. */
     static async make(stage: Stage): Promise<Identity> {
         const { project } = stage;
         project.configure({
@@ -60,7 +60,7 @@ export class Identity {
         await assert.rejects(this.#logIn(this.#revoked), "a revoked device logs in");
     }
 
-    /** With a certificate, as a client that trusts what it was first given. */
+    /** Logs in with a certificate, as a client that trusts the first CA it was given. */
     #logIn(pair: { cert: string; key: string }): Promise<mqtt.MqttClient> {
         const { address: host, hostname: servername, caCertificatePem: ca } = this.#first;
         const to = { protocol: "mqtts", host, port: CERTIFICATE_PORT, servername, ca } as const;

@@ -1,4 +1,4 @@
-/** What must be so, whatever was killed: looked at in Fly itself and in the state's file. */
+/** What must hold, whatever was killed: checked in Fly itself and in the state's file. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { instanceOf } from "../../../dev/fly/instance.ts";
@@ -15,15 +15,15 @@ export interface Wanted {
     memoryMb: number;
     volumeSizeGb: number;
     users: string[];
-    /** What `Stage.changeImage` put into it last. */
+    /** The text that `Stage.changeImage` wrote last. */
     imageText?: string;
 }
 
-/** A preview takes seconds: after the first check, and then after one in so many. */
+/** A preview takes seconds: it runs after the first check, and then after every so many. */
 const PREVIEWED = 8;
 const checks = new WeakMap<Stage, number>();
 
-/** Where the broker has each of the bundle's files. */
+/** Paths of the bundle's files in the broker. */
 const PLACES: Record<string, string> = {
     "server.crt": "certs/server.crt",
     "server.key": "certs/server.key",
@@ -40,7 +40,7 @@ async function apps(stage: Stage): Promise<Status["apps"]> {
     }));
 }
 
-/** One of each, as the outputs say and as the settings want it, and a client gets through. */
+/** Asserts one of each, as in the outputs and the settings, and that a client connects. */
 export async function isDeployed(stage: Stage, wanted: Wanted): Promise<void> {
     const api = new Api(stage.fly);
     const outputs = await stage.outputs();
@@ -75,7 +75,7 @@ export async function isDeployed(stage: Stage, wanted: Wanted): Promise<void> {
     );
     assert.ok(image.endsWith(`@${outputs.imageDigest}`), image);
     if (wanted.imageText !== undefined) {
-        // From outside: within, a lease that is still held would be in the way.
+        // Checks from outside: inside, a lease still held would be in the way.
         const file = `${found[0]!.machines[0]!.container}:/usr/local/bin/broker-entrypoint`;
         const { stdout } = await capture(["docker", "cp", file, "-"]);
         assert.ok(stdout.includes(`# version ${wanted.imageText}\n`), stdout.slice(0, 1000));
@@ -91,7 +91,7 @@ export async function isDeployed(stage: Stage, wanted: Wanted): Promise<void> {
         "GET",
         `/apps/${appName}/machines/${machineId}/lease`,
     );
-    // A dead run's ends by itself, if nobody renews it.
+    // A dead run's lease expires if nobody renews it.
     const until = lease.body.data?.expires_at ?? 0;
     assert.ok(until * 1000 <= stage.leftAt + LEASE_S * 1000, `a lease is left: ${lease.text}`);
     for (const user of wanted.users) {
@@ -110,13 +110,13 @@ interface Secret {
     value: string;
 }
 
-/** What the machine adds to two of them, for its monitor (broker/image/broker-installed). */
+/** What the machine appends to two of them for its monitor (broker/image/broker-installed). */
 const ADDED: Record<string, RegExp> = {
     acl: /^\nuser appkata-monitor-[0-9a-f]{24}\ntopic read \$SYS\/#\ntopic readwrite \$appkata\/monitor\ntopic write \$CONTROL\/dynamic-security\/v1\n$/,
     passwd: /^appkata-monitor-[0-9a-f]{24}:\S+\n$/,
 };
 
-/** The running broker has the files that were set last, and serves their certificate. */
+/** Asserts that the running broker has the last files and serves their certificate. */
 async function hasFiles(
     outputs: BrokerOutputs,
     container: string,
@@ -150,7 +150,7 @@ export async function isGone(stage: Stage): Promise<void> {
 }
 
 /**
- * A killed create stays in the state, with a warning at every `up`, until it is cleared.
+ * A killed create stays in the state, with a warning at each `up`, until it is cleared.
  * @returns whether there was one
  */
 async function leavesNothingPending(stage: Stage): Promise<boolean> {
@@ -165,7 +165,7 @@ async function leavesNothingPending(stage: Stage): Promise<boolean> {
     return true;
 }
 
-/** Also of a run that was killed: its state can be read, and tells nothing. */
+/** Asserts, also of a killed run, that its state can be read and contains no secret. */
 export function keepsSecrets(stage: Stage, passwords: string[]): void {
     for (const text of [stage.stateText(), stage.stateLeft]) {
         if (text === "") continue;

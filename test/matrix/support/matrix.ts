@@ -1,4 +1,4 @@
-/** Every call of a run x everything that can happen to it: which cases are run, how they end, the table. */
+/** Every call of a run × everything that can happen to it: which cases run, how they end, the table. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
@@ -6,39 +6,39 @@ import { keepsSecrets } from "./invariants.ts";
 import { MOMENTS, type CallName, type Moment } from "./proxy.ts";
 import type { Ended, Stage } from "./stage.ts";
 
-/** What people do with a stack, from where it begins to where it ends. */
+/** What people do with a stack, with a beginning and an end. */
 export interface Phase {
     readonly name: string;
-    /** Brings the stack to where the phase begins. @param broken whether the last case left it so */
+    /** Brings the stack to where the phase begins. @param broken whether the last case left it broken */
     prepare(broken: boolean): Promise<void>;
     run(): Promise<Ended>;
-    /** @throws when something is orphaned, doubled, or not as wanted */
+    /** @throws if something is orphaned, duplicated, or not as declared */
     check(): Promise<void>;
 }
 
-/** A phase in which something happens. */
+/** A phase that meets a fault. */
 export interface Trial extends Phase {
-    /** @returns how the run ended, or nothing where the call did not come up */
+    /** @returns how the run ended, or undefined if the call was not made */
     runInto(one: Case): Promise<Ended | undefined>;
-    /** Looks at what that run left. @throws when a secret is in it */
+    /** Checks what that run left. @throws if it contains a secret */
     left(): void;
 }
 
 export interface Case {
     readonly call: CallName;
-    /** A moment or a fault, by its name: a column of the table. */
+    /** Name of a moment or a fault: a column of the table. */
     readonly what: string;
-    /** What may have been done at Fly and is not known here, and so the first to be sampled. */
+    /** May have been done at Fly without being known here; these are sampled first. */
     readonly risky?: boolean;
     readonly slow?: boolean;
 }
 
 export interface CrashPhase extends Phase {
-    /** @param at where it is killed, if it comes to that */
+    /** @param at where it is killed, if at all */
     run(at?: { call: CallName; moment: Moment }): Promise<Ended>;
 }
 
-/** The run is killed. */
+/** Kills the run. */
 export async function crashMatrix(stage: Stage, phase: CrashPhase): Promise<void> {
     const trial: Trial = {
         ...phase,
@@ -48,7 +48,7 @@ export async function crashMatrix(stage: Stage, phase: CrashPhase): Promise<void
                 if (isLocked(stage)) await stage.cancel();
                 return ended;
             }
-            // Nothing happened to it, so nothing excuses a failure.
+            // Nothing happened to the run, so a failure has no excuse.
             assert.equal(ended.code, 0, ended.output);
             return undefined;
         },
@@ -66,16 +66,17 @@ export async function crashMatrix(stage: Stage, phase: CrashPhase): Promise<void
     );
 }
 
-/** In the sample one in so many of those cases that are not risky, and of the slow ones. */
+/** The sample's share of the cases that are not risky, and of the slow ones. */
 const SAMPLED = 9;
 const SLOW_SAMPLED = 40;
 
-/** `core` in `npm test`, which sets it; else a sample. */
+/** `core` in `npm test`, which sets it; otherwise a sample. */
 const SCOPE = process.env.APPKATA_SCOPE === "core" ? "core" : "sample";
 
 /**
- * Chooses the cases that `APPKATA_CASES` asks for: `all`; `sample`: the risky, and some of the rest,
- * evenly; `core`: one of each kind, at calls all over the run; or one, as `POST /v1/apps #1 applied`.
+ * Chooses the cases that `APPKATA_CASES` asks for: `all`; `sample`: the risky ones, and an even share of the
+ * rest;
+ * `core`: one of each kind, at calls across the run; or one, as `POST /v1/apps #1 applied`.
  */
 function chosen(all: readonly Case[]): Case[] {
     const wanted = process.env.APPKATA_CASES ?? SCOPE;
@@ -108,8 +109,8 @@ interface Result {
 }
 
 /**
- * Runs the cases, one after another in each of the trials, which are alike.
- * @throws with the broken ones
+ * Runs the cases in sequence in each of the trials, which are alike.
+ * @throws with the failed cases
  */
 export async function runMatrix(
     trials: readonly Trial[],

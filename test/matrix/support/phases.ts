@@ -1,4 +1,4 @@
-/** What people do with a stack, each from where it begins to where it ends. */
+/** What people do with a stack, each from its beginning to its end. */
 import { Identity } from "./identity.ts";
 import { isDeployed, isGone } from "./invariants.ts";
 import { crashMatrix, type CrashPhase } from "./matrix.ts";
@@ -19,7 +19,7 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
         check: () => isDeployed(stage, { memoryMb: 256, volumeSizeGb: 1, users: ["tester"] }),
     }),
 
-    /** Of memory, volume, users and image, all at once. */
+    /** Changes memory, volume, users and image at once. */
     update: (stage) => {
         let round = 0;
         const wanted = () => ({
@@ -41,7 +41,7 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
         };
     },
 
-    /** Of every resource at once, but for the CA's key: a new one is refused. */
+    /** Replaces every resource at once, except the CA's key: a new one is refused. */
     replace: (stage) => {
         let identity: Identity | undefined;
         return replacing(stage, {
@@ -55,7 +55,7 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
         });
     },
 
-    /** Of the CA's key, which a setting allows. */
+    /** Replaces the CA's key, which a setting allows. */
     "new CA": (stage) =>
         replacing(stage, {
             name: "new CA",
@@ -75,12 +75,12 @@ const PHASES: Record<string, (stage: Stage) => CrashPhase> = {
 interface Replacing {
     name: string;
     isReplaced: (urn: string) => boolean;
-    /** What must be so before. */
+    /** Checks the preconditions. */
     begin: () => Promise<void> | void;
     check: () => Promise<void>;
 }
 
-/** An `up --replace`; the run after a killed one only goes on. */
+/** An `up --replace`; after a killed run, the next only continues. */
 function replacing(stage: Stage, { name, check, isReplaced, begin }: Replacing): CrashPhase {
     let replaced: string[] = [];
     return {
@@ -98,9 +98,9 @@ function replacing(stage: Stage, { name, check, isReplaced, begin }: Replacing):
     };
 }
 
-/** A mocha suite of one phase's matrix. */
+/** Defines a mocha suite of one phase's matrix. */
 export function crashSuite(phase: string): void {
-    describe("a run that is killed", function () {
+    describe("a killed run", function () {
         this.timeout(0);
         let stage: Stage;
 
@@ -109,7 +109,7 @@ export function crashSuite(phase: string): void {
         });
         after(() => stage.remove());
 
-        it(`converges with at most one further run, wherever it was in the ${phase}`, () =>
+        it(`converges with at most one more run, wherever in the ${phase} it was killed`, () =>
             crashMatrix(stage, PHASES[phase]!(stage)));
     });
 }

@@ -1,26 +1,26 @@
-/** Stands between the providers and the local Fly, and lets a run die at any call. */
+/** Sits between the providers and the local Fly, and kills a run at any call. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** When, in the life of a call, the run that made it is killed. */
+/** When, during a call, its run is killed. */
 export const MOMENTS = ["before", "applied", "answered"] as const;
 export type Moment = (typeof MOMENTS)[number];
 
-/** A call by what it is, and the how many-th such call of its run: `POST /v1/apps/:app/machines #1`. */
+/** A call by its kind, and its number among the run's calls of that kind: `POST /v1/apps/:app/machines #1`. */
 export type CallName = string;
 
-/** What happens to the run; the proxy knows nothing of processes. */
+/** What happens to the run; the proxy does not know processes. */
 export interface Trap {
     readonly call: CallName;
     readonly moment: Moment;
-    /** Nothing it does from now on gets into the state. */
+    /** Nothing that the run does from now on reaches the state. */
     freeze(): void;
     kill(): void;
 }
 
-/** The provider has read its answer and gone on, by then at the latest. */
+/** By now at the latest, the provider has read its answer and continued. */
 const WENT_ON_MS = 200;
 
 export class Proxy {
@@ -28,10 +28,10 @@ export class Proxy {
     readonly #upstream: string;
     #counts = new Map<string, number>();
     #trap: Trap | undefined;
-    /** From the trap's moment on nothing of the run gets to Fly: what it has done by then is exact. */
+    /** From the trap's moment on, nothing from the run reaches Fly: what it has done by then is exact. */
     #dead = false;
     readonly #underWay = new Set<Promise<unknown>>();
-    /** In the order in which they came. */
+    /** In order of arrival. */
     calls: CallName[] = [];
 
     private constructor(upstream: string) {
@@ -53,7 +53,7 @@ export class Proxy {
         return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
     }
 
-    /** From here on calls are counted anew. */
+    /** Calls are counted anew from here on. */
     begin(trap?: Trap): void {
         this.#counts = new Map();
         this.calls = [];
@@ -61,7 +61,7 @@ export class Proxy {
         this.#dead = false;
     }
 
-    /** What was on its way to Fly when the run died gets there. */
+    /** Requests on their way to Fly when the run died arrive there. */
     async settled(): Promise<void> {
         await Promise.all(this.#underWay);
     }

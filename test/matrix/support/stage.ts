@@ -11,21 +11,21 @@ import { Project } from "../../../dev/harness/project.ts";
 import { Proxy, type CallName, type Moment } from "./proxy.ts";
 
 export interface Ended {
-    /** Null when it was killed. */
+    /** Null if it was killed. */
     code: number | null;
     output: string;
     calls: CallName[];
 }
 
 const STATE = ".local/pulumi/.pulumi/stacks/appkata-mqtt/dev.json";
-/** Above the pause after which the providers renew theirs. */
+/** Longer than the pause after which the providers renew their lease. */
 export const LEASE_S = 12;
 const PASSPHRASE = "of no use to anyone";
 
 export class Stage {
     readonly project: Project;
     readonly fly: LocalFly;
-    /** The state as the latest run with a fault left it: only what comes after knows its secrets. */
+    /** The state as the last run with a fault left it: only later checks know its secrets. */
     stateLeft = "";
     /** When that was, in milliseconds since 1970. */
     leftAt = 0;
@@ -38,7 +38,7 @@ export class Stage {
     }
 
     static async make(): Promise<Stage> {
-        // A dead run's lease is waited out: half a minute on Fly, and too long for so many runs.
+        // Shortens a dead run's lease: half a minute on Fly, too long for so many runs.
         const settings = {
             volumeReleaseMs: 300,
             appDeleteMs: 100,
@@ -65,7 +65,7 @@ export class Stage {
         rmSync(this.project.dir, { recursive: true, force: true });
     }
 
-    /** @param at where it is to be killed, if it comes to that */
+    /** @param at where it is killed, if at all */
     async run(args: string[], at?: { call: CallName; moment: Moment }): Promise<Ended> {
         const child = spawn(pulumiCli(), [...args, "--non-interactive", "--color", "never"], {
             cwd: this.project.dir,
@@ -105,13 +105,13 @@ export class Stage {
         if (code !== 0) throw new Error(output);
     }
 
-    /** Gives up the dead run's lock, as a person would. */
+    /** Removes the dead run's lock, as a person would. */
     async cancel(): Promise<void> {
         const { code, output } = await this.run(["cancel", "--yes", "--stack", "dev"]);
         if (code !== 0) throw new Error(output);
     }
 
-    /** As `npm run pulumi` does and the README says; it asks no question. */
+    /** Clears pending creates as `npm run pulumi` does and the README says, without a question. */
     async clearPendingCreates(): Promise<void> {
         const options = ["--clear-pending-creates", "--yes", "--skip-preview", "--stack", "dev"];
         await this.mustSucceed(this.run(["refresh", ...options]));
@@ -124,7 +124,7 @@ export class Stage {
         return JSON.parse(output) as BrokerOutputs;
     }
 
-    /** As it is on the disk. @returns empty before anything was written */
+    /** The state as it is on disk. @returns an empty text before anything was written */
     stateText(): string {
         try {
             return readFileSync(path.join(this.project.dir, STATE), "utf8");
@@ -144,7 +144,7 @@ export class Stage {
             .map(({ urn }) => urn);
     }
 
-    /** What a run began and did not see the end of: creates stay there until they are cleared. */
+    /** Operations that a run began but did not finish: creates stay there until they are cleared. */
     pendingOperations(): string[] {
         const pending = this.#checkpoint().pending_operations ?? [];
         return pending.map(({ type, resource }) => `${type} ${resource.urn}`);
