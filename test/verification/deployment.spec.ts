@@ -80,7 +80,8 @@ describe("inspection of the deployed machine", () => {
     });
 
     it("reports a full volume at once", async () => {
-        const output = "no message\nthe volume is full: 9 MB are free, and the broker starts at 128 MB";
+        const output =
+            "no message\nthe volume is full: 9 MB are free, and the broker starts at 128 MB";
         const full = is({ checks: [{ name: "mqtt", status: "critical", output }] });
         assert.match((await problem(full, is({}))) ?? "nothing", /the volume is full/);
     });
