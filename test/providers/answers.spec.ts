@@ -13,7 +13,7 @@ import { PartialFailure, withoutTraces } from "../../providers/provider.ts";
 
 const MB = 1024 * 1024;
 
-describe("answers of others", () => {
+describe("answers from Fly and others", () => {
     let server: Server | undefined;
     afterEach(() => server?.close());
 
@@ -40,7 +40,7 @@ describe("answers of others", () => {
         assert.ok(grown < 150, `${grown} MB more`);
     });
 
-    it("take no time where they are no JSON", async () => {
+    it("cost no time if they are not JSON", async () => {
         const client = await serve(502, Buffer.alloc(8 * MB, "<"));
         const begun = performance.now();
         await assert.rejects(client.get(["apps", "a"]), FlyError);
@@ -53,7 +53,7 @@ describe("answers of others", () => {
         assert.equal(await boundedText(new Response(null)), "");
     });
 
-    it("show nothing that a terminal acts on in an error", async () => {
+    it("put nothing into an error that a terminal would act on", async () => {
         const error = "\u001b]0;title\u0007\u202egone\nline";
         const client = await serve(
             422,
@@ -69,7 +69,7 @@ describe("answers of others", () => {
         });
     });
 
-    it("show nothing of the kind in events, checks and whatever a provider throws", async () => {
+    it("put nothing of the kind into events, checks and what a provider throws", async () => {
         const evil = "\u001b[2J\u202e";
         const events = [{ type: evil, status: evil, request: { exit_event: { error: evil } } }];
         assert.doesNotMatch(describeEvents(events), HIDDEN);

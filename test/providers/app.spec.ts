@@ -31,7 +31,7 @@ describe("fly app", function () {
         return (await fixture.api.call("GET", `/apps/${name}`)).status === 200;
     }
 
-    it("is made with one request", async () => {
+    it("is created with one request", async () => {
         const wanted = inputs();
         let made: Awaited<ReturnType<typeof App.create>> | undefined;
         const requests = await fixture.requestsOf(async () => {
@@ -43,7 +43,7 @@ describe("fly app", function () {
         assert.notEqual(made?.outs?.appId, "");
     });
 
-    it("is adopted, empty, when an earlier run made it", async () => {
+    it("is adopted if empty and created by an earlier run", async () => {
         const wanted = inputs();
         await App.create(wanted);
         const again = await App.create(wanted);
@@ -51,7 +51,7 @@ describe("fly app", function () {
         assert.equal(again.outs?.hostname, `${wanted.name}.fly.dev`);
     });
 
-    it("is not adopted, empty, while another run goes on to fill it", async () => {
+    it("is not adopted if empty while another run continues to fill it", async () => {
         const wanted = inputs();
         await App.create(wanted);
         const late = setTimeout(() => void secretIn(wanted.name), 3000);
@@ -80,7 +80,7 @@ describe("fly app", function () {
     const WAYS_OUT =
         /\n {2}Choose another app name; or .* `fly apps destroy (app-\d+)` \(DELETE \/v1\/apps\/\1\?force=true\)\.$/;
 
-    /** Each puts something into an app, and says how the refusal names it. */
+    /** Ways to fill an app, with what the refusal calls each. */
     const FOREIGN: Record<string, (app: string) => Promise<string>> = {
         "a volume": async (app) => `volume ${await volumeIn(app)} "data"`,
         "a secret": async (app) => {
@@ -106,7 +106,7 @@ describe("fly app", function () {
         },
     };
     for (const [what, put] of Object.entries(FOREIGN)) {
-        it(`is refused, and left alone, when it is there and holds ${what}`, async () => {
+        it(`is refused, and left alone, if it exists and holds ${what}`, async () => {
             const wanted = inputs();
             await fixture.api.app(wanted.name);
             const named = await put(wanted.name);
@@ -118,7 +118,7 @@ describe("fly app", function () {
         });
     }
 
-    it("is adopted with machines of ours, and with what is beside them", async () => {
+    it("is adopted with our machines and everything beside them", async () => {
         const wanted = inputs();
         await App.create(wanted);
         await volumeIn(wanted.name);
@@ -127,7 +127,7 @@ describe("fly app", function () {
         assert.equal((await App.create(wanted)).id, wanted.name);
     });
 
-    it("is adopted where only a volume on its way out is left", async () => {
+    it("is adopted if only a volume that is being deleted is left", async () => {
         const wanted = inputs();
         await App.create(wanted);
         const volume = await volumeIn(wanted.name);
@@ -168,7 +168,7 @@ describe("fly app", function () {
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
-        it(`is made once when the answer is lost (${type})`, async () => {
+        it(`is created once if the answer is lost (${type})`, async () => {
             const wanted = inputs();
             await fixture.fault({ method: "POST", path: "/v1/apps", action: { type } });
             assert.equal((await App.create(wanted)).id, wanted.name);
@@ -180,7 +180,7 @@ describe("fly app", function () {
         });
     }
 
-    it("that a killed run made a moment ago is taken, though not all of Fly knows it yet", async () => {
+    it("of a run killed a moment ago is adopted, although not all of Fly knows it yet", async () => {
         const wanted = inputs();
         await fixture.api.app(wanted.name);
         await fixture.fault({
@@ -192,7 +192,7 @@ describe("fly app", function () {
         assert.equal((await App.create(wanted)).id, wanted.name);
     });
 
-    it("is read, and is gone once it is deleted", async () => {
+    it("is read, and reported gone once deleted", async () => {
         const wanted = inputs();
         const { id, outs } = await App.create(wanted);
         assert.ok(outs);
@@ -212,7 +212,7 @@ describe("fly app", function () {
         await App.delete(id, outs);
     });
 
-    it("records another endpoint only where the app is there", async () => {
+    it("records another endpoint only if the app exists there", async () => {
         const wanted = inputs();
         const { id, outs } = await App.create(wanted);
         assert.ok(outs);

@@ -9,7 +9,7 @@ import { brokerLike, FlyFixture, OWNER } from "./support/flyFixture.ts";
 
 const __provider = delegateText("Machine");
 
-/** With the SDK's host itself: what it does not pass on is noticed all the same. */
+/** Uses the SDK's own host: a cancellation is noticed although the host does not forward it. */
 describe("Ctrl-C", function () {
     this.timeout(60_000);
     let fixture: FlyFixture;
@@ -25,7 +25,7 @@ describe("Ctrl-C", function () {
         const app = `cancel-${++count}`;
         await fixture.api.app(app);
         const image = await pushImage(fixture.fly, app);
-        // Far beyond what a test may take: what ends here was cut short.
+        // Longer than any test may take: whatever ends before was cut short.
         const timeouts = { create: 600, update: 600 };
         inputs = { ...brokerLike(fixture, app, image, { timeouts }), __provider };
         host = await DynamicHost.start(process.env);
@@ -37,7 +37,7 @@ describe("Ctrl-C", function () {
 
     const machines = () => fixture.api.ok<{ id: string }[]>("GET", `/apps/${inputs.app}/machines`);
 
-    /** No wait for a machine comes to its end. */
+    /** Keeps every machine from reaching the awaited state. */
     async function neverStarted(): Promise<void> {
         const body = { error: "deadline_exceeded: machine failed to reach desired state" };
         await fixture.fault({
@@ -54,7 +54,7 @@ describe("Ctrl-C", function () {
             () => assert.fail("was not cancelled"),
             (error: Failure) => error,
         );
-        await until("it waits", async () => {
+        await until("the wait has begun", async () => {
             const { entries } = await fixture.api.ok<{ entries: { path: string }[] }>(
                 "GET",
                 "/_local/journal",
@@ -84,11 +84,11 @@ describe("Ctrl-C", function () {
         assert.match(failure.message, /^Cancelled\./);
         const lease = `/apps/${inputs.app}/machines/${made.machineId}/lease`;
         assert.equal((await fixture.api.call("GET", lease)).status, 404);
-        // Nothing new is begun in this run.
+        // Nothing new is started in this run.
         await assert.rejects(host.create(inputs), { message: failure.message });
     });
 
-    it("leaves no machine stopped whose volume was about to move", async () => {
+    it("does not leave a machine stopped whose volume was about to move", async () => {
         const { endpoint, app } = inputs;
         const wanted = { endpoint, app, name: "data", region: "lhr", sizeGb: 1, owner: OWNER };
         const volume = (await host.create({ ...wanted, __provider: delegateText("Volume") })) as {
@@ -103,13 +103,13 @@ describe("Ctrl-C", function () {
             host.create({ ...elsewhere, __provider: delegateText("Volume") }),
         );
         assert.match(failure.message, /^Cancelled\..*\n {2}Machine \w+ is started again/);
-        await until("it runs", async () => {
+        await until("the machine runs", async () => {
             const { state, cordoned } = await fixture.api.machine(app, machineId);
             return state === "started" && !cordoned;
         });
     });
 
-    it("waits for the answer of a change that is on its way", async () => {
+    it("waits for the answer of a change in flight", async () => {
         await fixture.fault({
             method: "POST",
             path: "/v1/apps/*/machines",
@@ -119,7 +119,7 @@ describe("Ctrl-C", function () {
             () => assert.fail("was not cancelled"),
             (error: Failure) => error,
         );
-        await until("it is made", async () => (await machines()).length > 0);
+        await until("the volume is created", async () => (await machines()).length > 0);
         await host.cancel();
         const { id } = await creation;
         assert.deepEqual(

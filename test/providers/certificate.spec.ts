@@ -51,7 +51,7 @@ describe("fly certificate", function () {
         );
     }
 
-    /** By hand, as someone does who has a certificate of a CA's. */
+    /** Uploads a certificate by hand, as its owner would. */
     async function upload(): Promise<void> {
         const { chain, key } = await issue(await makeAuthority(), [HOSTNAME]);
         const body = { hostname: HOSTNAME, fullchain: chain, private_key: key };
@@ -81,7 +81,7 @@ describe("fly certificate", function () {
     });
 
     for (const hostname of [HOSTNAME, "*.example.com"]) {
-        it(`for ${hostname} is made, read and removed`, async () => {
+        it(`for ${hostname} is created, read and removed`, async () => {
             const { id, outs } = await Certificate.create(inputs(hostname));
             assert.ok(outs);
             const seen = await Certificate.read(id, outs);
@@ -94,13 +94,13 @@ describe("fly certificate", function () {
         });
     }
 
-    it("is adopted where it exists, with one request and no change", async () => {
+    it("is adopted if it exists, with one request and no change", async () => {
         await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
         const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
         assert.deepEqual(requests, [`GET ${path}/${HOSTNAME} 200`]);
     });
 
-    it("is read with its present status, which is no difference to the program", async () => {
+    it("is read with its present status, which the program does not see as a difference", async () => {
         const { id, outs } = await Certificate.create(inputs());
         assert.ok(outs);
         await upload();
@@ -110,7 +110,7 @@ describe("fly certificate", function () {
         assert.equal((await Certificate.diff(id, props, inputs())).changes, false);
     });
 
-    it("stands beside one that someone uploaded, which stays when it goes", async () => {
+    it("coexists with an uploaded one, which stays when ours is removed", async () => {
         await upload();
         const { id, outs } = await Certificate.create(inputs());
         assert.ok(outs);
@@ -123,7 +123,7 @@ describe("fly certificate", function () {
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
-        it(`is requested once when the answer is lost (${type})`, async () => {
+        it(`is requested once if the answer is lost (${type})`, async () => {
             await fixture.fault({ method: "POST", path: `${path}/acme`, action: { type } });
             const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
             const posts = requests.filter((line) => line.startsWith("POST"));
@@ -140,7 +140,7 @@ describe("fly certificate", function () {
         });
     }
 
-    it("is adopted where another run requested it first", async () => {
+    it("is adopted if another run requested it first", async () => {
         const body = { error: "Hostname already exists on app" };
         await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
         await fixture.fault(
@@ -158,7 +158,7 @@ describe("fly certificate", function () {
         assert.equal((await Certificate.create(inputs())).id, HOSTNAME);
     });
 
-    it("that Fly refuses fails with Fly's reason, and is asked for once", async () => {
+    it("that Fly refuses fails with Fly's reason, after one request", async () => {
         const body = { error: "Hostname is on another app" };
         await fixture.fault({
             method: "POST",
@@ -177,7 +177,7 @@ describe("fly certificate", function () {
         );
     });
 
-    it("is requested after 429, when Fly says so", async () => {
+    it("is requested after a 429, when Fly allows it", async () => {
         const action = { type: "status", status: 429, headers: { "retry-after": "0" } } as const;
         for (const method of ["GET", "POST", "DELETE"]) {
             await fixture.fault({ method, path: `${path}/*`, times: 1, action });
@@ -188,7 +188,7 @@ describe("fly certificate", function () {
         assert.deepEqual(await atFly(), []);
     });
 
-    it("is requested in an app that was just made and is not known everywhere yet", async () => {
+    it("is requested in a new app that is not known everywhere yet", async () => {
         app = `${app}-new`;
         path = `/v1/apps/${app}/certificates`;
         const organization = "personal";
@@ -212,7 +212,7 @@ describe("fly certificate", function () {
         assert.deepEqual(await Certificate.read(id, outs), {});
     });
 
-    it("is recorded at another endpoint only where it is there", async () => {
+    it("is recorded at another endpoint only if it exists there", async () => {
         const { id, outs } = await Certificate.create(inputs());
         assert.ok(outs);
         const there = { ...inputs(), endpoint: `${fixture.endpoint}/` };

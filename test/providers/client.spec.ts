@@ -44,7 +44,7 @@ describe("Fly client", () => {
             assert.equal(on.server?.calls[0]?.path, "/v1/apps/a/certificates/%2A.example.com");
         });
 
-        it("encodes path segments and leaves out absent query values", async () => {
+        it("encodes path segments and omits absent query values", async () => {
             const client = await on.serve(() => OK);
             await client.get(["apps", "a/b", "ip_assignments", "::1"], {
                 query: { state: "started", version: undefined, timeout: 5 },
@@ -59,7 +59,7 @@ describe("Fly client", () => {
             assert.equal(on.server?.calls[0]?.headers["fly-machine-lease-nonce"], "abc");
         });
 
-        it("takes an endpoint with /v1 or a slash at its end", async () => {
+        it("accepts an endpoint with /v1 or a trailing slash", async () => {
             on.server = await startScriptedServer(() => OK);
             for (const endpoint of [`${on.server.endpoint}/`, `${on.server.endpoint}/v1`]) {
                 await new FlyClient({ endpoint, token: TOKEN }).get(["apps", "a"]);
@@ -112,7 +112,7 @@ describe("Fly client", () => {
             assert.equal(error.flyStatus, "insufficient_capacity");
         });
 
-        it("takes `message` where an upstream answers that", async () => {
+        it("uses `message` where an upstream answers with that", async () => {
             const client = await on.serve(() => ({
                 status: 401,
                 body: { message: "Unauthorized" },
@@ -130,13 +130,13 @@ describe("Fly client", () => {
             assert.ok(error.text.length < 450);
         });
 
-        it("shows an answer of success that is not JSON", async () => {
+        it("shows a success answer that is not JSON", async () => {
             const client = await on.serve(() => ({ body: "<html>Log in</html>" }), { retries: 0 });
             const error = await failureOf(client.get(["apps", "a"]));
             assert.match(error.text, /not JSON: <html>Log in/);
         });
 
-        it("names the network's reason", async () => {
+        it("names the network error", async () => {
             const client = await on.serve(() => OK, { retries: 0 });
             await on.server?.close();
             const error = await failureOf(client.get(["apps", "a"]));

@@ -18,7 +18,7 @@ const wanted: MachineConfig = {
     metadata: { managed_by: "us" },
 };
 
-/** The same, as Fly echoes it: normalised, and with what it knows itself. */
+/** The same config as Fly echoes it: normalised, and with Fly's own additions. */
 const echoed = {
     ...wanted,
     init: {},
@@ -46,10 +46,10 @@ const echoed = {
     metadata: { managed_by: "us", fly_release_id: "1", fly_flyctl_version: "0.3" },
 };
 
-/** Where absence means something else than zero. */
+/** Fields where absent and zero differ. */
 const MEANT = ["services.*.autostart", "services.*.ports.*.http_options.compress"];
 
-/** A config with this at the path's parent; its arrays and maps have one item. */
+/** A config with this value at the path's parent; its arrays and maps have one item. */
 function at(path: string, leaf: object): object {
     const config = path
         .split(".")
@@ -83,7 +83,7 @@ describe("config differences", () => {
         ["metadata.managed_by", { metadata: { managed_by: "them" } }],
         ["schedule", { schedule: "daily" }],
     ] as const) {
-        it(`names what someone changed by hand: ${path}`, () => {
+        it(`name a manual change: ${path}`, () => {
             assert.deepEqual(configDifferences(wanted, { ...echoed, ...change }), [path]);
         });
     }
@@ -130,7 +130,7 @@ describe("config differences", () => {
             },
         ],
     ] as const) {
-        it(`are none where only Fly has ${what}`, () => {
+        it(`are none if only Fly has ${what}`, () => {
             const declared = {
                 ...wanted,
                 metrics: { port: 9883, path: "/metrics" },
@@ -151,13 +151,13 @@ describe("config differences", () => {
         // Each config declares one.
         if (path === "image") continue;
         const meant = MEANT.includes(path);
-        it(`${meant ? "are shown" : "are none"} where only Fly has a zero for ${path}`, () => {
+        it(`${meant ? "are shown" : "are none"} if only Fly has a zero for ${path}`, () => {
             const [declared, found] = [at(path, beside), at(path, { ...beside, ...zero })];
             assert.equal(configDifferences(declared, found).length > 0, meant);
         });
     }
 
-    it("keeps Fly's clamp of a service check's interval apart from a change", () => {
+    it("distinguish Fly's clamp of a service check's interval from a change", () => {
         const slow = {
             ...wanted,
             services: [{ protocol: "tcp", internal_port: 1, checks: [{ interval: "5m" }] }],
@@ -180,12 +180,12 @@ describe("config differences", () => {
         ["soon", "soon"],
         ["", ""],
     ] as const) {
-        it(`reads the duration ${JSON.stringify(text)}`, () => {
+        it(`parse the duration ${JSON.stringify(text)}`, () => {
             assert.equal(durationNs(text), ns);
         });
     }
 
-    it("are none between any config and itself, and symmetric in whether there are any", () => {
+    it("are none between a config and itself, and symmetric", () => {
         const any = fc.object({ maxDepth: 4, withNullPrototype: false });
         fc.assert(
             fc.property(any, any, (a, b) => {
@@ -200,7 +200,7 @@ describe("config differences", () => {
         );
     });
 
-    it("leave, without Fly's own, a config that means the same", () => {
+    it("without Fly's additions leave an equivalent config", () => {
         const stripped = withoutFlyDefaults(echoed as unknown as MachineConfig, wanted);
         assert.deepEqual(configDifferences(wanted, stripped), []);
         assert.deepEqual(stripped.mounts, wanted.mounts);

@@ -5,7 +5,7 @@ import { withoutTraces } from "../../providers/provider.ts";
 import { delegateText, METHODS, type ProviderName } from "../../providers/delegates.ts";
 import * as host from "../../providers/host.ts";
 
-/** As the dynamic host loads a provider, with the module of its own dependencies. */
+/** Loads a provider as the dynamic host does, with the module of its own dependencies. */
 const pulumiRequire = createRequire(import.meta.resolve("@pulumi/pulumi"));
 const requireFromString = pulumiRequire("require-from-string") as (code: string) => {
     handler(): Required<pulumi.dynamic.ResourceProvider>;
@@ -39,7 +39,7 @@ describe("delegate", () => {
                 for (const method of METHODS) assert.equal(typeof host[type][method], "function");
             });
 
-            it("is small, and captures nothing", () => {
+            it("is small and captures nothing", () => {
                 const text = delegateText(type);
                 assert.ok(text.length < 600, `${text.length} characters`);
                 assert.ok(!text.includes(token));

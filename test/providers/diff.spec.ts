@@ -39,7 +39,7 @@ describe("diff", () => {
         { endpoint, name: "a", organization: "jane", owner },
         { appId: "app1", organizationSlug: "jane", hostname: "a.fly.dev" },
         [
-            // Whose `personal` stands for is not known here; `check` refuses the replacement.
+            // It is not known here which organisation `personal` means; `check` refuses the replacement.
             [{ organization: "personal" }, "replace organization (delete first)"],
             [{ organization: UNKNOWN }, "none"],
         ],
@@ -110,7 +110,7 @@ describe("diff", () => {
         },
         { volumeId: "vol_1", zone: "1234", encrypted: true, fstype: "ext4", state: "created" },
         [
-            // Left out, they are as Fly has them: what is there stays.
+            // Left out: they stay as they are at Fly.
             [{ snapshotRetentionDays: undefined }, "none"],
             [{ autoBackup: undefined }, "none"],
             [{ owner: undefined }, "none"],
@@ -137,9 +137,9 @@ describe("diff", () => {
         CERTIFICATE_RULES,
     );
 
-    it("deletes a volume, machine, app, address or certificate first where a new one would take it for its own", async () => {
+    it("deletes a volume, machine, app, address or certificate first if a new one would adopt it", async () => {
         const volume = { endpoint, app: "a", name: "data", region: "lhr", sizeGb: 3 };
-        // With --replace the engine takes this even where nothing changed.
+        // With --replace the engine uses this even if nothing changed.
         for (const [provider, props] of [
             [Volume, volume],
             [App, { endpoint, name: "a", organization: "o", owner }],
@@ -157,7 +157,7 @@ describe("diff", () => {
 
     describe("secrets", () => {
         async function made(files: Record<string, string>) {
-            // What `create` keeps: hashes, not files.
+            // Outputs of `create`: hashes, not files.
             const { createHmac } = await import("node:crypto");
             const salt = Buffer.from("salt").toString("base64");
             const hash = (value: string) =>

@@ -1,5 +1,5 @@
 // core
-/** The delegates with the real engine: what gets into the state, and which code it reaches. */
+/** Runs the delegates in the real engine: what gets into the state, and which code it reaches. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { NODE_ARGS } from "../../dev/harness/nodeArgs.ts";
 import { packedTexts } from "../support/secrets.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-/** The official one, or the one that is built where that cannot be had; its hosts are beside it. */
+/** The official CLI, or the one built where that is not available; its hosts are beside it. */
 const CLI = pulumiCli();
 const PATH = [
     ...(path.isAbsolute(CLI) ? [path.dirname(CLI)] : []),
@@ -67,7 +67,7 @@ describe("providers in the engine", function () {
         writeFileSync(path.join(dir, file), text);
     }
 
-    /** Puts a package in the place where the delegates look for the providers. */
+    /** Puts a package where the delegates look for the providers. */
     function install(target: string): void {
         const link = path.join(dir, "node_modules", "appkata-mqtt");
         rmSync(link, { force: true });
@@ -116,7 +116,7 @@ describe("providers in the engine", function () {
         export const made = [name.name, kept];
     `;
 
-    it("keep secrets out of the state, and leave it alone when nothing changed", async () => {
+    it("keep secrets out of the state, which is unchanged if nothing changed", async () => {
         install(ROOT);
         write("index.js", program);
         await pulumi("config", "set", "--secret", "fly:token", `${TOKEN}-from-config`);
@@ -133,7 +133,7 @@ describe("providers in the engine", function () {
             "pulumi-nodejs:dynamic/kept:Name",
             "pulumi-nodejs:dynamic/kept:Passwords",
         ]);
-        // The state lists them in the order in which they were made, which is any.
+        // The state lists resources in the order of their creation, which varies.
         const code = () =>
             Object.fromEntries(
                 resources().map(({ urn, outputs }) => [urn, String(outputs?.__provider)]),
@@ -154,8 +154,8 @@ describe("providers in the engine", function () {
         await pulumi("destroy", "--yes", "--skip-preview");
     });
 
-    it("reach old resources with new code, on refresh and delete too", async () => {
-        // Two versions of the package, which note what they are asked to do.
+    it("reach old resources with new code, also on refresh and delete", async () => {
+        // Two versions of the package, which record their calls.
         for (const version of ["old", "new"]) {
             const home = path.join(dir, version);
             mkdirSync(home);

@@ -1,5 +1,8 @@
 // core
-/** Taking over what somebody else made: nothing is made, and what cannot become as declared is refused. */
+/**
+ * Imports resources that somebody else created: nothing is created, and what cannot become as declared is
+ * refused.
+ */
 import assert from "node:assert/strict";
 import { App, IpAddress, Machine, Volume } from "../../providers/entry.ts";
 import type { AppInputs } from "../../providers/fly/app/inputs.ts";
@@ -7,7 +10,7 @@ import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import { pushImage } from "../../dev/harness/image.ts";
 import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
-/** An app as flyctl leaves it: addresses, a secret, a volume, and a machine without our metadata. */
+/** An app as flyctl creates it: addresses, a secret, a volume, and a machine without our metadata. */
 describe("import", function () {
     this.timeout(60_000);
     let fixture: FlyFixture;
@@ -60,7 +63,7 @@ describe("import", function () {
         return { ...base, config: { ...base.config, mounts: [{ volume, path: "/data" }] } };
     };
 
-    it("takes app, address, volume and machine, and makes none", async () => {
+    it("adopts app, address, volume and machine, and creates none", async () => {
         await fixture.api.shell(app, machine, "echo theirs > /data/file");
         const madeApp = await App.create({ ...appInputs(), importId: app });
         const address = await IpAddress.create({ ...place(), type: "v6", importId: ips[1]! });
@@ -75,14 +78,14 @@ describe("import", function () {
         assert.equal(seen.state, "started");
         assert.equal(seen.config.metadata?.pulumi_stack, OWNER.stack);
         assert.equal(await fixture.api.shell(app, machine, "cat /data/file"), "theirs");
-        // Said again or no longer, and read as it is now: nothing to do.
+        // With the setting repeated or removed, and a refresh: nothing to do.
         const read = await Machine.read(made.id, outsOf(made));
         for (const news of [wanted, machineInputs()]) {
             assert.equal((await Machine.diff(made.id, read.props!, news)).changes, false);
         }
     });
 
-    it("is named by the refusal of what is not ours, as a command", async () => {
+    it("is the way out that the refusal of others' resources prints, as a command", async () => {
         const command = (kind: string, id: string) =>
             `\`pulumi config set --stack dev --path 'appkata-mqtt:import.${kind}' ${id}\``;
         const refusals = await Promise.all([
@@ -94,7 +97,7 @@ describe("import", function () {
         assert.ok(messages[1]!.includes(command("machine", machine)), messages[1]);
     });
 
-    it("refuses what is not there", async () => {
+    it("refuses what does not exist", async () => {
         const gone = [
             App.create({ ...appInputs(), name: "nowhere", importId: "nowhere" }),
             IpAddress.create({ ...place(), type: "v6", importId: "2a09::1" }),
@@ -123,7 +126,7 @@ describe("import", function () {
         assert.notDeepEqual(state.config.metadata, ownerMetadata(OWNER));
     });
 
-    it("must be removed before a change that replaces what was imported", async () => {
+    it("must be removed before a change that replaces the imported resource", async () => {
         const volumeOld = { ...volumeInputs(), importId: volume };
         const volumeNew = { ...volumeOld, region: "ams", onReplace: "restore" as const };
         const machineOld = { ...machineInputs(), importId: machine };
@@ -138,7 +141,7 @@ describe("import", function () {
         );
     });
 
-    it("of an app under another name than the declared one is refused before anything is asked", async () => {
+    it("of an app with another name than declared is refused before any request", async () => {
         const { failures } = await App.check({} as AppInputs, {
             ...appInputs(),
             importId: "other",

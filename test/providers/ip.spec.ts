@@ -33,7 +33,7 @@ describe("fly address", function () {
         ["v6", /:/, false],
         ["shared_v4", /^[\d.]+$/, true],
     ] as const) {
-        it(`of type ${type} is made, read and released`, async () => {
+        it(`of type ${type} is created, read and released`, async () => {
             const { id, outs } = await IpAddress.create(inputs(type));
             assert.ok(outs);
             assert.match(outs.address, pattern);
@@ -49,7 +49,7 @@ describe("fly address", function () {
         });
     }
 
-    it("takes three requests for two made at once", async () => {
+    it("takes three requests for two created at once", async () => {
         const requests = await fixture.requestsOf(() =>
             Promise.all([IpAddress.create(inputs("v4")), IpAddress.create(inputs("v6"))]),
         );
@@ -57,7 +57,7 @@ describe("fly address", function () {
         assert.deepEqual(requests, [`GET ${path}`, `POST ${path}`, `POST ${path}`]);
     });
 
-    it("is the one of its type that an earlier run made", async () => {
+    it("is the one of its type that an earlier run created", async () => {
         const made = await Promise.all([
             IpAddress.create(inputs("v4")),
             IpAddress.create(inputs("v6")),
@@ -71,7 +71,7 @@ describe("fly address", function () {
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
-        it(`is made once when the answer is lost (${type})`, async () => {
+        it(`is created once if the answer is lost (${type})`, async () => {
             const path = `/v1/apps/${app}/ip_assignments`;
             await fixture.fault({ method: "POST", path, action: { type } });
             const { id } = await IpAddress.create(inputs("v6"));
@@ -87,7 +87,7 @@ describe("fly address", function () {
         assert.deepEqual(await IpAddress.read(id, outs), {});
     });
 
-    it("is not recorded at an endpoint where it is not", async () => {
+    it("is not recorded at an endpoint where it does not exist", async () => {
         const { id, outs } = await IpAddress.create(inputs("v6"));
         assert.ok(outs);
         await IpAddress.delete(id, outs);

@@ -17,14 +17,14 @@ describe("kept name", () => {
         assert.equal(id, outs?.name);
     });
 
-    it("is another one each time it is made", async () => {
+    it("is different each time it is created", async () => {
         const made = await Promise.all(
             Array.from({ length: 50 }, () => Name.create({ prefix: "a" })),
         );
         assert.equal(new Set(made.map(({ id }) => id)).size, 50);
     });
 
-    it("stays, through diff and read, whatever its prefix would be now", async () => {
+    it("stays the same in diff and read, whatever its prefix would be now", async () => {
         const { id, outs } = await Name.create({ prefix: "a" });
         assert.ok(outs);
         assert.deepEqual(await Name.diff(id, outs, { prefix: "a" }), {
@@ -39,8 +39,8 @@ describe("kept name", () => {
     });
 });
 
-describe("kept name of a stack that has one", () => {
-    it("is the same when it is made again, whatever the prefix", async () => {
+describe("kept name of a stack that already has one", () => {
+    it("is the same if it is created again, whatever the prefix", async () => {
         const { id, outs } = await Name.create({ prefix: "renamed", current: "as-it-was-abc123" });
         assert.equal(id, "as-it-was-abc123");
         assert.equal(outs!.name, "as-it-was-abc123");
@@ -65,7 +65,7 @@ describe("kept passwords", () => {
         return outs;
     }
 
-    it("are hashed with more rounds where they are given, also those of an earlier version", async () => {
+    it("are hashed with more rounds if the user set them, also those of an earlier version", async () => {
         const users = [{ user: "ada" }, { user: "grace", password: "a given password" }];
         const olds = await make({ users, iterations: 1000 });
         const news = { users, iterations: 1000, givenIterations: 2000 };
@@ -90,7 +90,7 @@ describe("kept passwords", () => {
         assert.match(key ?? "", /^[A-Za-z0-9+/]{86}==$/);
     });
 
-    it("have hashes that fit them and nothing else", async () => {
+    it("have hashes that match them and nothing else", async () => {
         const { kept } = await make(of({ user: "ada", password: "pässword 2" }));
         const { hash } = kept[0]!;
         assert.equal(await verifyPassword("pässword 2", hash), true);
@@ -98,7 +98,7 @@ describe("kept passwords", () => {
         assert.equal(await verifyPassword("pässword 2", "$6$other"), false);
     });
 
-    it("are 24 url-safe characters, each another, where none is given", async () => {
+    it("are 24 random url-safe characters if none is set", async () => {
         const users = ["a.b", "constructor", "__proto__", "jürgen"].map((user) => ({ user }));
         const { kept } = await make(of(...users));
         assert.deepEqual(
@@ -109,7 +109,7 @@ describe("kept passwords", () => {
         assert.equal(new Set(kept.map(({ password }) => password)).size, users.length);
     });
 
-    it("do not differ while users, given passwords and iterations do not", async () => {
+    it("are unchanged while users, set passwords and iterations are", async () => {
         const inputs = of({ user: "ada" }, { user: "grace", password: "a given password" });
         const olds = await make(inputs);
         const diff = (news: PasswordsInputs) => Passwords.diff("passwords", olds, news);
@@ -126,7 +126,7 @@ describe("kept passwords", () => {
         }
     });
 
-    it("stay with their hashes where another user comes or goes", async () => {
+    it("stay with their hashes when another user is added or removed", async () => {
         const ada = { user: "ada" };
         const olds = await make(of(ada));
         const more = await update(olds, of(ada, { user: "grace" }));
@@ -142,14 +142,14 @@ describe("kept passwords", () => {
         assert.equal(await verifyPassword(olds.kept[0]!.password, kept[0]!.hash), true);
     });
 
-    it("are generated where a given one is removed", async () => {
+    it("are generated if a set one is removed", async () => {
         const olds = await make(of({ user: "ada", password: "a given password" }));
         const { kept } = await update(olds, of({ user: "ada" }));
         assert.match(kept[0]!.password, /^[A-Za-z0-9_-]{24}$/);
         assert.equal(kept[0]!.generated, true);
     });
 
-    it("are taken over from what the stack has, also of an earlier version", async () => {
+    it("are taken over from the stack, also from an earlier version", async () => {
         const olds = await make(of({ user: "ada" }, { user: "grace", password: "given password" }));
         const kept = olds.kept.map((one) => ({ ...one, since: "" }));
         const former = [{ user: "bob", password: "former password" }];
@@ -161,7 +161,7 @@ describe("kept passwords", () => {
         assert.deepEqual(again.former, former);
     });
 
-    it("take over nothing where the resource is there, so the state has them once", async () => {
+    it("take over nothing if the resource exists, so the state has them once", async () => {
         const inputs = of({ user: "ada" });
         const news = { ...inputs, earlier: { kept: [], former: [] } };
         assert.deepEqual((await Passwords.check(inputs, news)).inputs, inputs);
@@ -197,7 +197,7 @@ describe("kept passwords", () => {
         assert.equal(former.length, MAX_FORMER);
     });
 
-    it("of an earlier version's single resource can be read and taken out", async () => {
+    it("of an earlier version's single resource can be read and removed", async () => {
         const olds = { user: "ada", password: "given password" };
         assert.deepEqual(await Password.read("ada", olds), { id: "ada", props: olds });
         await Password.delete("ada", olds);

@@ -16,7 +16,7 @@ import {
     STRANGER,
 } from "./support/flyFixture.ts";
 
-/** Of an image without the command. */
+/** What an image without the command prints. */
 const OLDER = { cmd: ["/bin/sh", "-c", LISTEN] };
 const HASH = "$7$101$c2FsdHNhbHRzYWx0$" + "aGFzaA".repeat(10);
 
@@ -73,7 +73,7 @@ describe("fly secrets of a running machine", function () {
     const now = () => fixture.api.shell(app, machineId, "cat /tmp/now");
     const applied = () => fixture.api.shell(app, machineId, "grep -c apply /tmp/done");
 
-    /** The files' lines. */
+    /** The lines of the files. */
     async function atFly(): Promise<string> {
         const { secrets: all } = await fixture.api.ok<{ secrets: { value: string }[] }>(
             "GET",
@@ -118,7 +118,7 @@ describe("fly secrets of a running machine", function () {
 
     for (const lost of [false, true]) {
         const what = lost ? "made again, where the state has lost them" : "changed";
-        it(`are newer than the machine's, ${what} by a clock that lags behind`, async () => {
+        it(`are newer than the machine's, ${what} by a clock that is slow`, async () => {
             const machine = await deployed();
             const ahead = Date.now() + 1_000_000_000;
             await fixture.api.shell(app, machineId, `echo ${ahead} > /tmp/number`);
@@ -168,7 +168,7 @@ describe("fly secrets of a running machine", function () {
         });
     }
 
-    it("are only set while the machine is stopped, is another's, or is not there", async () => {
+    it("are only set if the machine is stopped, missing or someone else's", async () => {
         const machine = await deployed();
         const path = `/v1/apps/${app}`;
         const onlySet = async (passwords: string) => {
@@ -186,7 +186,7 @@ describe("fly secrets of a running machine", function () {
         await onlySet("gone");
     });
 
-    it("are applied by the next update where this one could not", async () => {
+    it("are applied by the next update if this one could not", async () => {
         await deployed();
         const { restartVersion } = secrets;
         const first = inputs("first passwords");
@@ -201,7 +201,7 @@ describe("fly secrets of a running machine", function () {
         assert.equal(kept, id);
         secrets = properties as SecretsOutputs;
         assert.equal(secrets.restartVersion, restartVersion);
-        // Whichever values are wanted by then, those of before too.
+        // Whatever values are declared by then, including those of before.
         assert.equal((await Secrets.diff(id, secrets, first)).changes, true);
         await fixture.api.shell(app, machineId, "rm /tmp/stuck");
         await update(first);
@@ -236,7 +236,7 @@ describe("fly secrets of a running machine", function () {
         assert.equal(await atFly(), "first passwords, first certificate");
     });
 
-    it("are reported as set, but perhaps not in force, when the machine cannot be asked afterwards", async () => {
+    it("are reported as set but maybe not in force if the machine cannot be asked afterwards", async () => {
         await deployed();
         await execFault(3, 0, 400);
         const error = await failureOf(
@@ -251,7 +251,7 @@ describe("fly secrets of a running machine", function () {
         );
     });
 
-    it("restart a machine that has stopped since it was looked at", async () => {
+    it("restart a machine that has stopped since it was read", async () => {
         await deployed();
         const body = { error: "failed_precondition: machine not started, currently stopped" };
         await fixture.fault({
@@ -278,7 +278,7 @@ describe("fly secrets of a running machine", function () {
         assert.match(error.message, /bad stdin of \[secret\]/);
     });
 
-    describe("are read as drift, and given again, where the machine", () => {
+    describe("are read as drift, and set again, if the machine", () => {
         const drifts = async (files: SecretsInputs) => {
             const id = `${app}/secrets`;
             const { props: seen } = await Secrets.read(id, secrets);
@@ -307,7 +307,7 @@ describe("fly secrets of a running machine", function () {
         }
     });
 
-    it("are read as they were set where the machine cannot tell", async () => {
+    it("are read as they were set if the machine cannot tell", async () => {
         await deployed({ init: OLDER, files: [] });
         const id = `${app}/secrets`;
         assert.deepEqual((await Secrets.read(id, secrets)).props, secrets);
@@ -315,7 +315,7 @@ describe("fly secrets of a running machine", function () {
         assert.deepEqual((await Secrets.read(id, secrets)).props, secrets);
     });
 
-    it("are no older than the newest in a machine that is updated for another reason", async () => {
+    it("are the newest in a machine that is updated for another reason", async () => {
         const machine = await deployed();
         const guest = { cpu_kind: "shared", cpus: 1, memory_mb: 512 };
         const newestSecretsVersion = secrets.version + 1;

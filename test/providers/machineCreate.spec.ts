@@ -10,7 +10,7 @@ describe("fly machine: create", function () {
     this.timeout(90_000);
     const on = new MachineFixture();
 
-    it("lists, launches, waits, and looks at the checks", async () => {
+    it("lists, launches, waits, and reads the checks", async () => {
         let made: { id: string; outs: MachineOutputs } | undefined;
         const requests = await on.fly.requestsOf(async () => {
             made = await on.make();
@@ -34,7 +34,7 @@ describe("fly machine: create", function () {
         assert.equal(seen.config.metadata?.pulumi_stack, "dev");
     });
 
-    it("adopts its leftover as it is, without a change", async () => {
+    it("adopts its leftover unchanged", async () => {
         const { id, outs } = await on.make();
         const requests = await on.fly.requestsOf(async () => {
             const again = await on.make();
@@ -57,11 +57,11 @@ describe("fly machine: create", function () {
         assert.equal(JSON.stringify(seen.config).includes("OLD"), false);
     });
 
-    it("does not become a second broker beside one that serves the same ports", async () => {
+    it("does not create a second broker beside one that serves the same ports", async () => {
         const services = [{ protocol: "tcp", internal_port: 1883, ports: [{ port: 10000 }] }];
         const wanted = on.withConfig({ services });
         const { config } = wanted;
-        // As `fly machine clone` makes one: with the owner's metadata, and a name of its own.
+        // As `fly machine clone` creates one: with the owner's metadata, and its own name.
         const clone = await on.fly.api.start(on.app, { ...config }, { name: "wild-surf-1" });
         const error = await failureOf(Machine.create(wanted));
         assert.match(
@@ -78,7 +78,7 @@ describe("fly machine: create", function () {
         assert.equal(taken.id, clone.id);
     });
 
-    it("refuses another's machine of the same name, and names the way out", async () => {
+    it("refuses someone else's machine of the same name, and names the way out", async () => {
         const { id } = await on.make(on.inputs({ owner: STRANGER }));
         const error = await failureOf(on.make());
         assert.match(
@@ -109,7 +109,7 @@ describe("fly machine: create", function () {
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
-        it(`makes one machine when the answer is lost (${type})`, async () => {
+        it(`creates one machine if the answer is lost (${type})`, async () => {
             const path = `/v1/apps/${on.app}/machines`;
             await on.fly.fault({ method: "POST", path, action: { type } });
             const { id, outs } = await on.make();
@@ -122,7 +122,7 @@ describe("fly machine: create", function () {
     }
 
     for (const status of [500, 502, 503]) {
-        it(`goes on after ${status}`, async () => {
+        it(`continues after ${status}`, async () => {
             const path = `/v1/apps/${on.app}/machines`;
             const action = { type: "status", status, body: "<h1>Bad Gateway</h1>" } as const;
             await on.fly.fault({ method: "POST", path, action });
@@ -131,7 +131,7 @@ describe("fly machine: create", function () {
         });
     }
 
-    it("does not try again where Fly has no room", async () => {
+    it("does not retry if Fly has no capacity", async () => {
         const path = `/v1/apps/${on.app}/machines`;
         const body = {
             error: "could not find a candidate host",
@@ -146,7 +146,7 @@ describe("fly machine: create", function () {
         assert.equal(requests.filter((line) => line.startsWith("POST")).length, 1);
     });
 
-    it("keeps a machine that does not get healthy, with its id and the reason", async () => {
+    it("keeps a machine that does not become healthy, with its ID and the reason", async () => {
         const wanted = on.withConfig({ init: { cmd: DEAF } });
         const news = { ...wanted, timeouts: { create: 4 }, __provider: "code" };
         const error = await failureOf(Machine.create(news));
@@ -161,7 +161,7 @@ describe("fly machine: create", function () {
         assert.match(error.reasons[0] ?? "", /Its last events: .*start/);
     });
 
-    it("says how a machine exited that does not run", async () => {
+    it("reports how a machine exited", async () => {
         const wanted = on.withConfig({
             init: { cmd: ["/bin/sh", "-c", "exit 3"] },
             restart: { policy: "no" },
@@ -190,7 +190,7 @@ describe("fly machine: create", function () {
         assert.match(again.message, /no such file(.|\n)*previous configuration is restored/);
     });
 
-    it("has an error without lines where the log is not available", async () => {
+    it("omits the log lines from the error if the log is not available", async () => {
         const wanted = {
             ...on.withConfig({
                 init: { cmd: ["/bin/sh", "-c", "exit 3"] },
@@ -202,7 +202,7 @@ describe("fly machine: create", function () {
         assert.match(error.message, /is "stopped"\.\n {2}Its last events: .*exit code 3/);
     });
 
-    it("gives up on a machine that exits again and again", async () => {
+    it("gives up on a machine that keeps exiting", async () => {
         const wanted = on.withConfig({ init: { cmd: ["/bin/sh", "-c", "exit 3"] } });
         const error = await failureOf(on.make({ ...wanted, timeouts: { create: 80 } }));
         assert.match(error.message, /exits again and again\.\n.*exit code 3/);

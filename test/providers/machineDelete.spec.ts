@@ -7,7 +7,7 @@ describe("fly machine: delete", function () {
     this.timeout(90_000);
     const on = new MachineFixture();
 
-    it("stops, removes and waits until it is gone, and succeeds again", async () => {
+    it("stops, removes, waits until it is gone, and succeeds again", async () => {
         const { id, outs } = await on.make();
         const requests = await on.fly.requestsOf(() => Machine.delete(id, outs));
         const one = `/v1/apps/${on.app}/machines/${id}`;

@@ -58,7 +58,7 @@ describe("diff of a machine", () => {
             [{ secretsVersion: undefined }, "none"],
             [{ newestSecretsVersion: 4 }, "none"],
             [{ newestSecretsVersion: UNKNOWN }, "none"],
-            // Whether the machine takes them without a restart, only it can tell.
+            // Only the machine can tell whether it takes them without a restart.
             [{ secretsVersion: UNKNOWN, newestSecretsVersion: UNKNOWN }, "none"],
             [{ secretsVersion: 4, newestSecretsVersion: 4 }, "update"],
             [{ timeouts: { create: 5 } }, "none"],
@@ -155,7 +155,7 @@ describe("diff of a machine", () => {
             });
         }
 
-        // What Fly fills in or adds of its own when it is asked, beside what the program says.
+        // What Fly adds to the program's config.
         for (const [path, value] of [
             ["env", {}],
             ["init", {}],
@@ -222,7 +222,7 @@ describe("diff of a machine", () => {
             });
         }
 
-        it("a machine stopped where the proxy may do that: none", async () => {
+        it("a machine stopped where the proxy may stop it: none", async () => {
             const autostop = change("services.0.autostop", "stop");
             const olds = { ...machine, ...state, config: autostop, state: "stopped" };
             assert.equal(await effectOf(Machine, olds, { ...machine, config: autostop }), "none");

@@ -8,7 +8,7 @@ describe("fly machine: read", function () {
     this.timeout(90_000);
     const on = new MachineFixture();
 
-    it("finds no difference where nobody changed anything", async () => {
+    it("finds no difference if nobody changed anything", async () => {
         const wanted = on.withConfig({
             env: { A: "1" },
             services: [
@@ -22,7 +22,7 @@ describe("fly machine: read", function () {
                 },
             ],
         });
-        // The first check may come before the machine listens, and Fly makes the next a minute later.
+        // The first check may run before the machine listens, and Fly runs the next a minute later.
         const patient = { ...wanted, timeouts: { create: 80, update: 30, delete: 30 } };
         const { id, outs } = await on.make(patient);
         const seen = await Machine.read(id, outs);
@@ -38,7 +38,7 @@ describe("fly machine: read", function () {
         ["a service", { services: [{ protocol: "tcp", internal_port: 1, ports: [{ port: 2 }] }] }],
         ["stop signal", { stop_config: { signal: "SIGINT", timeout: "5s" } }],
     ] as const) {
-        it(`sees ${what} changed by hand, and an update brings it back`, async () => {
+        it(`finds ${what} changed by hand, and an update reverts it`, async () => {
             const { id, outs } = await on.make();
             const { config } = await on.fly.api.machine(on.app, id);
             await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}`, {
@@ -63,7 +63,7 @@ describe("fly machine: read", function () {
         ["there are metadata of someone's", "POST", "metadata/theirs", { value: "1" }],
         ["it is cordoned", "POST", "cordon"],
     ] as const) {
-        it(`sees that ${what}, and an update brings it back without a restart`, async () => {
+        it(`finds that ${what}, and an update reverts it without a restart`, async () => {
             const { id, outs } = await on.make();
             const machine = await on.fly.api.machine(on.app, id);
             await on.fly.api.ok(method, `/apps/${on.app}/machines/${id}/${path}`, body);

@@ -32,11 +32,11 @@ describe("fly machine: update", function () {
         assert.equal(updated && (await on.changes(id, updated, news)), false);
     });
 
-    it("is not misled by a read that lags behind, nor is a create", async () => {
+    it("is not misled by a stale read, nor is a create", async () => {
         const path = "/v1/apps/*/machines/*";
         await on.fly.fault({ method: "GET", path, action: { type: "stale" } });
         const { id, outs } = await on.make();
-        // The first two are of before the change.
+        // The first two are from before the change.
         await on.fly.fault({ method: "GET", path, nth: 3, action: { type: "stale" } });
         const news = on.withConfig({ env: { NEW: "1" } });
         const updated = outsOf(await Machine.update(id, outs, news));
@@ -63,7 +63,7 @@ describe("fly machine: update", function () {
         assert.equal(await on.changes(id, updated, news), false);
     });
 
-    it("leaves alone a machine that has newer secrets than it must, as another writer's", async () => {
+    it("leaves a machine alone that has newer secrets than required, such as another writer's", async () => {
         const values = (WORD: string) => ({ values: { WORD } });
         const set = (word: string) =>
             on.fly.api.ok<{ version: number }>("POST", `/apps/${on.app}/secrets`, values(word));
@@ -106,7 +106,7 @@ describe("fly machine: update", function () {
         assert.equal(updated.instanceId, outs.instanceId);
     });
 
-    it("run again after it was done changes nothing", async () => {
+    it("changes nothing when run again", async () => {
         const { id, outs } = await on.make();
         const news = on.withConfig({ env: { NEW: "1" } });
         await Machine.update(id, outs, news);
@@ -118,7 +118,7 @@ describe("fly machine: update", function () {
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
-        it(`is done once when the answer is lost (${type})`, async () => {
+        it(`is done once if the answer is lost (${type})`, async () => {
             const { id, outs } = await on.make();
             const path = `/v1/apps/${on.app}/machines/${id}`;
             await on.fly.fault({ method: "POST", path, action: { type } });
@@ -135,7 +135,7 @@ describe("fly machine: update", function () {
         });
     }
 
-    it("releases its lease also where Fly refuses that for a moment", async () => {
+    it("releases its lease even if Fly refuses that for a moment", async () => {
         const { id, outs } = await on.make();
         const body = { error: "aborted: machine update failed due to concurrent update" };
         const action = { type: "status", status: 409, body } as const;
@@ -157,7 +157,7 @@ describe("fly machine: update", function () {
         assert.ok(requests.includes(`${lease} 201`));
     });
 
-    it("says who holds the lease when it lasts too long", async () => {
+    it("names the lease's owner if it lasts too long", async () => {
         const { id, outs } = await on.make();
         await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 60 });
         const news = { ...on.withConfig({ env: { NEW: "1" } }), timeouts: { update: 1 } };
@@ -183,7 +183,7 @@ describe("fly machine: update", function () {
         assert.equal(seen.state, "started");
         assert.equal(seen.checks[0]?.status, "passing");
         assert.equal(JSON.stringify(seen.config).includes("BAD"), false);
-        // The state tells what runs, and so the next `up` tries again.
+        // The state has what runs, so the next `up` tries again.
         const state = error.properties as MachineOutputs & { __provider: string };
         assert.equal(state.__provider, "code");
         assert.equal(state.instanceId, seen.instance_id);
@@ -191,7 +191,7 @@ describe("fly machine: update", function () {
         assert.equal(await on.changes(id, state, on.inputs()), false);
     });
 
-    it("of a machine that is gone says so", async () => {
+    it("reports a machine that is gone", async () => {
         const { id, outs } = await on.make();
         await on.fly.api.destroy(on.app, id);
         const error = await failureOf(Machine.update(id, outs, on.inputs()));

@@ -12,13 +12,13 @@ interface Older {
     readonly noun: string;
     readonly provider: unknown;
     readonly inputs: () => Promise<Props>;
-    /** What a version may not have had yet; left out of the state, all together. */
+    /** Properties that an older version may lack; all left out of the state together. */
     readonly missing: readonly string[];
-    /** Of these, what is left out alone too. */
+    /** Those that are also left out alone. */
     readonly alone: readonly string[];
 }
 
-describe("state that an older version of the providers wrote", function () {
+describe("state written by an older version of the providers", function () {
     this.timeout(90_000);
     let fixture: FlyFixture;
     let app: string;
@@ -108,7 +108,7 @@ describe("state that an older version of the providers wrote", function () {
     for (const { noun, provider: any, inputs, missing, alone } of KINDS) {
         const provider = any as AnyProvider;
 
-        /** An up with and without a refresh before it, and the destroy. */
+        /** Runs an up with and without a refresh before it, and the destroy. */
         async function live(without: readonly string[]): Promise<void> {
             const wanted = await inputs();
             const made = await provider.create(wanted);

@@ -7,7 +7,7 @@ interface Properties {
     size: number;
 }
 
-/** Notes what it is asked, and answers with the same. */
+/** Records what it is asked, and answers with the same. */
 function noting(): { asked: unknown[]; provider: Provider<Properties, Properties> } {
     const asked: unknown[] = [];
     const note = <T>(properties: unknown[], answer: T): Promise<T> => {
@@ -29,7 +29,7 @@ function noting(): { asked: unknown[]; provider: Provider<Properties, Properties
 describe("packed properties", () => {
     const users = ["ada", "bob", "Zoë"];
     const value = { users, size: 3 };
-    /** As the engine has it; the type is that of the provider behind. */
+    /** The value as the engine has it; the type is that of the provider behind. */
     const text = { users: pack(users), size: 3 } as unknown as typeof value;
     const unknown = { users: UNKNOWN, size: 3 } as unknown as typeof value;
 
@@ -53,7 +53,7 @@ describe("packed properties", () => {
         assert.deepEqual(unpack(users), users);
     });
 
-    it("stay unknown, and left out", async () => {
+    it("stay unknown, and omitted", async () => {
         const { asked, provider } = noting();
         const packed = packing(provider, ["users"]);
         assert.deepEqual((await packed.check(unknown, unknown)).inputs, unknown);
@@ -62,7 +62,7 @@ describe("packed properties", () => {
         assert.deepEqual(asked, [unknown, unknown, value, unknown, { size: 1 }]);
     });
 
-    it("may be left out by a check", async () => {
+    it("may be omitted by a check", async () => {
         const { provider } = noting();
         const dropping = {
             ...provider,

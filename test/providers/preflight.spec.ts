@@ -24,7 +24,7 @@ const LOWERCASE = {
     ],
 };
 
-/** As the live API answers, other than its own OpenAPI document says. */
+/** The live API's answers, which differ from its own OpenAPI document. */
 const PASCALCASE = {
     Nearest: "lhr",
     Regions: REGIONS.map(([Code, Name, Latitude, Longitude]) => ({
@@ -72,13 +72,13 @@ describe("preflight", () => {
         ]);
     });
 
-    it("takes the token as `fly tokens create` prints it", async () => {
+    it("accepts the token as `fly tokens create` prints it", async () => {
         assert.deepEqual(await problems({ token: "FlyV1 fm2_aaaa\n" }), []);
         const sent = server?.calls.find(({ path }) => path === "/v1/apps/my-app");
         assert.equal(sent?.headers.authorization, "FlyV1 fm2_aaaa");
     });
 
-    it("asks for the organisation's apps where there is no name yet", async () => {
+    it("asks for the organisation's apps if there is no name yet", async () => {
         const account = { body: { total_apps: 0, apps: [] } };
         assert.deepEqual(
             await problems({ appName: undefined, organization: "o" }, { account }),
@@ -89,7 +89,7 @@ describe("preflight", () => {
         assert.equal(server?.calls.length, 2);
     });
 
-    it("finds nothing wrong with an app that is there", async () => {
+    it("finds nothing wrong with an existing app", async () => {
         const account = { body: { name: "my-app", organization: { slug: "o" } } };
         assert.deepEqual(await problems({ organization: "o" }, { account }), []);
         assert.deepEqual(await problems({ organization: "personal" }, { account }), []);
@@ -115,7 +115,7 @@ describe("preflight", () => {
         assert.match(problem ?? "", /nearby regions are syd \(Sydney, Australia\)/);
     });
 
-    it("warns of a region that Fly gives up, with those around it", async () => {
+    it("warns of a region that Fly retires, with those nearby", async () => {
         const [problem] = await problems({ region: "waw" });
         assert.match(
             problem ?? "",
@@ -131,7 +131,7 @@ describe("preflight", () => {
         assert.ok(!problem?.includes("fo1_token"));
     });
 
-    it("says that the name is someone else's", async () => {
+    it("says that someone else has the name", async () => {
         const [problem] = await problems({}, { account: { status: 403, body: { error: "no" } } });
         assert.match(problem ?? "", /^appName "my-app": the name belongs to someone else/);
     });
@@ -174,7 +174,7 @@ describe("preflight", () => {
         [{ token: "FlyV1 " }, /^fly:token: there is no token/],
         [{ endpoint: "nowhere" }, /^endpoint "nowhere": not a URL/],
     ] as const) {
-        it(`asks nothing with ${JSON.stringify(change)}`, async () => {
+        it(`sends no request with ${JSON.stringify(change)}`, async () => {
             const [problem] = await problems(change);
             assert.match(problem ?? "", expected);
             assert.equal(server?.calls.length, 0);
@@ -205,7 +205,7 @@ describe("preflight", () => {
             ...more,
         });
 
-        /** What is warned of, and the requests for it. */
+        /** The warnings, and the requests for them. */
         async function warned(
             machines: { id: string }[],
             volumes: { id: string }[],
@@ -229,12 +229,12 @@ describe("preflight", () => {
             return found.warnings;
         }
 
-        it("takes the same two requests where it holds one machine and one volume", async () => {
+        it("takes the same two requests if it holds one machine and one volume", async () => {
             assert.deepEqual(await warned([machine("m1", "vol_1")], [volume("vol_1")]), []);
             assert.equal(server?.calls.length, 2);
         });
 
-        it("warns of a clone and its volume, of each what is known and the command", async () => {
+        it("warns of a clone and its volume, each with what is known and the command", async () => {
             const [clone, empty, ...more] = await warned(
                 [machine("m1", "vol_1"), machine("m2", "vol_2")],
                 [volume("vol_1"), volume("vol_2", { attached_machine_id: "m2", bytes_used: 1 })],
@@ -252,7 +252,7 @@ describe("preflight", () => {
             assert.equal(server?.calls.length, 4);
         });
 
-        it("does not warn of what serves other ports, has another name or is going", async () => {
+        it("does not warn of machines with other ports or names, or that are being destroyed", async () => {
             const worker = machine("m3", "vol_3", { config: { services: [] } });
             assert.deepEqual(
                 await warned(
