@@ -1,5 +1,5 @@
 // core
-/** What the data or the clients' access hang on is not deleted while a setting protects it. */
+/** Resources that the data or the clients' access depend on are not deleted while a setting protects them. */
 import assert from "node:assert/strict";
 import { App, Machine, Volume } from "../../providers/entry.ts";
 import type { Provider } from "../../providers/provider.ts";
@@ -21,7 +21,7 @@ describe("protection", () => {
     after(() => fixture.close());
 
     const base = () => ({ endpoint: fixture.endpoint, owner: OWNER, protectedBy: SETTING });
-    /** `moved`: what replaces it and takes the data along. */
+    /** `moved`: what its replacement does with the data. */
     const KINDS: Record<string, { provider: unknown; props: () => Props; moved?: Props }> = {
         app: {
             provider: App,
@@ -45,7 +45,7 @@ describe("protection", () => {
     for (const [kind, { provider: any, props, moved }] of Object.entries(KINDS)) {
         const provider = any as Provider<Props, Props>;
 
-        it(`of the ${kind}: its deletion fails before a request that changes anything, and names the setting`, async () => {
+        it(`of the ${kind}: its deletion fails before any request that changes something, and names the setting`, async () => {
             const requests = await fixture.requestsOf(async () => {
                 const { message } = await failureOf(provider.delete("x", props()));
                 assert.match(message, new RegExp(`not deleted: \`${SETTING}\` is true`));
@@ -58,7 +58,7 @@ describe("protection", () => {
         });
 
         if (moved)
-            it(`of the ${kind}: a change that replaces it is refused where it is checked`, async () => {
+            it(`of the ${kind}: a change that replaces it is refused by check`, async () => {
                 const { failures } = await provider.check(props(), { ...props(), ...moved });
                 const said = (failures ?? []).map(({ reason }) => reason).join("\n");
                 assert.match(said, new RegExp(`would replace the ${kind}.*${SETTING} false`));
@@ -66,7 +66,7 @@ describe("protection", () => {
                 assert.deepEqual((await provider.check(props(), free)).failures, []);
             });
 
-        it(`of the ${kind}: on or off is recorded, and replaces nothing`, async () => {
+        it(`of the ${kind}: switching it is recorded, and replaces nothing`, async () => {
             const free = without(props());
             for (const [olds, news] of [
                 [props(), free],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RateLimiter } from "../../providers/fly/api/rateLimits.ts";
 
 describe("rate limiter", () => {
-    /** Time passes only while something sleeps; all sleepers of one moment sleep at once. */
+    /** Time passes only while something sleeps; sleepers of the same moment sleep together. */
     function fakeClock() {
         const slept: number[] = [];
         return { now: () => 0, sleep: (ms: number) => Promise.resolve(slept.push(ms)), slept };
@@ -29,7 +29,7 @@ describe("rate limiter", () => {
         assert.deepEqual(await pausesOf(times(12, "GET /v1/apps/a/machines/m")), [200, 400]);
     });
 
-    it("counts each action, app and machine by itself", async () => {
+    it("limits each action, app and machine separately", async () => {
         const actions = ["a", "b"].flatMap((app) => [
             ...times(3, `POST /v1/apps/${app}/volumes`),
             ...times(3, `GET /v1/apps/${app}/volumes`),
@@ -37,7 +37,7 @@ describe("rate limiter", () => {
         assert.deepEqual(await pausesOf(actions), []);
     });
 
-    it("counts what is done to a machine's metadata or an app's addresses together", async () => {
+    it("limits requests for a machine's metadata or an app's addresses together", async () => {
         for (const [method, path] of [
             ["POST", "/v1/apps/a/machines/m/metadata"],
             ["DELETE", "/v1/apps/a/ip_assignments"],
@@ -47,7 +47,7 @@ describe("rate limiter", () => {
         }
     });
 
-    it("lets apps be made at once, and after a refusal one a second", async () => {
+    it("lets apps be created at once, and after a refusal one a second", async () => {
         const clock = fakeClock();
         const limiter = new RateLimiter(clock);
         for (const action of times(5, "POST /v1/apps")) {
@@ -73,7 +73,7 @@ describe("rate limiter", () => {
         assert.deepEqual(clock.slept, [1000, 2000, 3000]);
     });
 
-    it("fills up again with time, no further than the burst", async () => {
+    it("refills with time, up to the burst", async () => {
         let now = 0;
         const slept: number[] = [];
         const limiter = new RateLimiter({

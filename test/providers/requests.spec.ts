@@ -9,7 +9,7 @@ import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
 import { APPLY, BROKER_FILES, CHECK, STATE } from "../support/liveMachine.ts";
 import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
-/** Every route that the providers use. What another spec asks beside these is checked there. */
+/** Makes every request of the providers. Those that only another spec makes are checked there. */
 const ROUTES = [
     "DELETE /apps/{app_name}",
     "DELETE /apps/{app_name}/certificates/{hostname}",
@@ -66,7 +66,7 @@ describe("requests of the providers against Fly's OpenAPI document", function ()
     });
     after(() => fixture?.close());
 
-    it("are all of the document's, and so are the answers", async () => {
+    it("are all in the document, and so are the answers", async () => {
         assert.ok(fixture);
         await everything(fixture);
         assert.deepEqual([...fixture.wire.problems], []);
@@ -80,7 +80,7 @@ describe("requests of the providers against Fly's OpenAPI document", function ()
         );
     });
 
-    it("are watched: one that is not of the document is a problem", async () => {
+    it("are checked: one that is not in the document is a problem", async () => {
         assert.ok(fixture);
         const client = flyClient(fixture.endpoint);
         await client.post(["apps"], { body: { name: "watched", org_slug: "personal", nam: 1 } });
@@ -111,7 +111,7 @@ describe("requests of the providers against Fly's OpenAPI document", function ()
     }
 });
 
-/** The life of everything, with what a person does to it in between. */
+/** The life of every resource, with manual changes in between. */
 async function everything(fixture: FlyFixture): Promise<void> {
     const { endpoint, api } = fixture;
     const asked = { endpoint, token: fixture.fly.token, region: "lhr", organization: "personal" };

@@ -7,7 +7,7 @@ describe("Fly client: retry", () => {
 
     for (const method of ["get", "put", "delete"] as const) {
         for (const fault of [408, 429, 500, 502, 503, 504, "reset"] as const) {
-            it(`repeats ${method.toUpperCase()} after ${fault}`, async () => {
+            it(`retries ${method.toUpperCase()} after ${fault}`, async () => {
                 const failure: Answer = fault === "reset" ? fault : { status: fault };
                 const client = await on.serve((_call, nth) => (nth < 2 ? failure : OK));
                 await client[method](["apps", "a"]);
@@ -17,7 +17,7 @@ describe("Fly client: retry", () => {
     }
 
     for (const fault of [408, 500, 502, 503, "reset", "half"] as const) {
-        it(`does not repeat POST after ${fault}, and says that it may have been done`, async () => {
+        it(`does not retry POST after ${fault}, and says that it may have been done`, async () => {
             const client = await on.serve(() =>
                 typeof fault === "string" ? fault : { status: fault },
             );
@@ -27,13 +27,13 @@ describe("Fly client: retry", () => {
         });
     }
 
-    it("repeats POST after 429, which Fly has not done", async () => {
+    it("retries POST after 429, which Fly has not executed", async () => {
         const client = await on.serve((_call, nth) => (nth < 1 ? { status: 429 } : OK));
         await client.post(["apps"], { body: {} });
         assert.equal(on.callsSeen, 2);
     });
 
-    it("repeats POST that the caller calls safe", async () => {
+    it("retries a POST that the caller declares safe", async () => {
         const client = await on.serve((_call, nth) => (nth < 1 ? "reset" : OK));
         await client.post(["apps", "a", "secrets"], { body: {}, safe: true });
         assert.equal(on.callsSeen, 2);
@@ -41,7 +41,7 @@ describe("Fly client: retry", () => {
 
     for (const method of ["get", "post", "put", "delete"] as const) {
         for (const status of [400, 401, 403, 404, 409, 412, 422, 501]) {
-            it(`does not repeat ${method.toUpperCase()} after ${status}`, async () => {
+            it(`does not retry ${method.toUpperCase()} after ${status}`, async () => {
                 const client = await on.serve(() => ({ status, body: { error: "no" } }));
                 const error = await failureOf(client[method](["apps", "a"], { safe: true }));
                 assert.equal(error.status, status);
@@ -62,7 +62,7 @@ describe("Fly client: retry", () => {
         }
     });
 
-    it("takes a date for Retry-After", async () => {
+    it("accepts a date in Retry-After", async () => {
         const slept: number[] = [];
         const clock = { now: () => 0, sleep: (ms: number) => Promise.resolve(slept.push(ms)) };
         const date = new Date(Date.now() + 30_000).toUTCString();
@@ -88,7 +88,7 @@ describe("Fly client: retry", () => {
         assert.deepEqual(slept, [7000]);
     });
 
-    it("does not wait for a Retry-After beyond a minute", async () => {
+    it("does not wait for a Retry-After of more than a minute", async () => {
         const client = await on.serve(() => ({
             status: 429,
             headers: { "retry-after": "3600" },
@@ -104,12 +104,12 @@ describe("Fly client: retry", () => {
         assert.equal(on.callsSeen, 1);
     });
 
-    it("repeats GET whose answer was cut off", async () => {
+    it("retries a GET whose answer was truncated", async () => {
         const client = await on.serve((_call, nth) => (nth < 1 ? "half" : OK));
         assert.deepEqual(await client.get(["apps", "a"]), { ok: true });
     });
 
-    it("waits out 404 for what is in an app that was just made, POST included", async () => {
+    it("waits out a 404 inside a new app, POST included", async () => {
         const notYet: Answer = { status: 404, body: { error: "app not found" } };
         const client = await on.serve((_call, nth) => (nth < 6 ? notYet : OK));
         client.appCreated("a");
@@ -119,7 +119,7 @@ describe("Fly client: retry", () => {
         assert.equal(on.callsSeen, 14);
     });
 
-    it("does not wait out 404 for other apps, single things, or once it is deleted", async () => {
+    it("does not wait out a 404 for other apps, single resources, or after deletion", async () => {
         const client = await on.serve(() => ({ status: 404 }));
         client.appCreated("a");
         await failureOf(client.get(["apps", "b", "volumes"]));

@@ -15,7 +15,7 @@ import { issue, keyOf, makeAuthority, type Authority } from "../../dev/harness/c
 
 const DAY = 24 * 3600 * 1000;
 
-/** Judged by OpenSSL, as the broker does. */
+/** Verified by OpenSSL, like in the broker. */
 describe("a CA's revocation list", () => {
     let folder: string;
     let authority: Authority;
@@ -47,7 +47,7 @@ describe("a CA's revocation list", () => {
         writeFileSync(path.join(folder, "crl.pem"), list.crlPem);
     }
 
-    /** `OK`, or OpenSSL's reason, at a time. */
+    /** `OK`, or OpenSSL's reason, at a given time. */
     async function judge(
         list: RevocationListOutputs,
         certificate: string,
@@ -71,7 +71,7 @@ describe("a CA's revocation list", () => {
         return (await capture(["openssl", "crl", ...crl])).stdout;
     }
 
-    it("starts with certificates that the CA signed before there was a list", async () => {
+    it("starts with certificates that the CA signed before the list existed", async () => {
         const earlier = { pump: pems.pump!, lamp: pems.lamp!, sensor: pems.foreign! };
         const first = { ...inputs({ lamp: pems.lamp! }), earlier };
         const { outs } = await RevocationList.create(first);
@@ -81,12 +81,12 @@ describe("a CA's revocation list", () => {
         );
         assert.equal(await judge(outs!, "pump"), "certificate revoked");
         assert.equal(await judge(outs!, "lamp"), "OK");
-        // The next `up` has none to tell, and changes nothing.
+        // The next `up` has none to add, and changes nothing.
         const { changes } = await RevocationList.diff("", outs!, inputs({ lamp: pems.lamp! }));
         assert.equal(changes, false);
     });
 
-    it("continues the former list where it is created again", async () => {
+    it("continues the former list if it is created again", async () => {
         const first = await nextList(both(), undefined, new Date());
         const second = await nextList(inputs({ lamp: pems["pump again"]! }), first, new Date());
         const { issued, revoked, number, thisUpdate } = second;
@@ -109,13 +109,13 @@ describe("a CA's revocation list", () => {
         assert.match(shown, /X509v3 Authority Key Identifier/);
         for (const name of ["pump", "lamp"]) {
             assert.equal(await judge(outs, name), "OK");
-            // A broker whose clock is behind takes it too.
+            // A broker whose clock is slow accepts it too.
             assert.equal(await judge(outs, name, new Date(Date.now() - (0.9 * DAY) / 24)), "OK");
             assert.equal(await judge(outs, name, new Date(Date.now() + 29 * DAY)), "OK");
         }
     });
 
-    it("has the certificates of a name that is gone, and of no other", async () => {
+    it("has the certificates of a removed name, and of no other", async () => {
         const { outs: first } = await RevocationList.create(both());
         const { outs } = await RevocationList.update("", first!, inputs({ lamp: pems.lamp! }));
         assert.ok(outs);
@@ -129,7 +129,7 @@ describe("a CA's revocation list", () => {
         assert.match(await text(outs), /X509v3 CRL Number: \s+2\s/);
     });
 
-    it("includes certificates that were renewed meanwhile, which stay valid until then", async () => {
+    it("includes certificates that were renewed meanwhile, which are valid until they expire", async () => {
         const first = await nextList(both(), undefined, new Date());
         const renewed = inputs({ pump: pems["pump renewed"]!, lamp: pems.lamp! });
         const second = await nextList(renewed, first, new Date());
@@ -141,7 +141,7 @@ describe("a CA's revocation list", () => {
         }
     });
 
-    it("keeps the old ones on it when the name comes back with another", async () => {
+    it("keeps the old ones when the name returns with another certificate", async () => {
         const first = await nextList(both(), undefined, new Date());
         const second = await nextList(inputs({ lamp: pems.lamp! }), first, new Date());
         const again = inputs({ pump: pems["pump again"]!, lamp: pems.lamp! });
@@ -160,7 +160,7 @@ describe("a CA's revocation list", () => {
         assert.equal(await judge(third, "lamp"), "OK");
     });
 
-    it("forgets a certificate that has ended", async () => {
+    it("drops an expired certificate", async () => {
         const first = await nextList(both(), undefined, new Date());
         const second = await nextList(inputs({ lamp: pems.lamp! }), first, new Date());
         assert.equal(second.revoked.length, 1);
@@ -169,7 +169,7 @@ describe("a CA's revocation list", () => {
         assert.deepEqual([third.revoked, third.issued], [[], []]);
     });
 
-    it("is later than the one before, however fast they come", async () => {
+    it("is dated after the one before, however quickly they follow", async () => {
         const now = new Date();
         const first = await nextList(both(), undefined, now);
         const second = await nextList(inputs({ lamp: pems.lamp! }), first, now);
@@ -178,7 +178,7 @@ describe("a CA's revocation list", () => {
         assert.deepEqual(times, [times[0], times[0]! + 1000, times[0]! + 2000]);
     });
 
-    it("has numbers that are read as they are written", async () => {
+    it("has serial numbers that are read as they are written", async () => {
         for (const number of [127, 128, 255, 256, 32_767, 32_768]) {
             const before = {
                 ...(await nextList(both(), undefined, new Date())),
@@ -193,7 +193,7 @@ describe("a CA's revocation list", () => {
         }
     });
 
-    it("changes with the CA's certificate, the names and what is signed, and else not", async () => {
+    it("changes with the CA's certificate, the names and the signed certificates only", async () => {
         const { outs } = await RevocationList.create(both());
         const differs = async (news: RevocationListInputs) =>
             (await RevocationList.diff("", outs!, news)).changes;

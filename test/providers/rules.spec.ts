@@ -39,7 +39,7 @@ const machineProps = {
 describe("check", () => {
     describe("app", () => {
         for (const name of ["a", "my-app-1", "0", "x".repeat(63), UNKNOWN]) {
-            it(`takes the name ${name.slice(0, 20)}`, async () => {
+            it(`accepts the name ${name.slice(0, 20)}`, async () => {
                 assert.deepEqual(await failuresOf(App, { ...appProps, name }), []);
             });
         }
@@ -58,7 +58,7 @@ describe("check", () => {
                 assert.match(failures[0] ?? "", expected);
             });
         }
-        it("is not moved to another organisation, nor renamed without a decision about its data", async () => {
+        it("is neither moved to another organisation, nor renamed without a decision about its data", async () => {
             const moved = { ...appProps, organization: "other" };
             const old = { ...appProps, organization: "jane" };
             assert.match(
@@ -76,7 +76,7 @@ describe("check", () => {
     });
 
     describe("address", () => {
-        it("takes Fly's types and no other", async () => {
+        it("accepts Fly's types and no others", async () => {
             for (const type of ["v4", "v6", "shared_v4", UNKNOWN]) {
                 assert.deepEqual(await failuresOf(IpAddress, { endpoint, app: "a", type }), []);
             }
@@ -88,7 +88,7 @@ describe("check", () => {
 
     describe("certificate", () => {
         for (const hostname of ["example.com", "mqtt.example.com", "*.example.com", UNKNOWN]) {
-            it(`takes ${hostname.slice(0, 20)}`, async () => {
+            it(`accepts ${hostname.slice(0, 20)}`, async () => {
                 const props = { endpoint, app: "a", hostname };
                 assert.deepEqual(await failuresOf(Certificate, props), []);
             });
@@ -121,7 +121,7 @@ describe("check", () => {
                 ["sizeGb: 3 GB: the volume has 10 GB, and Fly cannot shrink one; keep 10 or more"],
             );
         });
-        it("takes growth, the same size, and less where another volume is made anyway", async () => {
+        it("accepts growth, the same size, and less if another volume is created anyway", async () => {
             assert.deepEqual(
                 await failuresOf(Volume, volumeProps, { ...volumeProps, sizeGb: 1 }),
                 [],
@@ -164,7 +164,7 @@ describe("check", () => {
                 assert.match((await failuresOf(Volume, news, olds)).join("\n"), expected);
             });
         }
-        it("takes what the preview does not know", async () => {
+        it("accepts what the preview does not know", async () => {
             const unknown = { ...volumeProps, sizeGb: UNKNOWN, name: UNKNOWN, region: UNKNOWN };
             assert.deepEqual(await failuresOf(Volume, unknown, volumeProps), []);
         });
@@ -193,7 +193,7 @@ describe("check", () => {
             ["performance", 1, 2048],
             ["performance", 16, 32768],
         ] as const) {
-            it(`takes ${kind}-${cpus}x with ${memory} MB`, async () => {
+            it(`accepts ${kind}-${cpus}x with ${memory} MB`, async () => {
                 const size = { cpu_kind: kind, cpus, memory_mb: memory };
                 const config = { image: "i", guest: size };
                 assert.deepEqual(await failuresOf(Machine, { ...machineProps, config }), []);
@@ -222,7 +222,7 @@ describe("check", () => {
                 ]);
             });
         }
-        it("takes what the preview does not know", async () => {
+        it("accepts what the preview does not know", async () => {
             for (const config of [
                 UNKNOWN,
                 { image: UNKNOWN, guest: UNKNOWN },
@@ -240,7 +240,7 @@ describe("check", () => {
     });
 
     describe("secrets", () => {
-        it("refuses names that are no variable's, and shows no value", async () => {
+        it("refuses names that no variable can have, and shows no value", async () => {
             const [names, files] = [["GOOD_1", "not-good", "1ST"], { "a file": "hunter2" }];
             const failures = await failuresOf(Secrets, { endpoint, app: "a", names, files });
             assert.equal(failures.length, 2);
@@ -248,7 +248,7 @@ describe("check", () => {
             assert.match(failures[1] ?? "", /^files: a file: a file's name/);
             assert.ok(!failures.join().includes("hunter2"));
         });
-        it("takes unknown values", async () => {
+        it("accepts unknown values", async () => {
             for (const files of [UNKNOWN, { a: UNKNOWN }]) {
                 const props = { endpoint, app: "a", names: ["A"], files };
                 assert.deepEqual(await failuresOf(Secrets, props), []);
@@ -279,11 +279,11 @@ describe("check", () => {
             });
         }
         for (const user of ["tester", "jürgen", "a b", "a.b-c@d", "constructor", UNKNOWN]) {
-            it(`take the user ${user.slice(0, 11)}`, async () => {
+            it(`accept the user ${user.slice(0, 11)}`, async () => {
                 assert.deepEqual(await of({ user }), []);
             });
         }
-        it("refuse a user that is listed twice", async () => {
+        it("refuse a duplicate user", async () => {
             const users = [{ user: "ada" }, { user: "ada" }];
             assert.deepEqual(await failuresOf(Passwords, { users, iterations: 1000 }), [
                 'users[1].user: "ada" is listed twice',
@@ -314,7 +314,7 @@ describe("check", () => {
                 assert.equal((await of({ user: "ada" }, iterations)).length, 1);
             });
         }
-        it("leave + and / to Mosquitto's rules for topics, which the settings know", async () => {
+        it("leave + and / to the settings, which know Mosquitto's rules for topics", async () => {
             assert.deepEqual(await of({ user: "a+b/c" }), []);
         });
     });

@@ -39,7 +39,7 @@ describe("fly secrets", function () {
         return Object.fromEntries(secrets.map(({ name, value }) => [name, value]));
     }
 
-    /** The bundle's text, its version's number replaced. */
+    /** The bundle's text, with its version number replaced. */
     async function atFly(names = NAMES): Promise<string> {
         const all = await secretsAtFly();
         const parts = names.map((name) => Buffer.from(all[name]!, "base64"));
@@ -62,7 +62,7 @@ describe("fly secrets", function () {
         assert.doesNotMatch(JSON.stringify(made?.outs), /first file|second/);
     });
 
-    it("of a changed file have a greater number, though the clock went back; others are left alone", async () => {
+    it("of a changed file have a higher number, even if the clock was set back; others are unchanged", async () => {
         await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { THEIRS: "x" } });
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
@@ -77,7 +77,7 @@ describe("fly secrets", function () {
         assert.equal((await Secrets.diff(id, updated, news)).changes, false);
     });
 
-    it("that no machine could start with are refused before anything is set", async () => {
+    it("that no machine could start with are refused before any is set", async () => {
         const large = randomBytes(150_000).toString("base64");
         const { failures } = await Secrets.check({} as SecretsInputs, inputs({ key: large }));
         const [failure, ...more] = failures ?? [];
@@ -98,7 +98,7 @@ describe("fly secrets", function () {
         assert.deepEqual(fits.failures, []);
     });
 
-    it("by other names replace those of before, unless a machine names them still", async () => {
+    it("with other names replace the previous ones, unless a machine still uses these", async () => {
         const { id, outs } = await Secrets.create(inputs());
         const one = inputs(FILES, ["FILES"]);
         assert.equal((await Secrets.diff(id, outs!, one)).changes, true);
@@ -121,7 +121,7 @@ describe("fly secrets", function () {
         assert.deepEqual(await secretsAtFly(), {});
     });
 
-    it("of a version with a secret for each file are set anew, and those of before removed", async () => {
+    it("of a version with a secret per file are set again, and the previous ones removed", async () => {
         const { id, outs } = await Secrets.create(inputs());
         const { number, digest, names, ...rest } = outs!;
         assert.ok(number > 0 && digest && names);
@@ -137,14 +137,14 @@ describe("fly secrets", function () {
         assert.equal((await Secrets.diff(id, updated, inputs())).changes, false);
     });
 
-    it("that are as wanted make no request", async () => {
+    it("that are as declared cause no request", async () => {
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
         assert.equal((await Secrets.diff(id, outs, inputs())).changes, false);
         assert.deepEqual(await fixture.requestsOf(() => Secrets.update(id, outs, inputs())), []);
     });
 
-    it("that someone changed or removed are seen, and set again", async () => {
+    it("that someone changed or removed are found, and set again", async () => {
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
         for (const values of [{ FILES_1: "by hand" }, { FILES_2: null }]) {
@@ -176,7 +176,7 @@ describe("fly secrets", function () {
         assert.deepEqual(await Secrets.read(id, outs), {});
     });
 
-    it("are set although the first answer is lost", async () => {
+    it("are set even if the first answer is lost", async () => {
         const path = `/v1/apps/${app}/secrets`;
         await fixture.fault({ method: "POST", path, action: { type: "drop-after" } });
         await Secrets.create(inputs());

@@ -1,5 +1,5 @@
 // core
-/** A replacement that turns out to be the same object: whose create has found it, whose delete must not. */
+/** A replacement that is the same object: its create has adopted it, so its delete must not delete it. */
 import assert from "node:assert/strict";
 import * as providers from "../../providers/entry.ts";
 import type { Provider } from "../../providers/provider.ts";
@@ -30,7 +30,7 @@ describe("succession of a replaced resource", function () {
         app: {
             provider: providers.App,
             inputs: async () => {
-                // Of an app that holds a machine of ours there is no doubt whose it is.
+                // An app that holds our machine has a proven owner.
                 await providers.Machine.create(
                     brokerLike(fixture, app, await pushImage(fixture.fly, app)),
                 );
@@ -59,7 +59,7 @@ describe("succession of a replaced resource", function () {
     };
 
     for (const [kind, { provider, inputs }] of Object.entries(KINDS)) {
-        /** Of a run of the engine's own. */
+        /** In a separate run of the engine. */
         const anew = () =>
             succeeding<Props, Props>(kind, provider as AnyProvider, { declaring: false });
         const deletions = async (work: () => Promise<unknown>) =>
@@ -69,7 +69,7 @@ describe("succession of a replaced resource", function () {
         const isThere = async (id: string, props: Props) =>
             ((await anew().read(id, props)) as { id?: string }).id === id;
 
-        it(`keeps the ${kind} that the successor is, in the same run`, async () => {
+        it(`keeps the ${kind} that the successor adopted, in the same run`, async () => {
             const wanted = await inputs();
             const made = await anew().create(wanted);
             const run = anew();
@@ -82,7 +82,7 @@ describe("succession of a replaced resource", function () {
             assert.ok(await isThere(made.id, outsOf(made)));
         });
 
-        it(`keeps it in the next run, which the first left the deletion of the ${kind} to`, async () => {
+        it(`keeps it in the next run, to which the first left the deletion of the ${kind}`, async () => {
             const wanted = await inputs();
             const made = await anew().create(wanted);
             const { id, outs } = await anew().create(wanted);
@@ -96,7 +96,7 @@ describe("succession of a replaced resource", function () {
             assert.ok(await isThere(made.id, outsOf(made)));
         });
 
-        it(`deletes a ${kind} that a refresh has diffed and the program has no more`, async () => {
+        it(`deletes a ${kind} that a refresh has diffed and the program no longer declares`, async () => {
             const wanted = await inputs();
             const made = await anew().create(wanted);
             const run = anew();

@@ -13,7 +13,7 @@ describe("Fly token", () => {
         ["FlyV1 ", undefined],
         [undefined, undefined],
     ] as const) {
-        it(`is ${expected ?? "absent"} where ${JSON.stringify(given) ?? "nothing"} is given`, () => {
+        it(`is ${expected ?? "absent"} for ${JSON.stringify(given) ?? "nothing"}`, () => {
             assert.equal(normaliseToken(given), expected);
         });
     }
@@ -24,12 +24,12 @@ describe("Fly token", () => {
         ["  ", "fo1_environment", "fo1_environment"],
         ["", "", undefined],
     ] as const) {
-        it(`is ${expected ?? "absent"} of config ${JSON.stringify(config) ?? "unset"}, environment "${environment}"`, () => {
+        it(`is ${expected ?? "absent"} for config ${JSON.stringify(config) ?? "unset"}, environment "${environment}"`, () => {
             assert.equal(chooseToken(config, environment), expected);
         });
     }
 
-    it("goes by Fly's own scheme where it is a macaroon, else as a bearer", () => {
+    it("is sent with Fly's own scheme if it is a macaroon, otherwise as a bearer", () => {
         assert.equal(authorization("fm2_aaaa,fm2_bbbb"), "FlyV1 fm2_aaaa,fm2_bbbb");
         assert.equal(authorization("fo1_aaaa"), "Bearer fo1_aaaa");
     });

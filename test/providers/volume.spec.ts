@@ -50,7 +50,7 @@ describe("fly volume", function () {
         return (await fixture.api.start(app, config)).id;
     }
 
-    it("is made with two requests", async () => {
+    it("is created with two requests", async () => {
         let made: Awaited<ReturnType<typeof Volume.create>> | undefined;
         const requests = await fixture.requestsOf(async () => {
             made = await Volume.create(inputs({ snapshotRetentionDays: 7 }));
@@ -62,7 +62,7 @@ describe("fly volume", function () {
         assert.equal((await present())[0]?.snapshot_retention, 7);
     });
 
-    it("is the one that an earlier run made, brought to the wanted size", async () => {
+    it("is the one that an earlier run created, grown to the declared size", async () => {
         const { id } = await Volume.create(inputs());
         const again = await Volume.create(inputs({ sizeGb: 2, snapshotRetentionDays: 9 }));
         assert.equal(again.id, id);
@@ -72,7 +72,7 @@ describe("fly volume", function () {
         assert.equal(only?.snapshot_retention, 9);
     });
 
-    it("is not one of another name or region", async () => {
+    it("is not one with another name or region", async () => {
         await Volume.create(inputs());
         await Volume.create(inputs({ region: "ams" }));
         await Volume.create(inputs({ name: "other" }));
@@ -88,7 +88,7 @@ describe("fly volume", function () {
         assert.equal((await Volume.create(inputs())).id, ours.id);
     });
 
-    it("is refused where a leftover is larger than wanted, with both numbers", async () => {
+    it("is refused if a leftover is larger than declared, with both numbers", async () => {
         const { id } = await Volume.create(inputs({ sizeGb: 5 }));
         const error = await failureOf(Volume.create(inputs({ sizeGb: 2 })));
         assert.match(error.message, new RegExp(`Volume ${id} .* has 5 GB; 2 GB are wanted`));
@@ -114,7 +114,7 @@ describe("fly volume", function () {
         assert.equal((await Volume.create(inputs({ importId: other.id }))).id, other.id);
     });
 
-    it("is none of several that machines of ours hold, as where one is cloned", async () => {
+    it("is none of several that our machines hold, as after a clone", async () => {
         const { id } = await Volume.create(inputs());
         await machineOn(id);
         const { id: copy } = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
@@ -151,7 +151,7 @@ describe("fly volume", function () {
         );
     });
 
-    it("is not a free one beside another's machine, and the ways out are named", async () => {
+    it("is not a free one beside another's machine, and the error names the ways out", async () => {
         const { id } = await Volume.create(inputs());
         const machine = await machineOn((await Volume.create(inputs({ name: "other" }))).id);
         assert.equal((await Volume.create(inputs())).id, id);
@@ -173,7 +173,7 @@ describe("fly volume", function () {
     });
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
-        it(`is made once when the answer is lost (${type})`, async () => {
+        it(`is created once if the answer is lost (${type})`, async () => {
             const path = `/v1/apps/${app}/volumes`;
             await fixture.fault({ method: "POST", path, action: { type } });
             const { id } = await Volume.create(inputs());
@@ -184,7 +184,7 @@ describe("fly volume", function () {
         });
     }
 
-    it("changes its snapshots in place, and makes no request for what is right", async () => {
+    it("changes its snapshots in place, and makes no request if they are right", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);
         const news = inputs({ snapshotRetentionDays: 14, autoBackup: false });
@@ -210,7 +210,7 @@ describe("fly volume", function () {
         assert.match(error.reasons[0] ?? "", /422 volume_placement_capacity: no room/);
     });
 
-    it("is read as it is: grown by hand, and gone", async () => {
+    it("is read as grown by hand, and as gone", async () => {
         const { id, outs } = await Volume.create(inputs({ autoBackup: true }));
         assert.ok(outs);
         assert.deepEqual((await Volume.read(id, outs)).inputs, inputs({ autoBackup: true }));

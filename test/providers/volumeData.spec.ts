@@ -1,5 +1,5 @@
 // core
-/** What becomes of a volume's data: moved with a replacement, put aside before another image. */
+/** A volume's data: moved by a replacement, put aside before another image. */
 import assert from "node:assert/strict";
 import { Machine, Volume } from "../../providers/entry.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
@@ -59,7 +59,7 @@ describe("a volume's data", function () {
         return fixture.api.ok("GET", `/apps/${app}/volumes/${volume}/snapshots`);
     }
 
-    /** As the engine goes on: the old machine, a new one there, then the old volume. */
+    /** Follows the engine: the old machine, a new one there, then the old volume. */
     async function goOn(
         old: { id: string; outs?: object },
         machine: { id: string; outs?: object },
@@ -75,7 +75,7 @@ describe("a volume's data", function () {
         return await fixture.api.shell(app, moved.id, "cat /data/file");
     }
 
-    it("goes along to another region, with all that was written before the machine stopped", async () => {
+    it("moves to another region, with everything written before the machine stopped", async () => {
         const { old, machine } = await withMachine();
         const made = await Volume.create(inputs({ region: "ams" }));
         assert.notEqual(made.id, old.id);
@@ -88,7 +88,7 @@ describe("a volume's data", function () {
         ["the new volume", "/v1/apps/*/volumes"],
     ] as const) {
         for (const type of ["drop-before", "drop-after"] as const) {
-            it(`goes along once where the answer about ${what} is lost (${type})`, async () => {
+            it(`moves once if the answer about ${what} is lost (${type})`, async () => {
                 const { old, machine } = await withMachine();
                 await fixture.fault({ method: "POST", path, action: { type } });
                 const made = await Volume.create(inputs({ region: "ams" }));
@@ -98,7 +98,7 @@ describe("a volume's data", function () {
         }
     }
 
-    it("goes along once where the first attempt was killed after the volume was made", async () => {
+    it("moves once if the first attempt was killed after the volume was created", async () => {
         const { old, machine } = await withMachine();
         const first = await Volume.create(inputs({ region: "ams" }));
         const again = await Volume.create(inputs({ region: "ams" }));
@@ -117,7 +117,7 @@ describe("a volume's data", function () {
         assert.equal((await fixture.api.machine(app, machine.id)).state, "started");
     });
 
-    it("stays served where the snapshot cannot be taken", async () => {
+    it("stays served if the snapshot cannot be taken", async () => {
         const { machine } = await withMachine();
         await fixture.fault({
             method: "POST",
@@ -130,7 +130,7 @@ describe("a volume's data", function () {
         assert.deepEqual(await volumes("ams"), []);
     });
 
-    it("goes on where it was when the new volume cannot be made", async () => {
+    it("stays in place if the new volume cannot be created", async () => {
         const { machine } = await withMachine();
         await fixture.fault({
             method: "POST",
@@ -143,7 +143,7 @@ describe("a volume's data", function () {
         assert.equal((await fixture.api.machine(app, machine.id)).cordoned, false);
     });
 
-    it("is out of its clients' reach while it moves, and newer than a snapshot that is named", async () => {
+    it("cannot be reached by clients while it moves, and is newer than a declared snapshot", async () => {
         const { old, machine } = await withMachine();
         await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
         const snapshotId = await until("a snapshot", async () => {
@@ -156,7 +156,7 @@ describe("a volume's data", function () {
         assert.equal(await goOn(old, machine, made.id), "newer");
     });
 
-    it("is not left behind where its machine is not known as ours", async () => {
+    it("is not left behind if its machine is not known as ours", async () => {
         const { machine } = await withMachine();
         const path = `/apps/${app}/machines/${machine.id}/metadata/pulumi_stack`;
         await fixture.api.ok("DELETE", path);
@@ -168,7 +168,7 @@ describe("a volume's data", function () {
         assert.deepEqual(await volumes("ams"), []);
     });
 
-    it("is not taken from one of several machines of ours, as where one is cloned", async () => {
+    it("is not taken from one of several machines of ours, as after a clone", async () => {
         const { old } = await withMachine();
         const copy = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
             ...{ name: "data", region: "lhr", size_gb: 1 },
@@ -181,7 +181,7 @@ describe("a volume's data", function () {
         assert.deepEqual(await volumes("ams"), []);
     });
 
-    it("comes from a snapshot that is named", async () => {
+    it("is restored from a declared snapshot", async () => {
         const { old } = await withMachine();
         await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
         const snapshotId = await until("a snapshot", async () => {
@@ -196,7 +196,7 @@ describe("a volume's data", function () {
         assert.equal(await fixture.api.shell(app, id, "cat /data/file"), "kept");
     });
 
-    it("is put aside before another image takes it up, and not before any other change", async () => {
+    it("is put aside before another image takes it up, and before no other change", async () => {
         const { old, machine } = await withMachine();
         const before = outsOf(machine);
         const wanted = machineOn(old.id);

@@ -1,5 +1,5 @@
 // core
-/** A volume grows in place; its machine is stopped and started, so that it sees the new size. */
+/** A volume grows in place; its machine is restarted to see the new size. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import type { FaultRule } from "../../dev/fly/faults.ts";
@@ -10,7 +10,7 @@ import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { pushImage } from "../../dev/harness/image.ts";
 import { failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
 
-describe("a volume that grows", function () {
+describe("a growing volume", function () {
     this.timeout(60_000);
     let fixture: FlyFixture;
     let app: string;
@@ -45,7 +45,7 @@ describe("a volume that grows", function () {
         return (await fixture.api.start(app, config)).id;
     }
 
-    it("grows in place, and has its machine booted anew", async () => {
+    it("grows in place, and its machine is restarted", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);
         const machine = await machineOn(id);
@@ -67,7 +67,7 @@ describe("a volume that grows", function () {
     });
 
     for (const type of ["drop-after", "cut"] as const) {
-        it(`has the machine booted also where the answer about its growth is lost (${type})`, async () => {
+        it(`has its machine restarted even if the answer about its growth is lost (${type})`, async () => {
             const made = await Volume.create(inputs());
             const { id } = made;
             const machine = await machineOn(id);
@@ -80,7 +80,7 @@ describe("a volume that grows", function () {
         });
     }
 
-    /** Fly's answers to `start`, as the local Fly has none of its own where the machine has started. */
+    /** Fly's answers to `start`; the local Fly gives none where the machine has started. */
     async function startsRefused(rule: Partial<FaultRule> = {}): Promise<void> {
         const error = "failed_precondition: unable to start machine from current state: 'started'";
         await fixture.fault({
@@ -92,7 +92,7 @@ describe("a volume that grows", function () {
         });
     }
 
-    it("goes on where a client has had Fly's proxy start the machine that it stopped", async () => {
+    it("continues if a client made Fly's proxy start the machine that it stopped", async () => {
         const ip = (
             await fixture.api.ok<{ ip: string }>("POST", `/apps/${app}/ip_assignments`, {
                 type: "v4",
@@ -121,7 +121,7 @@ describe("a volume that grows", function () {
         assert.ok(events.some(({ type, source }) => type === "start" && source === "proxy"));
     });
 
-    it("asks again while Fly is busy with the machine", async () => {
+    it("retries while Fly is busy with the machine", async () => {
         const made = await Volume.create(inputs());
         const machine = await machineOn(made.id);
         await startsRefused({ times: 1 });
@@ -130,7 +130,7 @@ describe("a volume that grows", function () {
         assert.equal((await fixture.api.machine(app, machine)).state, "started");
     });
 
-    it("leaves its machine running where the stop's outcome is not known", async () => {
+    it("leaves its machine running if the stop's outcome is unknown", async () => {
         const made = await Volume.create(inputs());
         const machine = await machineOn(made.id);
         const action = { type: "status", status: 400, body: { error: "no" } } as const;
@@ -148,7 +148,7 @@ describe("a volume that grows", function () {
 
     for (const stopped of [false, true]) {
         const what = stopped ? ", and stopped the machine" : "";
-        it(`has the machine booted where a killed run has had it grown${what}`, async () => {
+        it(`has its machine restarted if a killed run has grown it${what}`, async () => {
             const made = await Volume.create(inputs());
             const { id } = made;
             const machine = await machineOn(id);

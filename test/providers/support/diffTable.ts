@@ -1,4 +1,4 @@
-/** What a change of a property does, in tables. */
+/** Tables of properties, and what a change of each does. */
 import assert from "node:assert/strict";
 import { UNKNOWN } from "../../../providers/provider.ts";
 
@@ -8,7 +8,7 @@ export type Diff = (
     news: never,
 ) => Promise<{ changes?: boolean; replaces?: string[]; deleteBeforeReplace?: boolean }>;
 
-/** none, update, or the properties that replace; + when the old one goes first. */
+/** none, update, or the properties that replace; + if the old one is deleted first. */
 export async function effectOf(
     provider: { diff: Diff },
     olds: object,
@@ -39,7 +39,7 @@ export function table(
     describe(noun, () => {
         const olds = { ...inputs, ...outputs, __provider: "old code" };
 
-        it("is unchanged when nothing is, whatever the delegate's text", async () => {
+        it("is none if nothing changed, whatever the delegate's text", async () => {
             assert.equal(await effectOf(provider, olds, { ...inputs, __provider: "new" }), "none");
         });
 

@@ -1,4 +1,4 @@
-/** Pulumi's own host for dynamic providers, as the SDK has it, and its calls without an engine. */
+/** Pulumi's own host for dynamic providers, from the SDK, called without an engine. */
 import type * as Grpc from "@grpc/grpc-js";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createRequire } from "node:module";
@@ -51,7 +51,7 @@ interface Calls {
     close(): void;
 }
 
-/** What a call that failed leaves for the state. */
+/** What a failed call leaves for the state. */
 export interface Failure {
     readonly message: string;
     readonly id: string | undefined;
@@ -71,7 +71,7 @@ export class DynamicHost {
 
     /** @param env with the token */
     static async start(env: NodeJS.ProcessEnv): Promise<DynamicHost> {
-        // It takes the engine's address, which it asks nothing here.
+        // The host needs an engine's address, but asks it nothing here.
         const child = spawn(process.execPath, [HOST, "127.0.0.1:1"], {
             cwd: ROOT,
             env,

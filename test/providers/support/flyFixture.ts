@@ -1,4 +1,4 @@
-/** A local Fly for the providers, and what a test needs to look behind them. */
+/** A local Fly for the providers, and access behind their back. */
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../dev/fly/index.ts";
 import type { FaultRule } from "../../../dev/fly/faults.ts";
@@ -22,7 +22,7 @@ export class FlyFixture {
         this.fly = fly;
         this.api = new Api(fly);
         this.#token = process.env.FLY_API_TOKEN;
-        // Where the providers look for it when the stack's config has none.
+        // Where the providers look for it if the stack's config has none.
         process.env.FLY_API_TOKEN = fly.token;
     }
 
@@ -34,7 +34,7 @@ export class FlyFixture {
         return this.fly.endpoint;
     }
 
-    /** Fails when a request or an answer was not as Fly's document has it. */
+    /** Fails if a request or an answer does not match Fly's document. */
     async close(): Promise<void> {
         this.wire.end();
         if (this.#token === undefined) {
@@ -56,7 +56,7 @@ export class FlyFixture {
         this.wire.checkAnswers = true;
     }
 
-    /** Deletes an app by hand, to the end. */
+    /** Deletes an app by hand, and waits until it is gone. */
     async deleteApp(app: string): Promise<void> {
         await this.api.ok("DELETE", `/apps/${app}`);
         await until(
@@ -65,7 +65,7 @@ export class FlyFixture {
         );
     }
 
-    /** The requests that `work` makes, one line each: `POST /v1/apps 201`. */
+    /** The requests that `work` makes, one per line: `POST /v1/apps 201`. */
     async requestsOf(work: () => Promise<unknown>): Promise<string[]> {
         await this.api.ok("DELETE", "/_local/journal");
         await work();
@@ -78,7 +78,7 @@ export class FlyFixture {
     }
 }
 
-/** A machine that answers on the port of its health check. */
+/** A machine that answers on its health check's port. */
 export function brokerLike(
     fixture: FlyFixture,
     app: string,
@@ -107,13 +107,13 @@ export function brokerLike(
 /** Never listens: its health check stays critical. */
 export const DEAF = ["/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"];
 
-/** The outputs, which every create and update here must bring. */
+/** The outputs, which every create and update here must return. */
 export function outsOf<T>(result: { outs?: T }): T {
     assert.ok(result.outs);
     return result.outs;
 }
 
-/** The error that `promise` must end with. */
+/** The error that `promise` must be rejected with. */
 export async function failureOf(promise: Promise<unknown>): Promise<Error> {
     const error = await promise.then(
         () => assert.fail("did not fail"),

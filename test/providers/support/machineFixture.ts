@@ -1,11 +1,11 @@
-/** For the specs of machines: an app of its own for each test, with an image in it. */
+/** For specs of machines: each test has its own app with an image. */
 import { Machine } from "../../../providers/entry.ts";
 import type { MachineInputs, MachineOutputs } from "../../../providers/fly/machine/inputs.ts";
 import type { MachineConfig } from "../../../providers/fly/api/types.ts";
 import { pushImage } from "../../../dev/harness/image.ts";
 import { brokerLike, FlyFixture, outsOf } from "./flyFixture.ts";
 
-/** To be made where the suite is described: it has hooks. */
+/** Create it inside `describe`: it registers hooks. */
 export class MachineFixture {
     fly!: FlyFixture;
     app!: string;
@@ -50,7 +50,7 @@ export class MachineFixture {
         );
     }
 
-    /** Whether the provider sees a change. */
+    /** Whether the provider finds a change. */
     async changes(
         id: string,
         olds: MachineOutputs,

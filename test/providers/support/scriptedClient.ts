@@ -1,4 +1,4 @@
-/** A client whose server answers by a script. */
+/** A client whose server follows a script. */
 import assert from "node:assert/strict";
 import { FlyClient, type ClientOptions } from "../../../providers/fly/api/client.ts";
 import { FlyError } from "../../../providers/fly/api/errors.ts";
@@ -8,14 +8,14 @@ import { startScriptedServer, type Answer, type ScriptedServer } from "./scripte
 export const TOKEN = "fo1_not-a-token-of-anyone";
 export const OK: Answer = { body: { ok: true } };
 
-/** Passes everything: its tests are about other things. */
+/** Limits nothing: other tests cover the limits. */
 class NoLimit extends RateLimiter {
     override pass(): Promise<void> {
         return Promise.resolve();
     }
 }
 
-/** To be made where the suite is described: it has hooks. */
+/** Create it inside `describe`: it registers hooks. */
 export class ScriptedClient {
     server: ScriptedServer | undefined;
 
@@ -45,7 +45,7 @@ export class ScriptedClient {
     }
 }
 
-/** The error that `promise` must end with. */
+/** The error that `promise` must be rejected with. */
 export async function failureOf(promise: Promise<unknown>): Promise<FlyError> {
     const error = await promise.then(
         () => assert.fail("did not fail"),

@@ -1,4 +1,4 @@
-/** A real HTTP server whose answers a test writes down, for what no well-behaved Fly would do. */
+/** A real HTTP server with scripted answers, for behaviour that no correct Fly has. */
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -10,11 +10,11 @@ export interface Call {
     readonly body: unknown;
 }
 
-/** An answer; or the connection cut, with or without half an answer; or silence. */
+/** An answer; or a closed connection, with or without half an answer; or silence. */
 export type Answer =
     | {
           readonly status?: number;
-          /** An object is sent as JSON, a string as it is. */
+          /** An object is sent as JSON, a string unchanged. */
           readonly body?: unknown;
           readonly headers?: Record<string, string>;
       }
@@ -26,12 +26,12 @@ export interface ScriptedServer {
     readonly endpoint: string;
     /** All requests so far. */
     readonly calls: Call[];
-    /** `POST /v1/apps`, one for each request. */
+    /** One line per request: `POST /v1/apps`. */
     lines(): string[];
     close(): Promise<void>;
 }
 
-/** @param script gets the request and how many of this method and path came before */
+/** @param script gets the request and how many of this method and path preceded it */
 export async function startScriptedServer(
     script: (call: Call, nth: number) => Answer | Promise<Answer>,
 ): Promise<ScriptedServer> {

@@ -1,14 +1,14 @@
-/** Looks at what the providers send and get, on their side of the wire. */
+/** Observes the providers' requests and answers, on their side of the connection. */
 import { hasDocument, OpenApi } from "../../local/support/openapi.ts";
 
-/** While one of these watches, every request of the providers is held against Fly's document. */
+/** While one exists, every request of the providers is checked against Fly's document. */
 export class Wire {
     readonly document = hasDocument ? new OpenApi() : undefined;
-    /** What is wrong with requests and answers, each once. */
+    /** Problems of requests and answers, each once. */
     readonly problems = new Set<string>();
-    /** The routes asked for, as the document names them. */
+    /** Requested routes, by the document's names. */
     readonly routes = new Set<string>();
-    /** False while faults are in the way: an answer may then be anything. */
+    /** False while faults are injected: an answer may then be anything. */
     checkAnswers = true;
     readonly #fetch = globalThis.fetch;
     readonly #watching: typeof fetch;
