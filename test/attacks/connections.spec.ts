@@ -38,9 +38,7 @@ for (const kind of KINDS) {
 
         /** Does an attack of which a user who may read everything must see nothing. */
         async function unseen(attack: () => Promise<void>): Promise<void> {
-            const admin = await front.logIn("admin");
-            admin.send(subscribe({ level: 5, filters: ["#"] }));
-            await admin.settled();
+            const admin = await front.watch("admin", "#");
             await attack();
             admin.send(publish({ level: 5, topic: "last", payload: "the last one" }));
             await admin.until("the last one", () => admin.payloads.includes("the last one"));

@@ -17,7 +17,7 @@ import { CONF, givenConf, passwordLine } from "../../../dev/harness/brokerConf.t
 import { BrokerContainer, buildBroker } from "../../../dev/harness/brokerContainer.ts";
 import { applyFiles, givenFiles } from "../../support/brokerFixture.ts";
 import { issue, makeAuthority, type ServerCertificate } from "../../../dev/harness/certificates.ts";
-import { LEVELS, type Connect } from "./packets.ts";
+import { LEVELS, subscribe, type Connect } from "./packets.ts";
 import { RawClient } from "./rawClient.ts";
 
 interface Kind {
@@ -145,6 +145,26 @@ export class Front {
         const client = await this.open(login.level, acknowledges);
         const code = await client.logIn(login);
         if (code !== 0) throw new Error(`${username} is not let in: ${code ?? "hung up"}`);
+        return client;
+    }
+
+    /** Logs in, sends packets, waits until the broker has handled them, and cuts the connection. */
+    async send(user: string, level: number, ...packets: Buffer[]): Promise<void> {
+        const client = await this.logIn(user, { level });
+        client.send(...packets);
+        // A QoS 2 message takes two round trips.
+        await client.settled();
+        await client.settled();
+        client.cut();
+    }
+
+    /** A client that gets, at QoS 2, what is sent to a filter from now on, or also what is retained. */
+    async watch(user: string, filter: string, { retained = false } = {}): Promise<RawClient> {
+        const client = await this.logIn(user);
+        // Retain Handling 2: nothing that is retained.
+        client.send(subscribe({ level: 5, filters: [filter], options: retained ? 2 : 0x22 }));
+        await client.settled();
+        assert.deepEqual(client.granted, [2]);
         return client;
     }
 

@@ -56,9 +56,15 @@ export class RawClient {
 
     /** Payloads of the messages that came. */
     get payloads(): string[] {
-        return this.packets.flatMap((one) =>
-            one.cmd === "publish" ? [one.payload.toString()] : [],
-        );
+        return this.#messages.map(({ payload }) => payload.toString());
+    }
+
+    get topics(): string[] {
+        return this.#messages.map(({ topic }) => topic);
+    }
+
+    get #messages() {
+        return this.packets.filter((one) => one.cmd === "publish");
     }
 
     /** Codes of the last SUBACK. */
