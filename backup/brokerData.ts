@@ -1,7 +1,7 @@
 /** Runs `broker-backup` in the machine, through the Machines API's exec. */
 import { gunzipSync, gzipSync } from "node:zlib";
 import { cancelled } from "../providers/fly/api/cancel.ts";
-import type { FlyClient } from "../providers/fly/api/client.ts";
+import type { AppOnFly } from "../providers/fly/api/client.ts";
 import { FlyError } from "../providers/fly/api/errors.ts";
 import { MachineApi } from "../providers/fly/api/machineApi.ts";
 import { deadlineIn } from "../providers/fly/api/wait.ts";
@@ -45,9 +45,7 @@ export interface Export {
 }
 
 /** A stack's machine, whose broker's data is read or replaced. */
-export interface StackMachine extends Owner {
-    readonly client: FlyClient;
-    readonly app: string;
+export interface StackMachine extends AppOnFly, Owner {
     readonly machineId: string;
 }
 
@@ -59,7 +57,7 @@ export async function withBrokerData<T>(
     stack: StackMachine,
     work: (data: BrokerData) => Promise<T>,
 ): Promise<T> {
-    const machine = new MachineApi(stack.client, stack.app, stack.machineId);
+    const machine = new MachineApi(stack, stack.machineId);
     const wait = { owner: stack, deadline: deadlineIn(LEASED_WITHIN_S) };
     return await withLease(machine, wait, (leased) => work(new BrokerData(leased)));
 }

@@ -136,5 +136,5 @@ async function goBack(destination: StackMachine, problem: string): Promise<never
 }
 
 async function reboot(stack: StackMachine): Promise<void> {
-    await rebootMachine(new MachineApi(stack.client, stack.app, stack.machineId), stack);
+    await rebootMachine(new MachineApi(stack, stack.machineId), stack);
 }

@@ -8,6 +8,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { megabytes } from "../backup/transfer.ts";
 import { takeBackup } from "../backup/take.ts";
+import { MachineApi } from "../providers/fly/api/machineApi.ts";
 import { takeSnapshot } from "../providers/fly/volume/snapshot.ts";
 import { ROOT } from "../lib/paths.ts";
 import { say } from "../lib/process.ts";
@@ -55,12 +56,13 @@ function defaultFile({ stack, app }: StackOnFly): string {
     return path.join(dir, `${stack.split("/").at(-1)}-${app}-${time}.backup`);
 }
 
-async function snapshot({ client, app, machineId, volumeId }: StackOnFly): Promise<void> {
+async function snapshot(stack: StackOnFly): Promise<void> {
+    const { app, machineId, volumeId } = stack;
     say(`Asking Fly for a snapshot of volume ${volumeId} of ${app} …`);
     // Flush first: a snapshot holds only what the machine has written to the volume.
-    const exec = ["apps", app, "machines", machineId, "exec"];
-    await client.post(exec, { body: { command: ["sync"], timeout: 60 }, deadlineMs: 90_000 });
-    const id = await takeSnapshot(client, app, volumeId);
+    const body = { command: ["sync"], timeout: 60 };
+    await new MachineApi(stack, machineId).post(["exec"], { body, deadlineMs: 90_000 });
+    const id = await takeSnapshot(stack, volumeId);
     say("  To create a stack from it, set:");
     say(`    appkata-mqtt:volumeSnapshot: ${id}`);
     say("    appkata-mqtt:volumeReplacement: discard");

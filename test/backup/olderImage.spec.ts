@@ -6,8 +6,10 @@ import { MachineApi } from "../../providers/fly/api/machineApi.ts";
 
 /** A machine whose `broker-backup` prints this. */
 function machineThatSays(stdout: string): BrokerData {
-    const client = { post: () => Promise.resolve({ exit_code: 0, stdout }) };
-    return new BrokerData(new MachineApi(client as unknown as FlyClient, "a", "m", "nonce"));
+    const client = {
+        post: () => Promise.resolve({ exit_code: 0, stdout }),
+    } as unknown as FlyClient;
+    return new BrokerData(new MachineApi({ client, app: "a" }, "m", "nonce"));
 }
 
 describe("a restore, with an image of another version", () => {

@@ -21,6 +21,12 @@ export interface ClientOptions {
     readonly clock?: Clock;
 }
 
+/** An app, and the client of the Fly that has it. */
+export interface AppOnFly {
+    readonly client: FlyClient;
+    readonly app: string;
+}
+
 const MAX_PAUSE_MS = 8_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 

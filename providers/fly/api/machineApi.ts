@@ -1,16 +1,16 @@
 /** Requests for one machine. Under a lease, every change carries its nonce. */
 import { isReachable } from "../describe.ts";
-import type { FlyClient } from "./client.ts";
+import type { AppOnFly, FlyClient } from "./client.ts";
 import type { RequestOptions } from "./request.ts";
 import type { WireMachine } from "./types.ts";
 
-export class MachineApi {
+export class MachineApi implements AppOnFly {
     readonly client: FlyClient;
     readonly app: string;
     readonly id: string;
     readonly #nonce: string | undefined;
 
-    constructor(client: FlyClient, app: string, id: string, nonce?: string) {
+    constructor({ client, app }: AppOnFly, id: string, nonce?: string) {
         this.client = client;
         this.app = app;
         this.id = id;
@@ -19,7 +19,7 @@ export class MachineApi {
 
     /** The same machine for the holder of its lease. */
     leased(nonce: string): MachineApi {
-        return new MachineApi(this.client, this.app, this.id, nonce);
+        return new MachineApi(this, this.id, nonce);
     }
 
     /**

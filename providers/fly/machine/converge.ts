@@ -31,7 +31,7 @@ export async function convergeMachine(
     change: MachineChange,
     observed: WireMachine,
 ): Promise<WireMachine> {
-    const machine = new MachineApi(change.client, change.app, observed.id);
+    const machine = new MachineApi(change, observed.id);
     if (isAsWanted(change.config, observed)) {
         return await waitForHealthy(machine, { ...change, instanceId: observed.instance_id });
     }
@@ -77,12 +77,9 @@ async function apply(
 }
 
 /** Takes a snapshot before the image changes: a newer broker may convert its data so that no older one can read it. */
-async function snapshotVolumes(
-    { client, app }: MachineApi,
-    { mounts }: MachineConfig,
-): Promise<void> {
+async function snapshotVolumes(machine: MachineApi, { mounts }: MachineConfig): Promise<void> {
     for (const { volume } of mounts ?? []) {
-        const snapshot = await takeSnapshot(client, app, volume);
+        const snapshot = await takeSnapshot(machine, volume);
         console.log(`volume ${volume}: saved as snapshot ${snapshot} before the image changes`);
     }
 }

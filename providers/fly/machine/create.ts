@@ -132,7 +132,7 @@ function isTransient(error: unknown): error is FlyError {
 
 /** @throws Error where the machine does not exist, or cannot be updated to its inputs */
 async function importable(change: MachineChange, id: string): Promise<WireMachine> {
-    const found = await new MachineApi(change.client, change.app, id).find();
+    const found = await new MachineApi(change, id).find();
     if (!found) {
         throw new Error(
             `Cannot import machine ${id}: it is not in app "${change.app}".\n` + IMPORTED_BEFORE,

@@ -68,7 +68,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
         const { machine: known, launched } = await ensureMachine(change);
         try {
             const made = launched
-                ? await waitForHealthy(machineOf(inputs, known.id), {
+                ? await waitForHealthy(new MachineApi(change, known.id), {
                       ...change,
                       instanceId: known.instance_id,
                       fresh: true,
@@ -140,7 +140,7 @@ export const machine: Provider<MachineInputs, MachineOutputs> = {
 };
 
 function machineOf({ endpoint, app }: MachineInputs, id: string): MachineApi {
-    return new MachineApi(flyClient(endpoint), app, id);
+    return new MachineApi({ client: flyClient(endpoint), app }, id);
 }
 
 /** Tells whether the change only concerns the state, not Fly. */

@@ -34,7 +34,8 @@ export async function changeSecrets(
         const answer = await set(valuesOf(news, least));
         return toOutputs(news, olds, { answer, number: least, left });
     }
-    const { answer, number, restart, startedWith, failure } = await changeLive(client, {
+    const { answer, number, restart, startedWith, failure } = await changeLive({
+        client,
         app,
         live,
         files,

@@ -3,7 +3,7 @@
  * checks the new ones, sets the secrets, so that a restart has them too, and runs a command that applies them.
  */
 import { messageOf } from "../../provider.ts";
-import type { FlyClient } from "../api/client.ts";
+import type { AppOnFly } from "../api/client.ts";
 import { MachineApi } from "../api/machineApi.ts";
 import { runIn, stateOf, type InForce, type Outcome } from "./liveCommand.ts";
 import { configOf } from "../describe.ts";
@@ -32,8 +32,7 @@ export interface LiveInputs {
 type Values = Readonly<Record<string, string>>;
 
 /** A change of secrets: where, with which files, and by which request. */
-export interface LiveChange<Answer> {
-    readonly app: string;
+export interface LiveChange<Answer> extends AppOnFly {
     readonly live: LiveInputs;
     /** Contents to redact in errors. */
     readonly files: Readonly<Record<string, string>>;
@@ -63,16 +62,13 @@ const WITHIN_S = 120;
  * Changes the secrets and applies them to the running machine. Where none runs, it only sets the secrets.
  * @throws Error where the command refuses them or cannot run; then nothing was changed
  */
-export async function changeLive<Answer>(
-    client: FlyClient,
-    change: LiveChange<Answer>,
-): Promise<LiveResult<Answer>> {
-    const { app, live, files, least, valuesOf, set } = change;
-    const machine = await runningMachine(client, app, live);
+export async function changeLive<Answer>(change: LiveChange<Answer>): Promise<LiveResult<Answer>> {
+    const { live, files, least, valuesOf, set } = change;
+    const machine = await runningMachine(change, live);
     if (!machine) {
         return { answer: await set(valuesOf(least)), number: least, restart: true };
     }
-    const api = new MachineApi(client, app, machine.id);
+    const api = new MachineApi(change, machine.id);
     const wait = { owner: live.owner, deadline: deadlineIn(WITHIN_S) };
     return await withLease(api, wait, async (leased) => {
         const has = await stateOf(leased, live.state);
@@ -135,19 +131,14 @@ function restartOf(machine: WireMachine, why: string) {
 }
 
 /** @returns the files in force; undefined where no machine of ours runs, or it cannot tell */
-export async function inForce(
-    client: FlyClient,
-    app: string,
-    live: LiveInputs,
-): Promise<InForce | undefined> {
-    const machine = await runningMachine(client, app, live);
-    return machine && (await stateOf(new MachineApi(client, app, machine.id), live.state));
+export async function inForce(at: AppOnFly, live: LiveInputs): Promise<InForce | undefined> {
+    const machine = await runningMachine(at, live);
+    return machine && (await stateOf(new MachineApi(at, machine.id), live.state));
 }
 
 /** Finds our machine, if a command can run in it. */
 async function runningMachine(
-    client: FlyClient,
-    app: string,
+    { client, app }: AppOnFly,
     live: LiveInputs,
 ): Promise<WireMachine | undefined> {
     const machines = await client.get<WireMachine[]>(["apps", app, "machines"]);

@@ -151,7 +151,7 @@ async function isInForce(props: SecretsOutputs): Promise<boolean> {
     if (!live?.state || number === undefined || digest === undefined) {
         return true;
     }
-    const found = await inForce(flyClient(endpoint), app, live);
+    const found = await inForce({ client: flyClient(endpoint), app }, live);
     if (!found) {
         return true;
     }

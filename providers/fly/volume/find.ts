@@ -1,9 +1,9 @@
 /** Finds a volume: by its ID, or the leftover of an earlier run. */
-import type { FlyClient } from "../api/client.ts";
+import type { AppOnFly } from "../api/client.ts";
 import { describeVolume, isReachable } from "../describe.ts";
 import { importCommand, isOwnedBy, listMachines, othersMachines } from "../ownership.ts";
 import type { WireMachine, WireVolume } from "../api/types.ts";
-import type { VolumeInputs } from "./inputs.ts";
+import type { VolumeChange } from "./change.ts";
 
 /** States of a volume that is being destroyed: a GET still finds it for a day. */
 const OUTGOING = new Set([
@@ -26,12 +26,11 @@ export function isOutgoing({ state }: WireVolume): boolean {
  * knows which one has the data.
  */
 export async function findLeftover(
-    client: FlyClient,
-    inputs: VolumeInputs,
+    change: VolumeChange,
     volumes: readonly WireVolume[],
 ): Promise<WireVolume | undefined> {
-    const candidates = volumes.filter((volume) => volume.region === inputs.region);
-    const { ours, free } = await byHolder(client, inputs, candidates);
+    const candidates = volumes.filter((volume) => volume.region === change.region);
+    const { ours, free } = await byHolder(change, candidates);
     if (ours.length === 1) return ours[0]!.volume;
     const possible = ours.length > 0 ? ours.map(({ volume }) => volume) : free;
     const [first] = possible;
@@ -40,30 +39,30 @@ export async function findLeftover(
     }
     if (possible.length > 1 || !isReachable(first)) {
         throw new Error(
-            `Which volume has the data? App "${inputs.app}" has\n` +
+            `Which volume has the data? App "${change.app}" has\n` +
                 possible.map((volume) => `  - ${describeVolume(volume)}\n`).join("") +
-                `  Choose one: \`${importCommand(inputs.owner, "volume", "ID")}\`; or remove those that nobody ` +
-                `needs: \`fly volumes destroy ID -a ${inputs.app}\`. For one that Fly cannot reach, see ` +
+                `  Choose one: \`${importCommand(change.owner, "volume", "ID")}\`; or remove those that nobody ` +
+                `needs: \`fly volumes destroy ID -a ${change.app}\`. For one that Fly cannot reach, see ` +
                 "docs/host-gone.md.",
         );
     }
-    const machines = await client.get<WireMachine[]>(["apps", inputs.app, "machines"]);
-    const others = othersMachines(machines, inputs.owner);
+    const machines = await change.client.get<WireMachine[]>(["apps", change.app, "machines"]);
+    const others = othersMachines(machines, change.owner);
     if (others.length > 0) {
         throw new Error(
             `Volume ${first.id} "${first.name}" already exists and may be someone else's: ` +
-                `app "${inputs.app}" also holds ${listMachines(others)}.\n` +
+                `app "${change.app}" also holds ${listMachines(others)}.\n` +
                 "  Choose another app name; or import the volume: " +
-                `\`${importCommand(inputs.owner, "volume", first.id)}\`; or, if nobody needs it, remove it: ` +
-                `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
+                `\`${importCommand(change.owner, "volume", first.id)}\`; or, if nobody needs it, remove it: ` +
+                `\`fly volumes destroy ${first.id} -a ${change.app}\``,
         );
     }
-    if (first.size_gb > inputs.sizeGb) {
+    if (first.size_gb > change.sizeGb) {
         throw new Error(
             `Volume ${first.id} "${first.name}" already exists and has ${first.size_gb} GB; ` +
-                `${inputs.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
+                `${change.sizeGb} GB are wanted, and Fly cannot shrink a volume.\n` +
                 `  Set the size to ${first.size_gb} GB, or remove it: ` +
-                `\`fly volumes destroy ${first.id} -a ${inputs.app}\``,
+                `\`fly volumes destroy ${first.id} -a ${change.app}\``,
         );
     }
     return first;
@@ -71,17 +70,17 @@ export async function findLeftover(
 
 /** Groups volumes by the machine they are attached to: one of ours, someone else's, or none. */
 export async function byHolder(
-    client: FlyClient,
-    { app, owner }: VolumeInputs,
+    change: VolumeChange,
     volumes: readonly WireVolume[],
 ): Promise<{
     ours: { volume: WireVolume; machine: WireMachine }[];
     others: WireVolume[];
     free: WireVolume[];
 }> {
+    const { owner } = change;
     const found: Awaited<ReturnType<typeof byHolder>> = { ours: [], others: [], free: [] };
     for (const volume of volumes) {
-        const machine = await holderOf(client, app, volume);
+        const machine = await holderOf(change, volume);
         if (!machine) found.free.push(volume);
         else if (owner && isOwnedBy(owner, machine.config)) found.ours.push({ volume, machine });
         else found.others.push(volume);
@@ -90,15 +89,14 @@ export async function byHolder(
 }
 
 /** Lists the app's volumes with the same name, in all regions. */
-export async function namesakes(client: FlyClient, inputs: VolumeInputs): Promise<WireVolume[]> {
-    const volumes = await client.get<WireVolume[]>(["apps", inputs.app, "volumes"]);
-    return volumes.filter((volume) => volume.name === inputs.name && !isOutgoing(volume));
+export async function namesakes({ client, app, name }: VolumeChange): Promise<WireVolume[]> {
+    const volumes = await client.get<WireVolume[]>(["apps", app, "volumes"]);
+    return volumes.filter((volume) => volume.name === name && !isOutgoing(volume));
 }
 
 /** Reads the machine that a volume is attached to, if it still exists. */
 export async function holderOf(
-    client: FlyClient,
-    app: string,
+    { client, app }: AppOnFly,
     { attached_machine_id: id }: WireVolume,
 ): Promise<WireMachine | undefined> {
     if (!id) {
@@ -110,8 +108,7 @@ export async function holderOf(
 
 /** @returns undefined where the volume is gone or being destroyed */
 export async function getVolume(
-    client: FlyClient,
-    app: string,
+    { client, app }: AppOnFly,
     id: string,
 ): Promise<WireVolume | undefined> {
     const found = await client.find<WireVolume>(["apps", app, "volumes", id]);

@@ -1,12 +1,11 @@
 /** Moves a volume's data to its replacement: takes a snapshot of the old one and restores it into the new one. */
-import type { FlyClient } from "../api/client.ts";
 import { MachineApi } from "../api/machineApi.ts";
 import { withLease } from "../machine/lease.ts";
 import { startAgain } from "../machine/power.ts";
 import { waitForState } from "../machine/wait.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { WireMachine, WireVolume } from "../api/types.ts";
-import type { VolumeInputs } from "./inputs.ts";
+import type { VolumeChange } from "./change.ts";
 import { byHolder } from "./find.ts";
 import { deadlineIn } from "../api/wait.ts";
 
@@ -54,12 +53,11 @@ function endedAt({ events }: WireMachine): number | undefined {
  * @param volumes the app's volumes with the same name
  */
 export async function dataSource(
-    client: FlyClient,
-    inputs: VolumeInputs,
+    change: VolumeChange,
     volumes: readonly WireVolume[],
 ): Promise<DataSource | undefined> {
-    const elsewhere = volumes.filter(({ region }) => region !== inputs.region);
-    const { ours, others, free } = await byHolder(client, inputs, elsewhere);
+    const elsewhere = volumes.filter(({ region }) => region !== change.region);
+    const { ours, others, free } = await byHolder(change, elsewhere);
     if (ours.length === 0 && others.length > 0) {
         throw new Error(
             `Volume ${placesOf(others)} with the same name is ` +
@@ -71,7 +69,7 @@ export async function dataSource(
         ours.length > 0 ? ours : free.map((volume) => ({ volume }));
     if (possible.length > 1) {
         throw new Error(
-            `Which volume's data is to be moved? Volumes with the name "${inputs.name}" are ` +
+            `Which volume's data is to be moved? Volumes with the name "${change.name}" are ` +
                 `${placesOf(possible.map(({ volume }) => volume))}.\n` +
                 "  Remove those that nobody needs.",
         );
@@ -89,24 +87,23 @@ function placesOf(volumes: readonly WireVolume[]): string {
  * that the snapshot misses nothing. Where that fails, starts the machine again.
  */
 export async function withSnapshotOf<T>(
-    client: FlyClient,
-    inputs: VolumeInputs,
+    change: VolumeChange,
     { volume, machine }: DataSource,
     work: (snapshot: string) => Promise<T>,
 ): Promise<T> {
-    const { app, owner } = inputs;
-    const restore = async () => work(await takeSnapshot(client, app, volume.id));
+    const { owner, region } = change;
+    const restore = async () => work(await takeSnapshot(change, volume.id));
     if (!machine || !owner || machine.state === "stopped") {
         return await restore();
     }
     const deadline = deadlineIn(STOPPED_WITHIN_S);
-    const api = new MachineApi(client, app, machine.id);
+    const api = new MachineApi(change, machine.id);
     return await withLease(api, { owner, deadline }, async (leased) => {
         try {
             // Otherwise Fly's proxy would start it for a client that reconnects.
             await leased.post(["cordon"], { safe: true });
             console.log(
-                `machine ${machine.id}: stopping it, so that all its data gets to ${inputs.region}`,
+                `machine ${machine.id}: stopping it, so that all its data gets to ${region}`,
             );
             await leased.post(["stop"], { safe: true, body: {} });
             const { instance_id: instanceId } = machine;

@@ -1,5 +1,5 @@
 /** Takes snapshots of a volume on demand. Fly schedules them, which takes a while. */
-import type { FlyClient } from "../api/client.ts";
+import type { AppOnFly, FlyClient } from "../api/client.ts";
 import { FlyError, isAmbiguous } from "../api/errors.ts";
 import type { WireSnapshot } from "../api/types.ts";
 import { deadlineIn, poll, Progress } from "../api/wait.ts";
@@ -12,11 +12,7 @@ const CREATED_WITHIN_S = 600;
  * @returns the snapshot's ID
  * @throws Error where it is not done in time
  */
-export async function takeSnapshot(
-    client: FlyClient,
-    app: string,
-    volume: string,
-): Promise<string> {
+export async function takeSnapshot({ client, app }: AppOnFly, volume: string): Promise<string> {
     const path = ["apps", app, "volumes", volume, "snapshots"];
     const list = async () => (await client.get<WireSnapshot[] | null>(path)) ?? [];
     const progress = new Progress(`volume ${volume}`);

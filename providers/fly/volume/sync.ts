@@ -1,11 +1,11 @@
 /** Updates an existing volume to match its inputs. */
 import { toState } from "../../provider.ts";
-import type { FlyClient } from "../api/client.ts";
+import type { AppOnFly } from "../api/client.ts";
 import { isAmbiguous, type FlyError } from "../api/errors.ts";
 import { MachineApi } from "../api/machineApi.ts";
 import { rebootMachine } from "../machine/power.ts";
 import type { WireVolume } from "../api/types.ts";
-import type { VolumeInputs } from "./inputs.ts";
+import type { VolumeChange } from "./change.ts";
 import { deadlineIn, poll, Progress } from "../api/wait.ts";
 
 /** Long, since a volume made from a snapshot is restored first. */
@@ -13,8 +13,7 @@ const READY_WITHIN_S = 900;
 const EXTENDED_WITHIN_S = 60;
 
 export async function waitUntilReady(
-    client: FlyClient,
-    app: string,
+    { client, app }: AppOnFly,
     made: WireVolume,
 ): Promise<WireVolume> {
     if (made.state === "created") {
@@ -35,32 +34,28 @@ export async function waitUntilReady(
 }
 
 /** Updates size and snapshot settings, where they differ. */
-export async function sync(
-    client: FlyClient,
-    inputs: VolumeInputs,
-    found: WireVolume,
-): Promise<WireVolume> {
-    const path = ["apps", inputs.app, "volumes", found.id];
+export async function sync(change: VolumeChange, found: WireVolume): Promise<WireVolume> {
+    const path = ["apps", change.app, "volumes", found.id];
     let current = found;
-    if (inputs.sizeGb < found.size_gb) {
+    if (change.sizeGb < found.size_gb) {
         throw new Error(
-            `Volume ${found.id} has ${found.size_gb} GB; ${inputs.sizeGb} GB are wanted, ` +
+            `Volume ${found.id} has ${found.size_gb} GB; ${change.sizeGb} GB are wanted, ` +
                 "and Fly cannot shrink a volume.",
         );
     }
-    if (inputs.sizeGb > found.size_gb) {
-        const extended = await extend(client, inputs, path);
-        current = { ...current, ...extended.volume, size_gb: inputs.sizeGb };
+    if (change.sizeGb > found.size_gb) {
+        const extended = await extend(change, path);
+        current = { ...current, ...extended.volume, size_gb: change.sizeGb };
         if (extended.needs_restart) {
-            await rebootHolder(client, inputs, current);
+            await rebootHolder(change, current);
         }
     }
     const snapshots = toState({
-        snapshot_retention: changed(inputs.snapshotRetentionDays, found.snapshot_retention),
-        auto_backup_enabled: changed(inputs.autoBackup, found.auto_backup_enabled),
+        snapshot_retention: changed(change.snapshotRetentionDays, found.snapshot_retention),
+        auto_backup_enabled: changed(change.autoBackup, found.auto_backup_enabled),
     });
     if (Object.keys(snapshots).length > 0) {
-        const updated = await client.put<WireVolume>(path, { body: snapshots });
+        const updated = await change.client.put<WireVolume>(path, { body: snapshots });
         current = { ...current, ...updated };
     }
     return current;
@@ -73,8 +68,7 @@ interface Extended {
 
 /** Grows the volume. Not repeated blindly: the second time Fly would answer that no restart is needed. */
 async function extend(
-    client: FlyClient,
-    { sizeGb }: VolumeInputs,
+    { client, sizeGb }: VolumeChange,
     path: readonly string[],
 ): Promise<Extended> {
     let lost: FlyError | undefined;
@@ -98,12 +92,11 @@ async function extend(
 }
 
 export async function rebootHolder(
-    client: FlyClient,
-    { app, owner }: VolumeInputs,
+    change: VolumeChange,
     { attached_machine_id: id }: WireVolume,
 ): Promise<void> {
     if (id) {
-        await rebootMachine(new MachineApi(client, app, id), owner);
+        await rebootMachine(new MachineApi(change, id), change.owner);
     }
 }
 

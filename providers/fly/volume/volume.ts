@@ -8,7 +8,6 @@ import {
     type Provider,
     type WithProvider,
 } from "../../provider.ts";
-import { flyClient, type FlyClient } from "../api/client.ts";
 import { FlyError, isGone } from "../api/errors.ts";
 import { importProblem, isOwnedBy } from "../ownership.ts";
 import { protectionProblem, refuseProtected } from "../protection.ts";
@@ -16,6 +15,7 @@ import { volumeNameProblem, volumeSizeProblem } from "../rules.ts";
 import { configure } from "../api/token.ts";
 import type { WireVolume } from "../api/types.ts";
 import { getVolume, holderOf, namesakes } from "./find.ts";
+import { changeOf, type VolumeChange } from "./change.ts";
 import { VOLUME_RULES, type VolumeInputs, type VolumeOutputs } from "./inputs.ts";
 import { ensureVolume } from "./make.ts";
 import { changesOf, replacementProblem, retentionProblem, shrinkProblem } from "./rules.ts";
@@ -58,11 +58,11 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
     },
 
     async create(inputs) {
-        const client = flyClient(inputs.endpoint);
-        const found = await ensureVolume(client, inputs);
+        const change = changeOf(inputs);
+        const found = await ensureVolume(change);
         try {
-            const ready = await waitUntilReady(client, inputs.app, found);
-            return { id: ready.id, outs: toOutputs(inputs, await sync(client, inputs, ready)) };
+            const ready = await waitUntilReady(change, found);
+            return { id: ready.id, outs: toOutputs(inputs, await sync(change, ready)) };
         } catch (error) {
             throw new PartialFailure(found.id, toOutputs(inputs, found), error);
         }
@@ -72,7 +72,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
         if (!props) {
             throw new Error("A volume's state has no properties: it cannot be read.");
         }
-        const found = await getVolume(flyClient(props.endpoint), props.app, id);
+        const found = await getVolume(changeOf(props), id);
         if (!found) {
             return {};
         }
@@ -109,8 +109,8 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
     },
 
     async update(id, olds, news) {
-        const client = flyClient(news.endpoint);
-        const found = await getVolume(client, news.app, id);
+        const change = changeOf(news);
+        const found = await getVolume(change, id);
         if (!found) {
             throw new Error(
                 `Volume ${id} of app "${news.app}" is not at ${news.endpoint}.\n` +
@@ -118,11 +118,11 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             );
         }
         try {
-            const ready = await waitUntilReady(client, news.app, found);
-            const synced = await sync(client, news, ready);
+            const ready = await waitUntilReady(change, found);
+            const synced = await sync(change, ready);
             // A run that was killed after growing the volume has not rebooted the machine.
             if (olds.sizeGb < news.sizeGb && found.size_gb >= news.sizeGb) {
-                await rebootHolder(client, news, found);
+                await rebootHolder(change, found);
             }
             return { outs: toOutputs(news, synced) };
         } catch (error) {
@@ -131,8 +131,8 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
     },
 
     async delete(id, props) {
-        const client = flyClient(props.endpoint);
-        const successor = await importedSuccessor(client, props, id);
+        const change = changeOf(props);
+        const successor = await importedSuccessor(change, id);
         if (successor) {
             console.log(
                 `volume ${id}: kept, since its data is nowhere else; the broker now uses ${successor.id}. ` +
@@ -147,7 +147,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             deadlineIn(UNBOUND_WITHIN_S),
             async () => {
                 try {
-                    await client.delete(["apps", props.app, "volumes", id]);
+                    await change.client.delete(["apps", props.app, "volumes", id]);
                     return true;
                 } catch (error) {
                     if (isGone(error)) {
@@ -156,7 +156,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
                     if (!isBound(error)) {
                         throw error;
                     }
-                    if (await isInUse(client, props, id)) {
+                    if (await isInUse(change, id)) {
                         console.log(`volume ${id}: is in use by this stack again, so it is kept`);
                         return true;
                     }
@@ -167,7 +167,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             },
             [1000, 2000, 3000, 5000],
         );
-        if (!done && (await getVolume(client, props.app, id))) {
+        if (!done && (await getVolume(change, id))) {
             throw bound ?? new Error(`Volume ${id} is still bound.`);
         }
     },
@@ -182,14 +182,14 @@ function isBound(error: unknown): error is FlyError {
 }
 
 /** Tells whether a machine of this stack runs on the volume, as after an interrupted replacement. */
-async function isInUse(client: FlyClient, props: VolumeInputs, id: string): Promise<boolean> {
-    const found = await getVolume(client, props.app, id);
-    const holder = found && (await holderOf(client, props.app, found));
+async function isInUse(change: VolumeChange, id: string): Promise<boolean> {
+    const found = await getVolume(change, id);
+    const holder = found && (await holderOf(change, found));
     return (
         holder !== undefined &&
         holder.state === "started" &&
-        props.owner !== undefined &&
-        isOwnedBy(props.owner, holder.config)
+        change.owner !== undefined &&
+        isOwnedBy(change.owner, holder.config)
     );
 }
 
@@ -198,20 +198,19 @@ async function isInUse(client: FlyClient, props: VolumeInputs, id: string): Prom
  * to it. (A replacement for any other reason has another name, region or app.)
  */
 async function importedSuccessor(
-    client: FlyClient,
-    props: VolumeInputs,
+    change: VolumeChange,
     id: string,
 ): Promise<WireVolume | undefined> {
-    const volumes = await namesakes(client, props).catch((error: unknown) => {
+    const volumes = await namesakes(change).catch((error: unknown) => {
         if (isGone(error)) {
             return [];
         }
         throw error;
     });
     for (const volume of volumes) {
-        if (volume.id === id || volume.region !== props.region) continue;
-        const holder = await holderOf(client, props.app, volume);
-        if (holder && props.owner && isOwnedBy(props.owner, holder.config)) return volume;
+        if (volume.id === id || volume.region !== change.region) continue;
+        const holder = await holderOf(change, volume);
+        if (holder && change.owner && isOwnedBy(change.owner, holder.config)) return volume;
     }
     return undefined;
 }
