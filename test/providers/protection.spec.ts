@@ -21,7 +21,7 @@ describe("protection", () => {
     after(() => fixture.close());
 
     const base = () => ({ endpoint: fixture.endpoint, owner: OWNER, protectedBy: SETTING });
-    /** `moved`: what its replacement does with the data. */
+    /** `moved`: a change that replaces it. */
     const KINDS: Record<string, { provider: unknown; props: () => Props; moved?: Props }> = {
         app: {
             provider: App,

@@ -13,7 +13,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// Check fills in the defaults and the digest of the build context, by which a changed file becomes
+// Check fills in the defaults and the digest of the build context, which turns a changed file into
 // a changed input. Paths are relative to the program's directory.
 func (p *provider) Check(
 	ctx context.Context, req *pulumirpc.CheckRequest,
@@ -91,7 +91,7 @@ func findDockerfile(opts buildOptions) error {
 		"Try setting `dockerfile` to %q", opts.dockerfile, within)
 }
 
-// checkNames wants fully qualified image names where a registry takes part.
+// checkNames requires fully qualified image names if a registry is used.
 func checkNames(inputs resource.PropertyMap, opts buildOptions) error {
 	push := !(inputs["skipPush"].IsBool() && inputs["skipPush"].BoolValue())
 	if name := inputs["imageName"]; name.IsString() && (push || len(opts.cacheFrom) > 0) {

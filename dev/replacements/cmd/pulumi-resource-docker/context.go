@@ -100,7 +100,7 @@ func hashFile(sum io.Writer, name, path string, mode fs.FileMode) error {
 	content := sha256.New()
 	switch {
 	case mode.Type() == fs.ModeSymlink:
-		// What the link points to may lie outside; its place is what the builder gets.
+		// The target may lie outside of the context; the builder gets only its path.
 		target, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			return err

@@ -88,7 +88,7 @@ type daemon struct {
 
 func (d *daemon) close() { d.client.CloseIdleConnections() }
 
-// connect finds the daemon: the one that is configured, that of the context, the system's, or the user's own.
+// connect finds the daemon: the configured one, the context's, the system's, or the user's own.
 func connect(ctx context.Context, cfg config) (*daemon, error) {
 	cfg, err := cfg.ofContext()
 	if err != nil {
@@ -177,7 +177,7 @@ func (cfg config) tls() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, RootCAs: roots}, nil
 }
 
-// ping asks the daemon whether it is there and which version of the API it speaks.
+// ping asks the daemon for the version of its API.
 func (d *daemon) ping(ctx context.Context) error {
 	res, err := d.request(ctx, http.MethodGet, "/_ping", nil, nil, nil)
 	if err != nil {

@@ -50,7 +50,7 @@ func openSession(ctx context.Context, d *daemon, known map[string]credentials) (
 }
 
 func (s *session) close() {
-	// The connection first: a server whose peer never spoke would wait for it.
+	// Closes the connection first: a server whose peer never spoke would wait for it.
 	_ = s.conn.Close()
 	s.server.Stop()
 }
