@@ -6,6 +6,7 @@ import type { Caller } from "./auth.ts";
 import { FlyError, tooManyRequests, unauthorized } from "./errors.ts";
 import type { ActiveRule } from "./faults.ts";
 import type { Fly } from "./fly.ts";
+import { parseJson } from "./jsonBodies.ts";
 import { ulid } from "./ids.ts";
 import type { LocalState } from "./model/records.ts";
 import { NEAREST } from "./model/regions.ts";
@@ -52,18 +53,6 @@ function sleep(ms: number): Promise<void> {
 function drop(request: FastifyRequest, reply: FastifyReply): void {
     reply.hijack();
     request.raw.socket.destroy();
-}
-
-function parseJson(app: FastifyInstance): void {
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser("*", { parseAs: "string" }, (_request, text, done) => {
-        if (text === "") return done(null, undefined);
-        try {
-            done(null, JSON.parse(text as string));
-        } catch {
-            done(new FlyError(400, "invalid request body, expected JSON"));
-        }
-    });
 }
 
 async function beforeFault(request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -135,6 +135,7 @@ export function certificateRoutes(app: FastifyInstance, fly: Fly): void {
     app.post(`${path}/acme`, (request, reply) => reply.code(201).send(add(request, "fly")));
 
     app.post(`${path}/custom`, (request, reply) => {
+        changeApp(fly, request);
         const body = bodyOf(request.body);
         const chain = requiredString(body, "fullchain");
         requiredString(body, "private_key");

@@ -27,10 +27,12 @@ function deny(response: ServerResponse, decision: FrontDecision): void {
     response.end(JSON.stringify({ errors: [{ code, message, detail: null }] }));
 }
 
+/** Paths that the registry can only read as they are: no host in front, escapes, empty parts, `.` or `..`. */
+const PLAIN = /^\/v2(\/(?!\.\.?(\/|$))[\w.:+-]+)*\/?$/;
+
 /** Finds the app of a registry path: the first part of the repository's name. */
-function appOf(path: string): string | undefined {
-    const match = /^\/v2\/([^/?]+)\//.exec(path);
-    return match?.[1] === "_catalog" ? undefined : match?.[1];
+function appOf(path: string): string {
+    return /^\/v2\/([^/]+)/.exec(path)?.[1] ?? "";
 }
 
 /**
@@ -43,28 +45,38 @@ export function registryFront(socket: string, hooks: FrontHooks): Server {
     const agent = new Agent({ keepAlive: false, maxSockets: 16 });
     const handle = (incoming: IncomingMessage, response: ServerResponse) => {
         const method = incoming.method ?? "GET";
-        const path = incoming.url ?? "/";
+        const url = incoming.url ?? "/";
+        const path = url.split("?")[0] ?? "";
         let trouble = "";
         response.once("close", () => {
-            hooks.log(method, (path.split("?")[0] ?? "") + trouble, response.statusCode);
+            hooks.log(method, path + trouble, response.statusCode);
         });
         const token = basicPassword(incoming.headers.authorization);
         const refused =
             token === undefined || !hooks.isToken(token)
                 ? { status: 401, code: "UNAUTHORIZED", message: "authentication required" }
-                : hooks.refuse(appOf(path) ?? "", token);
+                : PLAIN.test(path)
+                  ? hooks.refuse(appOf(path), token)
+                  : { status: 400, code: "NAME_INVALID", message: "invalid repository name" };
         if (refused !== undefined) {
             incoming.resume();
             deny(response, refused);
             return;
         }
+        // Without the query, a layer of a repository that the token may not read is uploaded instead of mounted.
+        const from = new URLSearchParams(url.slice(path.length)).getAll("from");
+        const mayMount = from.every((one) => !hooks.refuse(appOf(`/v2/${one}`), token!));
+        const target = mayMount ? url : path;
         const headers = { ...incoming.headers, connection: "keep-alive" };
         delete headers.authorization;
-        const upstream = request({ socketPath: socket, agent, method, path, headers }, (answer) => {
-            response.writeHead(answer.statusCode ?? 502, answer.headers);
-            answer.pipe(response);
-            answer.on("error", () => response.destroy());
-        });
+        const upstream = request(
+            { socketPath: socket, agent, method, path: target, headers },
+            (answer) => {
+                response.writeHead(answer.statusCode ?? 502, answer.headers);
+                answer.pipe(response);
+                answer.on("error", () => response.destroy());
+            },
+        );
         upstream.on("error", (error) => {
             trouble = ` (${error.message})`;
             if (response.headersSent) response.destroy();
