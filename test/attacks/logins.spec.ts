@@ -4,8 +4,7 @@ import { VERIFIER } from "../../verification/verifier.ts";
 import { Front, KINDS, newPasswords, USERS } from "./support/front.ts";
 import { LEVELS, property, subscribe, type Connect } from "./support/packets.ts";
 
-const MONITOR = "appkata-monitor";
-const GUESSES = ["", "appkata", "admin", "password", "mosquitto", VERIFIER, MONITOR];
+const GUESSES = ["", "appkata", "admin", "password", "mosquitto", VERIFIER, "appkata-monitor"];
 
 type Login = Partial<Connect>;
 
@@ -20,6 +19,8 @@ interface Secrets {
     mallory: string;
     /** Alice's, in the password file. */
     hash: string;
+    /** The name of the broker's monitor, new at each start. */
+    monitor: string;
 }
 
 type Attack = [name: string, login: (secrets: Secrets) => Login];
@@ -78,13 +79,17 @@ const LOGINS: Attack[] = [
     ...["+", "#", "%u", "al+", "*"].map((name): Attack => {
         return [`the user ${name} with alice's password`, ({ alice }) => as(name, alice)];
     }),
-    ...[VERIFIER, MONITOR].flatMap((name): Attack[] => [
-        [`the reserved user ${name} without a password`, () => ({ username: name })],
-        [`the reserved user ${name} with alice's password`, ({ alice }) => as(name, alice)],
-        ...GUESSES.map((guess): Attack => {
-            return [`the reserved user ${name} with "${guess}"`, () => as(name, guess)];
-        }),
-    ]),
+    ...(["verification", "monitor"] as const).flatMap((who): Attack[] => {
+        const name = ({ monitor }: Secrets) => (who === "monitor" ? monitor : VERIFIER);
+        return [
+            [`the ${who}'s user without a password`, (all) => ({ username: name(all) })],
+            [`the ${who}'s user with alice's password`, (all) => as(name(all), all.alice)],
+            [`the ${who}'s user with its name`, (all) => as(name(all), name(all))],
+            ...GUESSES.map((guess): Attack => {
+                return [`the ${who}'s user with "${guess}"`, (all) => as(name(all), guess)];
+            }),
+        ];
+    }),
     ...["PLAIN", "SCRAM-SHA-256", ""].map((method): Attack => [
         `enhanced authentication by "${method}" instead of a password`,
         () => ({
@@ -117,7 +122,8 @@ for (const kind of KINDS) {
                 front.passwords.get(name)!,
             ) as [string, string, string, string];
             const hash = /^alice:(.*)$/m.exec(passwd)![1]!;
-            secrets = { alice, bob, zoe, former, mallory: removed, hash };
+            const [monitor] = /^appkata-monitor[^:]*/m.exec(passwd)!;
+            secrets = { alice, bob, zoe, former, mallory: removed, hash, monitor };
         });
 
         it("the right password lets in, in every version of MQTT", async () => {
@@ -146,7 +152,7 @@ for (const kind of KINDS) {
         it("the answer does not tell whether a user exists", async () => {
             for (const [level] of LEVELS) {
                 const answers: string[] = [];
-                for (const name of ["alice", "nobody", "mallory", VERIFIER, MONITOR]) {
+                for (const name of ["alice", "nobody", "mallory", VERIFIER, secrets.monitor]) {
                     const answer = await front.refuses({ level, ...as(name, "wrong") });
                     answers.push(answer.toString("hex"));
                 }
