@@ -63,7 +63,7 @@ describe("data under another series of Mosquitto", function () {
         await client.publishAsync("queue/2", `${round} QoS 2`, { qos: 2 });
     }
 
-    /** What reaches the returning session, and what is retained. */
+    /** Messages that reach the returning session, and retained ones. */
     async function found(): Promise<string[]> {
         const came: string[] = [];
         const back = await openTo(broker, authority, { ...ADA, ...AWAY });

@@ -139,7 +139,7 @@ describe("users and their grants", () => {
                     { ...ada(ALL), everyone: { read: ["#"] } },
                     /^everyone\.read\.0: "#" grants everything to everybody; set everything: read/,
                 ],
-                // What can never match.
+                // Filters that can never match.
                 [
                     ada({ write: ["$SYS/a"] }),
                     /^users\.0\.write\.0: .* nobody write to \$SYS; remove/,

@@ -17,7 +17,7 @@ describe("a deployed broker that was changed live and restarts", function () {
     let outputs: BrokerOutputs;
     /** Credentials that worked before the changes. */
     let former: { removed: string; changed: string; device: mqtt.IClientOptions };
-    /** What is in force: the files' digest, and the served certificate. */
+    /** State in force: the files' digest, and the served certificate. */
     let expected: { state: string; certificate: string };
 
     before(async () => {

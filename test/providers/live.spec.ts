@@ -16,11 +16,11 @@ import {
     STRANGER,
 } from "./support/flyFixture.ts";
 
-/** What an image without the command prints. */
+/** Output of an image without the command. */
 const OLDER = { cmd: ["/bin/sh", "-c", LISTEN] };
 const HASH = "$7$101$c2FsdHNhbHRzYWx0$" + "aGFzaA".repeat(10);
 
-/** What is in force in the machine, and in the app for its next start, after a change of secrets. */
+/** Changes secrets, and checks the machine and the app's secrets for its next start. */
 describe("fly secrets of a running machine", function () {
     this.timeout(90_000);
     let fixture: FlyFixture;

@@ -155,7 +155,7 @@ describe("diff of a machine", () => {
             });
         }
 
-        // What Fly adds to the program's config.
+        // Fly's additions to the program's config.
         for (const [path, value] of [
             ["env", {}],
             ["init", {}],

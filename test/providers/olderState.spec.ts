@@ -14,7 +14,7 @@ interface Older {
     readonly inputs: () => Promise<Props>;
     /** Properties that an older version may lack; all left out of the state together. */
     readonly missing: readonly string[];
-    /** Those that are also left out alone. */
+    /** Properties that are also left out alone. */
     readonly alone: readonly string[];
 }
 

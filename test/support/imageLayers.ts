@@ -1,4 +1,4 @@
-/** What an image adds to its base: every file of its own layers, and its metadata. */
+/** Searches what an image adds to its base: every file of its own layers, and its metadata. */
 import { createHash } from "node:crypto";
 import { pipeline } from "node:stream/promises";
 import { gunzipSync } from "node:zlib";

@@ -1,4 +1,4 @@
-/** What must hold at the end, whatever happened before: at Fly, in the state, and on the screen. */
+/** Checks the end of a run, whatever happened before: at Fly, in the state, and on the screen. */
 import assert from "node:assert/strict";
 import type { LocalFly } from "../../../dev/fly/index.ts";
 import { Api, type MachineView } from "../../../dev/harness/api.ts";

@@ -29,7 +29,7 @@ export class SmallStack extends ProgramStack {
     /** Logical names that the program has changed. */
     readonly #renamed = new Set<string>();
     #aliased = false;
-    /** What was created outside the program: paths below the app's. */
+    /** Resources created outside the program: paths below the app's. */
     readonly clones: string[] = [];
 
     private constructor(fly: LocalFly, app: string, image: string, settings: SmallSettings) {

@@ -1,4 +1,4 @@
-/** What must hold, whatever was killed: checked in Fly itself and in the state's file. */
+/** Checks a stack after a killed run, in Fly itself and in the state's file. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { instanceOf } from "../../../dev/fly/instance.ts";
@@ -110,7 +110,7 @@ interface Secret {
     value: string;
 }
 
-/** What the machine appends to two of them for its monitor (broker/image/broker-installed). */
+/** Lines that the machine appends to two of them for its monitor (broker/image/broker-installed). */
 const ADDED: Record<string, RegExp> = {
     acl: /^\nuser appkata-monitor-[0-9a-f]{24}\ntopic read \$SYS\/#\ntopic readwrite \$appkata\/monitor\ntopic write \$CONTROL\/dynamic-security\/v1\n$/,
     passwd: /^appkata-monitor-[0-9a-f]{24}:\S+\n$/,

@@ -6,7 +6,7 @@ import { keepsSecrets } from "./invariants.ts";
 import { MOMENTS, type CallName, type Moment } from "./proxy.ts";
 import type { Ended, Stage } from "./stage.ts";
 
-/** What people do with a stack, with a beginning and an end. */
+/** An operation on a stack, with a beginning and an end. */
 export interface Phase {
     readonly name: string;
     /** Brings the stack to where the phase begins. @param broken whether the last case left it broken */

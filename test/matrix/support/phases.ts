@@ -1,4 +1,4 @@
-/** What people do with a stack, each from its beginning to its end. */
+/** Operations on a stack, each from its beginning to its end. */
 import { Identity } from "./identity.ts";
 import { isDeployed, isGone } from "./invariants.ts";
 import { crashMatrix, type CrashPhase } from "./matrix.ts";

@@ -51,7 +51,7 @@ interface Calls {
     close(): void;
 }
 
-/** What a failed call leaves for the state. */
+/** State that a failed call leaves. */
 export interface Failure {
     readonly message: string;
     readonly id: string | undefined;
