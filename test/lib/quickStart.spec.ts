@@ -20,7 +20,9 @@ describe("a program that starts quickly", () => {
     before(() => {
         dir = mkdtempSync(path.join(tmpdir(), "quick-start-"));
         mkdirSync(at("node_modules"));
-        symlinkSync(path.join(ROOT, "node_modules", "typescript"), at("node_modules/typescript"));
+        for (const name of ["typescript", "@pulumi"]) {
+            symlinkSync(path.join(ROOT, "node_modules", name), at(`node_modules/${name}`));
+        }
         writeFileSync(at("package.json"), '{"type":"module"}');
         writeFileSync(at("index.ts"), PROGRAM);
     });
@@ -60,5 +62,17 @@ describe("a program that starts quickly", () => {
         const script =
             "console.log(require('typescript').version, require.cache[require.resolve('typescript')].loaded)";
         assert.match((await run("-e", script)).stdout, /^\d+\.\d+\.\d+ true\n$/);
+    });
+
+    it("gives the engine the beginning of the SDK's debug messages, and all of others", async () => {
+        const script =
+            "const { log } = require('@pulumi/pulumi');" +
+            "require('@pulumi/pulumi/runtime/settings').excessiveDebugOutput = true;" +
+            "for (const say of [log.debug, log.info]) say('x'.repeat(5000));";
+        const { stdout } = await run("-e", script);
+        assert.deepEqual(
+            stdout.split("\n").map((line) => line.replace(/^\w+: \[runtime\] /, "").length),
+            [2000, 5000, 0],
+        );
     });
 });
