@@ -2,6 +2,7 @@
  * Parses a stack's config into validated settings. Finds every mistake before anything is declared, and lists
  * all of them at once, each with its key, the rule and the value.
  */
+import type { z } from "zod";
 import type { Access, Grants } from "../broker/acl.ts";
 import type { BrokerConf } from "../broker/conf.ts";
 import { webSocketsPortOf } from "./access.ts";
@@ -127,18 +128,13 @@ export function parseSettings(
         }
     }
     const { passwords: rawPasswords, ...plain } = raw;
-    const parsed = schema.safeParse({ ...plain, users: raw.users ?? "[]" });
-    if (!parsed.success) {
-        for (const issue of parsed.error.issues) {
-            const [key, ...inner] = issue.path.map(String);
-            const place = [key, ...inner].join(".");
-            const messageIncludesValue =
-                issue.code === "custom" && issue.params === MESSAGE_INCLUDES_VALUE;
-            const value = messageIncludesValue ? "" : `; it is ${seen(raw[key ?? ""], inner)}`;
-            problems.push(`${place}: ${issue.message}${value}`);
-        }
+    const { data: wellFormed, issues } = parseEach({ ...plain, users: raw.users ?? "[]" });
+    for (const issue of issues) {
+        const [key = "", ...inner] = issue.path.map(String);
+        const includesValue = issue.code === "custom" && issue.params === MESSAGE_INCLUDES_VALUE;
+        const value = includesValue ? "" : `; it is ${seen(raw[key], inner)}`;
+        problems.push(`${[key, ...inner].join(".")}: ${issue.message}${value}`);
     }
-    const wellFormed = parseEach(raw);
     const { users, everyone, devices } = wellFormed;
     const names = users?.map(({ name }) => name);
     const passwords = parsePasswords(
@@ -152,75 +148,80 @@ export function parseSettings(
     for (const name of (devices ?? []).filter((device) => passwords.has(device))) {
         problems.push(`passwords.${name}: is set for a user that logs in with a certificate`);
     }
-    if (!parsed.success || problems.length > 0) throw new SettingsError(place, problems);
+    if (problems.length > 0) throw new SettingsError(place, problems);
 
+    // Without an issue, all of them are there.
+    const data = wellFormed as Values;
     const { cpuKind, cpus, memoryMb, ipv6, ipv4, certificateValidDays, certificateRenewDays } =
-        parsed.data;
+        data;
     return {
-        appName: parsed.data.appName,
-        organization: parsed.data.organization,
-        region: parsed.data.region,
+        appName: data.appName,
+        organization: data.organization,
+        region: data.region,
         ports: {
-            mqtt: parsed.data.port,
-            webSockets: webSocketsPortOf(parsed.data),
-            certificates: certificatePortOf(parsed.data),
+            mqtt: data.port,
+            webSockets: webSocketsPortOf(data),
+            certificates: certificatePortOf(data),
         },
-        users: parsed.data.users.map((user) => ({
+        users: data.users.map((user) => ({
             ...user,
             password: passwords.get(user.name),
-            certificate: parsed.data.devices.includes(user.name),
+            certificate: data.devices.includes(user.name),
         })),
-        everyone: parsed.data.everyone,
+        everyone: data.everyone,
         volume: {
-            name: parsed.data.volumeName,
-            sizeGb: parsed.data.volumeSizeGb,
-            protect: parsed.data.protectVolume,
-            retain: parsed.data.retainVolume,
-            onReplace: parsed.data.volumeReplacement,
-            snapshotId: parsed.data.volumeSnapshot,
-            snapshotRetentionDays: parsed.data.snapshotRetentionDays,
+            name: data.volumeName,
+            sizeGb: data.volumeSizeGb,
+            protect: data.protectVolume,
+            retain: data.retainVolume,
+            onReplace: data.volumeReplacement,
+            snapshotId: data.volumeSnapshot,
+            snapshotRetentionDays: data.snapshotRetentionDays,
         },
-        machineName: parsed.data.machineName,
-        imports: parsed.data.import,
+        machineName: data.machineName,
+        imports: data.import,
         guest: { cpuKind, cpus, memoryMb },
-        addresses: { ipv6, ipv4, sharedIpv4: parsed.data.sharedIpv4 },
-        connectBy: parsed.data.connectBy,
-        hostnames: parsed.data.hostnames,
+        addresses: { ipv6, ipv4, sharedIpv4: data.sharedIpv4 },
+        connectBy: data.connectBy,
+        hostnames: data.hostnames,
         certificate: {
             validDays: certificateValidDays,
             renewDays: certificateRenewDays,
-            warnDays: parsed.data.expiryWarningDays,
+            warnDays: data.expiryWarningDays,
         },
-        authorities: { trusted: parsed.data.caTrusted, issuer: parsed.data.caIssuer },
-        clientsShutOut: parsed.data.clientsShutOut,
-        baseImage: parsed.data.baseImage,
-        metrics: parsed.data.metrics,
+        authorities: { trusted: data.caTrusted, issuer: data.caIssuer },
+        clientsShutOut: data.clientsShutOut,
+        baseImage: data.baseImage,
+        metrics: data.metrics,
         broker: {
-            retained: parsed.data.retainedMessages,
-            tls: parsed.data.tls,
-            webSockets: parsed.data.webSockets,
-            limits: limitsIn(parsed.data),
-            clientIds: parsed.data.clientIds,
-            clientCertificates: parsed.data.clientCertificates,
+            retained: data.retainedMessages,
+            tls: data.tls,
+            webSockets: data.webSockets,
+            limits: limitsIn(data),
+            clientIds: data.clientIds,
+            clientCertificates: data.clientCertificates,
         },
-        endpoint: parsed.data.endpoint.replace(/\/+$/, ""),
-        logsEndpoint: parsed.data.logsEndpoint ?? logsEndpointOf(parsed.data.endpoint),
-        registry: parsed.data.registry,
+        endpoint: data.endpoint.replace(/\/+$/, ""),
+        logsEndpoint: data.logsEndpoint ?? logsEndpointOf(data.endpoint),
+        registry: data.registry,
         place,
-        warnings: [
-            ...(access?.warnings ?? []),
-            ...withoutEffect(parsed.data, new Set(Object.keys(raw))),
-        ],
+        warnings: [...(access?.warnings ?? []), ...withoutEffect(data, new Set(Object.keys(raw)))],
     };
 }
 
-/** Parses each setting alone, and leaves malformed ones out. */
-function parseEach(raw: Readonly<Record<string, string>>): Partial<Values> {
+/**
+ * Parses each setting alone, so that a malformed one hides no mistake in others.
+ * @returns data without the malformed settings, and issues with the setting's name first in their path
+ */
+function parseEach(raw: Readonly<Record<string, string>>) {
+    const issues: z.core.$ZodIssue[] = [];
     const each = Object.entries(schema.shape).flatMap(([key, rule]) => {
-        const { success, data } = rule.safeParse(raw[key]);
-        return success ? [[key, data] as const] : [];
+        const { success, data, error } = rule.safeParse(raw[key]);
+        if (success) return [[key, data] as const];
+        issues.push(...error.issues.map((issue) => ({ ...issue, path: [key, ...issue.path] })));
+        return [];
     });
-    return Object.fromEntries(each);
+    return { data: Object.fromEntries(each) as Partial<Values>, issues };
 }
 
 /** Derives the logs' endpoint: Fly has its own host for logs, others serve them beside the machines. */
