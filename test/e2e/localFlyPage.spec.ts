@@ -68,4 +68,6 @@ describe("dev/fly/README's commands", function () {
             if (/"error":/.test(stdout)) throw new Error(stdout);
         });
     }
+
+    it("are no others", () => reader.assertTyped(PAGE.filter(({ block }) => block !== 1)));
 });

@@ -48,7 +48,6 @@ describe("the pages' commands", function () {
     let home: string;
     let outputs: BrokerOutputs | undefined;
     let file: string;
-    let env: NodeJS.ProcessEnv;
 
     before(async () => {
         project = await Project.make();
@@ -60,14 +59,13 @@ describe("the pages' commands", function () {
         file = path.join(home, "data.backup");
         const backend = path.join(home, "state");
         mkdirSync(backend);
-        env = {
+        reader = new Reader(project, {
             ...pulumiEnvironment(backend),
             PULUMI_HOME: home,
             PULUMI_CONFIG_PASSPHRASE: "of the reader",
             FLY_API_TOKEN: fly.token,
             FLY_TEST_ENDPOINT: fly.endpoint,
-        };
-        reader = new Reader(project, env);
+        });
         project.edit(`Pulumi.${STACK}.yaml`, (text) => {
             const { config } = parse(text) as { config: Record<string, unknown> };
             const users = config["appkata-mqtt:users"] as object[];
@@ -137,7 +135,7 @@ describe("the pages' commands", function () {
             if (command.text !== "pulumi up") return;
             const show = { ...command, text: "pulumi stack output --json --show-secrets" };
             outputs = JSON.parse((await reader.type(show)).stdout) as BrokerOutputs;
-            env["FLY_TEST_APP"] = outputs.appName;
+            reader.export("FLY_TEST_APP", outputs.appName);
         });
     }
 });

@@ -1,3 +1,4 @@
+// core
 /** README's commands on this machine, taken from there, in the order in which they stand. */
 import { commandsIn, PAGES, reasonNotToRun } from "../support/pages.ts";
 import { Project } from "../../dev/harness/project.ts";
