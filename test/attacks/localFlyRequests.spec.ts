@@ -1,4 +1,3 @@
-// core
 /**
  * Attacks on the local Fly by web pages, other programs and other users of the same machine. `test/local/hostile` has
  * malformed values, names that each JavaScript object has, and image references.

@@ -1,4 +1,3 @@
-// core
 /**
  * Attacks on the monitor, which answers on Fly's private network, and on what it uses in the broker. The edge makes no
  * difference to it. `test/broker/monitor` has the slow requests, and the modes of its socket and of its password's files.
