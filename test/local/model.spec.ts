@@ -1,19 +1,12 @@
 // core
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { loopbackAddress, privateAddress } from "../../dev/fly/addresses.ts";
-import { authenticate, basicPassword } from "../../dev/fly/auth.ts";
 import { formatDuration, parseDuration } from "../../dev/fly/durations.ts";
 import { FlyError } from "../../dev/fly/errors.ts";
-import { Faults } from "../../dev/fly/faults.ts";
 import { ulid } from "../../dev/fly/ids.ts";
-import { RateLimits } from "../../dev/fly/limits.ts";
 import { checkGuest } from "../../dev/fly/model/guest.ts";
 import { normalizeConfig, signalName } from "../../dev/fly/model/normalize.ts";
-import type { LocalState } from "../../dev/fly/model/records.ts";
 import { parseImage } from "../../dev/fly/runtime/images.ts";
-import { afterExit } from "../../dev/fly/runtime/restarts.ts";
-import { changeSettings, DEFAULT_SETTINGS } from "../../dev/fly/settings.ts";
 
 function refusal(action: () => unknown): string {
     try {
@@ -184,49 +177,6 @@ describe("machine configuration", () => {
     });
 });
 
-describe("restart policy", () => {
-    const config = (restart?: { policy?: string; max_retries?: number }) => ({
-        image: "x",
-        ...(restart === undefined ? {} : { restart }),
-    });
-    const exit = (exitCode: number, oomKilled = false) => ({
-        exitCode,
-        oomKilled,
-        finishedAt: "",
-    });
-    const now = 10_000_000;
-
-    it("defaults to on-failure with ten retries", () => {
-        assert.equal(afterExit(config(), exit(0), [], 1000, now).action, "stop");
-        assert.equal(afterExit(config(), exit(1), [], 1000, now).action, "restart");
-        const ten = Array.from({ length: 10 }, () => now - 1000);
-        assert.equal(afterExit(config(), exit(1), ten, 1000, now).action, "stop");
-        const old = ten.map((time) => time - 6 * 60_000);
-        assert.equal(afterExit(config(), exit(1), old, 1000, now).action, "restart");
-    });
-
-    it("follows always, no, max_retries and auto_destroy", () => {
-        const always = config({ policy: "always" });
-        assert.equal(afterExit(always, exit(0), [], 1000, now).action, "restart");
-        const no = config({ policy: "no" });
-        assert.equal(afterExit(no, exit(1), [], 1000, now).action, "stop");
-        const twice = config({ policy: "on-failure", max_retries: 2 });
-        assert.equal(afterExit(twice, exit(1), [now, now], 1000, now).action, "stop");
-        assert.equal(afterExit(twice, exit(0, true), [now], 1000, now).action, "restart");
-        const once = { ...no, auto_destroy: true };
-        assert.equal(afterExit(once, exit(0), [], 1000, now).action, "destroy");
-    });
-
-    it("backs off longer each time, and not at all the first time", () => {
-        const always = config({ policy: "always" });
-        const delays = [0, 1, 2, 3, 20].map((count) => {
-            const next = afterExit(always, exit(1), Array<number>(count).fill(now), 1000, now);
-            return next.action === "restart" ? next.delayMs : undefined;
-        });
-        assert.deepEqual(delays, [0, 1000, 2000, 4000, 30_000]);
-    });
-});
-
 describe("image references", () => {
     const DIGEST = `sha256:${"ab".repeat(32)}`;
     const cases: [string, string, string, string | undefined, string | undefined][] = [
@@ -262,84 +212,5 @@ describe("identifiers and addresses", () => {
         assert.notEqual(loopbackAddress("a", new Set([first])), first);
         assert.match(first, /^127\.(6[4-9]|[7-9]\d|1[0-8]\d|19[01])\.\d+\.\d+$/);
         assert.match(privateAddress("a"), /^fdaa:0(:[0-9a-f]{1,4}){5}:2$|^fdaa:0:[0-9a-f:]+:2$/);
-    });
-});
-
-describe("tokens", () => {
-    const state = {
-        token: "fo1_right",
-        deployTokens: [
-            { token: "fm2_deploy", app: "one", expiresAt: Infinity },
-            { token: "fm2_late", app: "one", expiresAt: Date.now() - 1 },
-        ],
-    } as unknown as LocalState;
-
-    it("are read from Bearer and FlyV1 headers", () => {
-        assert.deepEqual(authenticate(state, "Bearer fo1_right"), {});
-        assert.deepEqual(authenticate(state, "FlyV1 fm2_x,fo1_right"), {});
-        assert.deepEqual(authenticate(state, "FlyV1 fm2_deploy"), { app: "one" });
-        for (const header of [undefined, "", "Bearer", "Bearer fm2_late", "Basic fo1_right"]) {
-            assert.equal(authenticate(state, header), undefined, header);
-        }
-    });
-
-    it("are the password of Basic authorization, whatever the user", () => {
-        const header = `Basic ${Buffer.from("x:to:ken").toString("base64")}`;
-        assert.equal(basicPassword(header), "to:ken");
-        assert.equal(basicPassword("Basic !!"), undefined);
-    });
-});
-
-describe("fault rules", () => {
-    it("hit the nth matching request, as often as requested", () => {
-        const faults = new Faults();
-        faults.add([
-            {
-                method: "POST",
-                path: "/v1/apps/*/machines",
-                nth: 2,
-                times: 2,
-                action: { type: "drop-after" },
-            },
-        ]);
-        const hits = ["POST", "GET", "POST", "POST", "POST"].map(
-            (method) => faults.match(method, "/v1/apps/one/machines") !== undefined,
-        );
-        assert.deepEqual(hits, [false, false, true, true, false]);
-        assert.equal(faults.match("POST", "/v1/apps/one/machines/extra"), undefined);
-    });
-
-    it("match one segment with * and any number with **", () => {
-        const faults = new Faults();
-        faults.add([{ path: "/v1/**", times: 0, action: { type: "delay", ms: 1 } }]);
-        assert.ok(faults.match("GET", "/v1/apps/a/machines/b"));
-        assert.ok(faults.match("DELETE", "/v1/x"));
-        assert.equal(faults.match("GET", "/_local/faults"), undefined);
-        faults.clear();
-        assert.equal(faults.match("GET", "/v1/x"), undefined);
-        assert.throws(() => faults.add([{ path: "/x" } as never]), /action.type/);
-    });
-});
-
-describe("rate limits", () => {
-    it("allow a burst of three and one a second, reads of a machine more", () => {
-        const limits = new RateLimits();
-        const take = (action: string, at: number) => limits.take(action, "m", at);
-        const writes = [0, 0, 0, 0, 1000, 1000].map((at) => take("POST stop", at));
-        assert.deepEqual(writes, [true, true, true, false, true, false]);
-        const reads = Array.from({ length: 11 }, () => take("GET machine", 0));
-        assert.equal(reads.filter(Boolean).length, 10);
-        assert.ok(limits.take("POST stop", "other", 0));
-    });
-});
-
-describe("settings", () => {
-    it("refuse unknown names and values", () => {
-        const settings = { ...DEFAULT_SETTINGS };
-        changeSettings(settings, { rateLimit: true, secretsOnRestart: "pinned" });
-        assert.equal(settings.rateLimit, true);
-        assert.throws(() => changeSettings(settings, { nothing: 1 }), /nothing/);
-        assert.throws(() => changeSettings(settings, { appDeleteMs: -1 }), /appDeleteMs/);
-        assert.throws(() => changeSettings(settings, { secretsOnRestart: "x" }), /secretsOnRe/);
     });
 });

@@ -8,18 +8,12 @@ import { failureOf, FlyFixture, OWNER, STRANGER } from "./support/flyFixture.ts"
 
 describe("fly app", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
+    const on = new FlyFixture();
     let count = 0;
-
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
-    afterEach(() => fixture.noFaults());
 
     function inputs(change: Partial<AppInputs> = {}): AppInputs {
         return {
-            endpoint: fixture.endpoint,
+            endpoint: on.endpoint,
             name: `app-${++count}`,
             organization: "personal",
             owner: OWNER,
@@ -28,13 +22,13 @@ describe("fly app", function () {
     }
 
     async function exists(name: string): Promise<boolean> {
-        return (await fixture.api.call("GET", `/apps/${name}`)).status === 200;
+        return (await on.api.call("GET", `/apps/${name}`)).status === 200;
     }
 
     it("is created with one request", async () => {
         const wanted = inputs();
         let made: Awaited<ReturnType<typeof App.create>> | undefined;
-        const requests = await fixture.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             made = await App.create(wanted);
         });
         assert.deepEqual(requests, ["POST /v1/apps 201"]);
@@ -61,20 +55,20 @@ describe("fly app", function () {
     });
 
     async function machineIn(app: string, name: string, owner?: Owner): Promise<string> {
-        const image = await pushImage(fixture.fly, app);
+        const image = await pushImage(on.fly, app);
         const config = { image, ...(owner && { metadata: ownerMetadata(owner) }) };
         const body = { name, config, skip_launch: true };
         const path = `/apps/${app}/machines`;
-        return (await fixture.api.ok<{ id: string }>("POST", path, body)).id;
+        return (await on.api.ok<{ id: string }>("POST", path, body)).id;
     }
 
     async function volumeIn(app: string): Promise<string> {
         const body = { name: "data", region: "lhr", size_gb: 1 };
-        return (await fixture.api.ok<{ id: string }>("POST", `/apps/${app}/volumes`, body)).id;
+        return (await on.api.ok<{ id: string }>("POST", `/apps/${app}/volumes`, body)).id;
     }
 
     async function secretIn(app: string): Promise<void> {
-        await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { KEY: "dmFsdWU=" } });
+        await on.api.ok("POST", `/apps/${app}/secrets`, { values: { KEY: "dmFsdWU=" } });
     }
 
     const WAYS_OUT =
@@ -89,7 +83,7 @@ describe("fly app", function () {
         },
         "an address": async (app) => {
             const path = `/apps/${app}/ip_assignments`;
-            const { ip } = await fixture.api.ok<{ ip: string }>("POST", path, { type: "v6" });
+            const { ip } = await on.api.ok<{ ip: string }>("POST", path, { type: "v6" });
             return `address ${ip}`;
         },
         "another stack's machine": async (app) => {
@@ -108,7 +102,7 @@ describe("fly app", function () {
     for (const [what, put] of Object.entries(FOREIGN)) {
         it(`is refused, and left alone, if it exists and holds ${what}`, async () => {
             const wanted = inputs();
-            await fixture.api.app(wanted.name);
+            await on.api.app(wanted.name);
             const named = await put(wanted.name);
             const { message } = await failureOf(App.create(wanted));
             const start = `App "${wanted.name}" exists and is not this stack's: it holds ${named}`;
@@ -131,7 +125,7 @@ describe("fly app", function () {
         const wanted = inputs();
         await App.create(wanted);
         const volume = await volumeIn(wanted.name);
-        await fixture.api.ok("DELETE", `/apps/${wanted.name}/volumes/${volume}`);
+        await on.api.ok("DELETE", `/apps/${wanted.name}/volumes/${volume}`);
         assert.equal((await App.create(wanted)).id, wanted.name);
     });
 
@@ -147,14 +141,14 @@ describe("fly app", function () {
         );
         assert.match(message, new RegExp(`fly machine destroy ID -a ${id}`));
         assert.equal(await exists(id), true);
-        await fixture.api.ok("DELETE", `/apps/${id}/machines/${theirs}?force=true`);
+        await on.api.ok("DELETE", `/apps/${id}/machines/${theirs}?force=true`);
         await App.delete(id, outs);
         assert.equal(await exists(id), false);
     });
 
     it("is refused when the name is someone else's", async () => {
         const wanted = inputs();
-        await fixture.api.ok("POST", "/_local/apps", { name: wanted.name, organization: "others" });
+        await on.api.ok("POST", "/_local/apps", { name: wanted.name, organization: "others" });
         const error = await failureOf(App.create(wanted));
         assert.match(
             error.message,
@@ -170,9 +164,9 @@ describe("fly app", function () {
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
         it(`is created once if the answer is lost (${type})`, async () => {
             const wanted = inputs();
-            await fixture.fault({ method: "POST", path: "/v1/apps", action: { type } });
+            await on.fault({ method: "POST", path: "/v1/apps", action: { type } });
             assert.equal((await App.create(wanted)).id, wanted.name);
-            const { apps } = await fixture.api.ok<{ apps: { name: string }[] }>(
+            const { apps } = await on.api.ok<{ apps: { name: string }[] }>(
                 "GET",
                 "/apps?org_slug=personal",
             );
@@ -182,8 +176,8 @@ describe("fly app", function () {
 
     it("of a run killed a moment ago is adopted, although not all of Fly knows it yet", async () => {
         const wanted = inputs();
-        await fixture.api.app(wanted.name);
-        await fixture.fault({
+        await on.api.app(wanted.name);
+        await on.fault({
             method: "GET",
             path: `/v1/apps/${wanted.name}/machines`,
             times: 2,
@@ -216,7 +210,7 @@ describe("fly app", function () {
         const wanted = inputs();
         const { id, outs } = await App.create(wanted);
         assert.ok(outs);
-        const news = { ...wanted, endpoint: `${fixture.endpoint}/` };
+        const news = { ...wanted, endpoint: `${on.endpoint}/` };
         assert.equal((await App.update(id, outs, news)).outs?.endpoint, news.endpoint);
         await App.delete(id, outs);
         const error = await failureOf(App.update(id, outs, news));

@@ -3,44 +3,34 @@ import assert from "node:assert/strict";
 import { delegateText } from "../../providers/delegates.ts";
 import type { MachineInputs } from "../../providers/fly/machine/inputs.ts";
 import { until } from "../../dev/harness/until.ts";
-import { pushImage } from "../../dev/harness/image.ts";
 import { DynamicHost, type Failure } from "./support/dynamicHost.ts";
-import { brokerLike, FlyFixture, OWNER } from "./support/flyFixture.ts";
+import { OWNER } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 const __provider = delegateText("Machine");
 
 /** Uses the SDK's own host: a cancellation is noticed although the host does not forward it. */
 describe("Ctrl-C", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
     let host: DynamicHost;
+    // Before the fixture takes the faults away and deletes the app.
+    afterEach(() => host.close());
+    const on = new MachineFixture();
     let inputs: MachineInputs & { __provider: string };
-    let count = 0;
 
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
     beforeEach(async () => {
-        const app = `cancel-${++count}`;
-        await fixture.api.app(app);
-        const image = await pushImage(fixture.fly, app);
         // Longer than any test may take: whatever ends before was cut short.
         const timeouts = { create: 600, update: 600 };
-        inputs = { ...brokerLike(fixture, app, image, { timeouts }), __provider };
+        inputs = { ...on.inputs({ timeouts }), __provider };
         host = await DynamicHost.start(process.env);
     });
-    afterEach(async () => {
-        await host.close();
-        await fixture.noFaults();
-    });
 
-    const machines = () => fixture.api.ok<{ id: string }[]>("GET", `/apps/${inputs.app}/machines`);
+    const machines = () => on.api.ok<{ id: string }[]>("GET", `/apps/${inputs.app}/machines`);
 
     /** Keeps every machine from reaching the awaited state. */
     async function neverStarted(): Promise<void> {
         const body = { error: "deadline_exceeded: machine failed to reach desired state" };
-        await fixture.fault({
+        await on.fault({
             method: "GET",
             path: "/v1/apps/*/machines/*/wait",
             times: 0,
@@ -49,13 +39,13 @@ describe("Ctrl-C", function () {
     }
 
     async function cancelledWhile(work: () => Promise<object>): Promise<Failure> {
-        await fixture.api.ok("DELETE", "/_local/journal");
+        await on.api.ok("DELETE", "/_local/journal");
         const failure = work().then(
             () => assert.fail("was not cancelled"),
             (error: Failure) => error,
         );
         await until("the wait has begun", async () => {
-            const { entries } = await fixture.api.ok<{ entries: { path: string }[] }>(
+            const { entries } = await on.api.ok<{ entries: { path: string }[] }>(
                 "GET",
                 "/_local/journal",
             );
@@ -83,7 +73,7 @@ describe("Ctrl-C", function () {
         const failure = await cancelledWhile(() => host.update(made.machineId, made, news));
         assert.match(failure.message, /^Cancelled\./);
         const lease = `/apps/${inputs.app}/machines/${made.machineId}/lease`;
-        assert.equal((await fixture.api.call("GET", lease)).status, 404);
+        assert.equal((await on.api.call("GET", lease)).status, 404);
         // Nothing new is started in this run.
         await assert.rejects(host.create(inputs), { message: failure.message });
     });
@@ -104,13 +94,13 @@ describe("Ctrl-C", function () {
         );
         assert.match(failure.message, /^Cancelled\..*\n {2}Machine \w+ is started again/);
         await until("the machine runs", async () => {
-            const { state, cordoned } = await fixture.api.machine(app, machineId);
+            const { state, cordoned } = await on.api.machine(app, machineId);
             return state === "started" && !cordoned;
         });
     });
 
     it("waits for the answer of a change in flight", async () => {
-        await fixture.fault({
+        await on.fault({
             method: "POST",
             path: "/v1/apps/*/machines",
             action: { type: "delay-after", ms: 2000 },

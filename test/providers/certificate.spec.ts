@@ -3,31 +3,21 @@ import assert from "node:assert/strict";
 import { App, Certificate, IpAddress } from "../../providers/entry.ts";
 import type { CertificateInputs } from "../../providers/fly/certificate.ts";
 import { issue, makeAuthority } from "../../dev/harness/certificates.ts";
-import { failureOf, FlyFixture, outsOf, OWNER } from "./support/flyFixture.ts";
+import { AppFixture, failureOf, outsOf, OWNER } from "./support/flyFixture.ts";
 
 const HOSTNAME = "mqtt.example.com";
 
 describe("fly certificate", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
+    const on = new AppFixture();
     let path: string;
-    let count = 0;
 
-    before(async () => {
-        fixture = await FlyFixture.start();
+    beforeEach(() => {
+        path = `/v1/apps/${on.app}/certificates`;
     });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `cert-${++count}`;
-        path = `/v1/apps/${app}/certificates`;
-        await fixture.api.app(app);
-    });
-    afterEach(() => fixture.noFaults());
 
     const inputs = (hostname = HOSTNAME): CertificateInputs => ({
-        endpoint: fixture.endpoint,
-        app,
+        ...on.place,
         hostname,
     });
 
@@ -38,9 +28,9 @@ describe("fly certificate", function () {
     }
 
     async function atFly(): Promise<string[]> {
-        const { certificates } = await fixture.api.ok<{ certificates: Summary[] }>(
+        const { certificates } = await on.api.ok<{ certificates: Summary[] }>(
             "GET",
-            `/apps/${app}/certificates`,
+            `/apps/${on.app}/certificates`,
         );
         return certificates.map((one) =>
             [
@@ -55,14 +45,14 @@ describe("fly certificate", function () {
     async function upload(): Promise<void> {
         const { chain, key } = await issue(await makeAuthority(), [HOSTNAME]);
         const body = { hostname: HOSTNAME, fullchain: chain, private_key: key };
-        await fixture.api.ok("POST", `/apps/${app}/certificates/custom`, body);
+        await on.api.ok("POST", `/apps/${on.app}/certificates/custom`, body);
     }
 
     it("takes two requests, and lists the DNS records to set", async () => {
         const { outs: v4 } = await IpAddress.create({ ...inputs(), type: "v4" });
         const { outs: v6 } = await IpAddress.create({ ...inputs(), type: "v6" });
         let made: Awaited<ReturnType<typeof Certificate.create>> | undefined;
-        const requests = await fixture.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             made = await Certificate.create(inputs());
         });
         assert.deepEqual(requests, [`GET ${path}/${HOSTNAME} 404`, `POST ${path}/acme 201`]);
@@ -72,7 +62,7 @@ describe("fly certificate", function () {
         assert.equal(configured, false);
         assert.deepEqual(dnsRequirements.a, [v4?.address]);
         assert.deepEqual(dnsRequirements.aaaa, [v6?.address]);
-        assert.equal(dnsRequirements.cname, `${app}.fly.dev`);
+        assert.equal(dnsRequirements.cname, `${on.app}.fly.dev`);
         assert.equal(dnsRequirements.acmeChallenge.name, `_acme-challenge.${HOSTNAME}`);
         assert.match(dnsRequirements.acmeChallenge.target, /\.flydns\.net$/);
         assert.equal(dnsRequirements.ownership.name, `_fly-ownership.${HOSTNAME}`);
@@ -86,7 +76,7 @@ describe("fly certificate", function () {
             assert.ok(outs);
             const seen = await Certificate.read(id, outs);
             assert.deepEqual(seen, { id: hostname, props: outs, inputs: inputs(hostname) });
-            const requests = await fixture.requestsOf(() => Certificate.delete(id, outs));
+            const requests = await on.requestsOf(() => Certificate.delete(id, outs));
             assert.match(requests.at(-1) ?? "", /^DELETE .*example\.com 204$/);
             assert.deepEqual(await atFly(), []);
             assert.deepEqual(await Certificate.read(id, outs), {});
@@ -95,8 +85,8 @@ describe("fly certificate", function () {
     }
 
     it("is adopted if it exists, with one request and no change", async () => {
-        await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
-        const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
+        await on.api.ok("POST", `/apps/${on.app}/certificates/acme`, { hostname: HOSTNAME });
+        const requests = await on.requestsOf(() => Certificate.create(inputs()));
         assert.deepEqual(requests, [`GET ${path}/${HOSTNAME} 200`]);
     });
 
@@ -124,8 +114,8 @@ describe("fly certificate", function () {
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
         it(`is requested once if the answer is lost (${type})`, async () => {
-            await fixture.fault({ method: "POST", path: `${path}/acme`, action: { type } });
-            const requests = await fixture.requestsOf(() => Certificate.create(inputs()));
+            await on.fault({ method: "POST", path: `${path}/acme`, action: { type } });
+            const requests = await on.requestsOf(() => Certificate.create(inputs()));
             const posts = requests.filter((line) => line.startsWith("POST"));
             assert.equal(posts.length, type === "drop-before" ? 2 : 1);
             assert.deepEqual(await atFly(), [`${HOSTNAME} acme`]);
@@ -134,7 +124,7 @@ describe("fly certificate", function () {
         it(`is removed although the answer is lost (${type})`, async () => {
             const { id, outs } = await Certificate.create(inputs());
             assert.ok(outs);
-            await fixture.fault({ method: "DELETE", path: `${path}/*`, action: { type } });
+            await on.fault({ method: "DELETE", path: `${path}/*`, action: { type } });
             await Certificate.delete(id, outs);
             assert.deepEqual(await atFly(), []);
         });
@@ -142,8 +132,10 @@ describe("fly certificate", function () {
 
     it("is adopted if another run requested it first", async () => {
         const body = { error: "Hostname already exists on app" };
-        await fixture.api.ok("POST", `/apps/${app}/certificates/acme`, { hostname: HOSTNAME });
-        await fixture.fault(
+        await on.api.ok("POST", `/apps/${on.app}/certificates/acme`, {
+            hostname: HOSTNAME,
+        });
+        await on.fault(
             {
                 method: "GET",
                 path: `${path}/*`,
@@ -160,27 +152,27 @@ describe("fly certificate", function () {
 
     it("that Fly refuses fails with Fly's reason, after one request", async () => {
         const body = { error: "Hostname is on another app" };
-        await fixture.fault({
+        await on.fault({
             method: "POST",
             path: `${path}/acme`,
             times: 0,
             action: { type: "status", status: 422, body },
         });
         let error: Error | undefined;
-        const requests = await fixture.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             error = await failureOf(Certificate.create(inputs()));
         });
         assert.equal(requests.filter((line) => line.startsWith("POST")).length, 1);
         assert.match(
             error?.message ?? "",
-            /^Fly issues no certificate for "mqtt\.example\.com" in app "cert-\d+": POST .*: 422: Hostname is on another app \(fly-request-id .+\)\n {2}Check the host name/,
+            /^Fly issues no certificate for "mqtt\.example\.com" in app "app-\d+": POST .*: 422: Hostname is on another app \(fly-request-id .+\)\n {2}Check the host name/,
         );
     });
 
     it("is requested after a 429, when Fly allows it", async () => {
         const action = { type: "status", status: 429, headers: { "retry-after": "0" } } as const;
         for (const method of ["GET", "POST", "DELETE"]) {
-            await fixture.fault({ method, path: `${path}/*`, times: 1, action });
+            await on.fault({ method, path: `${path}/*`, times: 1, action });
         }
         const { id, outs } = await Certificate.create(inputs());
         assert.ok(outs);
@@ -189,12 +181,17 @@ describe("fly certificate", function () {
     });
 
     it("is requested in a new app that is not known everywhere yet", async () => {
-        app = `${app}-new`;
-        path = `/v1/apps/${app}/certificates`;
+        on.app = `${on.app}-new`;
+        path = `/v1/apps/${on.app}/certificates`;
         const organization = "personal";
-        await App.create({ endpoint: fixture.endpoint, name: app, organization, owner: OWNER });
+        await App.create({
+            endpoint: on.endpoint,
+            name: on.app,
+            organization,
+            owner: OWNER,
+        });
         const body = { error: "app not found" };
-        await fixture.fault({
+        await on.fault({
             method: "POST",
             path: `${path}/acme`,
             times: 2,
@@ -207,7 +204,7 @@ describe("fly certificate", function () {
     it("is gone with its app", async () => {
         const { id, outs } = await Certificate.create(inputs());
         assert.ok(outs);
-        await fixture.deleteApp(app);
+        await on.deleteApp(on.app);
         await Certificate.delete(id, outs);
         assert.deepEqual(await Certificate.read(id, outs), {});
     });
@@ -215,11 +212,8 @@ describe("fly certificate", function () {
     it("is recorded at another endpoint only if it exists there", async () => {
         const { id, outs } = await Certificate.create(inputs());
         assert.ok(outs);
-        const there = { ...inputs(), endpoint: `${fixture.endpoint}/` };
-        assert.equal(
-            outsOf(await Certificate.update(id, outs, there)).endpoint,
-            `${fixture.endpoint}/`,
-        );
+        const there = { ...inputs(), endpoint: `${on.endpoint}/` };
+        assert.equal(outsOf(await Certificate.update(id, outs, there)).endpoint, `${on.endpoint}/`);
         await Certificate.delete(id, outs);
         const error = await failureOf(Certificate.update(id, outs, there));
         assert.match(error.message, /pulumi up --refresh/);

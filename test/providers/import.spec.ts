@@ -7,77 +7,66 @@ import assert from "node:assert/strict";
 import { App, IpAddress, Machine, Volume } from "../../providers/entry.ts";
 import type { AppInputs } from "../../providers/fly/app/inputs.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
-import { pushImage } from "../../dev/harness/image.ts";
-import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+import { failureOf, outsOf, OWNER } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 /** An app as flyctl creates it: addresses, a secret, a volume, and a machine without our metadata. */
 describe("import", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let image: string;
+    const on = new MachineFixture();
     let volume: string;
     let machine: string;
     let ips: string[];
-    let count = 0;
 
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
     beforeEach(async () => {
-        const { api } = fixture;
-        app = `theirs-${++count}`;
-        await api.app(app);
-        image = await pushImage(fixture.fly, app);
+        const { api } = on;
         ips = [];
         for (let at = 0; at < 2; at++) {
             const body = { type: "v6" };
             ips.push(
-                (await api.ok<{ ip: string }>("POST", `/apps/${app}/ip_assignments`, body)).ip,
+                (await api.ok<{ ip: string }>("POST", `/apps/${on.app}/ip_assignments`, body)).ip,
             );
         }
-        await api.ok("POST", `/apps/${app}/secrets`, { values: { THEIRS: "kept" } });
+        await api.ok("POST", `/apps/${on.app}/secrets`, { values: { THEIRS: "kept" } });
         const data = { name: "mosquitto_data", region: "lhr", size_gb: 2 };
-        volume = (await api.ok<{ id: string }>("POST", `/apps/${app}/volumes`, data)).id;
-        const config = { image, mounts: [{ volume, path: "/data" }] };
-        machine = (await api.start(app, config, { name: "wispy-moon-1", region: "lhr" })).id;
+        volume = (await api.ok<{ id: string }>("POST", `/apps/${on.app}/volumes`, data)).id;
+        const config = { image: on.image, mounts: [{ volume, path: "/data" }] };
+        machine = (await api.start(on.app, config, { name: "wispy-moon-1", region: "lhr" })).id;
     });
 
-    const place = () => ({ endpoint: fixture.endpoint, app });
     const appInputs = (): AppInputs => ({
-        endpoint: fixture.endpoint,
-        name: app,
+        endpoint: on.endpoint,
+        name: on.app,
         organization: "personal",
         owner: OWNER,
     });
     const volumeInputs = () => ({
-        ...place(),
+        ...on.place,
         name: "mosquitto_data",
         region: "lhr",
         sizeGb: 2,
         owner: OWNER,
     });
     const machineInputs = () => {
-        const base = brokerLike(fixture, app, image, { name: "wispy-moon-1" });
+        const base = on.inputs({ name: "wispy-moon-1" });
         return { ...base, config: { ...base.config, mounts: [{ volume, path: "/data" }] } };
     };
 
     it("adopts app, address, volume and machine, and creates none", async () => {
-        await fixture.api.shell(app, machine, "echo theirs > /data/file");
-        const madeApp = await App.create({ ...appInputs(), importId: app });
-        const address = await IpAddress.create({ ...place(), type: "v6", importId: ips[1]! });
+        await on.api.shell(on.app, machine, "echo theirs > /data/file");
+        const madeApp = await App.create({ ...appInputs(), importId: on.app });
+        const address = await IpAddress.create({ ...on.place, type: "v6", importId: ips[1]! });
         const madeVolume = await Volume.create({ ...volumeInputs(), importId: volume });
         const wanted = { ...machineInputs(), importId: machine };
         const made = await Machine.create(wanted);
         assert.deepEqual(
             [madeApp.id, address.id, madeVolume.id, made.id],
-            [app, ips[1], volume, machine],
+            [on.app, ips[1], volume, machine],
         );
-        const seen = await fixture.api.machine(app, machine);
+        const seen = await on.api.machine(on.app, machine);
         assert.equal(seen.state, "started");
         assert.equal(seen.config.metadata?.pulumi_stack, OWNER.stack);
-        assert.equal(await fixture.api.shell(app, machine, "cat /data/file"), "theirs");
+        assert.equal(await on.api.shell(on.app, machine, "cat /data/file"), "theirs");
         // With the setting repeated or removed, and a refresh: nothing to do.
         const read = await Machine.read(made.id, outsOf(made));
         for (const news of [wanted, machineInputs()]) {
@@ -93,14 +82,14 @@ describe("import", function () {
             failureOf(Machine.create(machineInputs())),
         ]);
         const messages = refusals.map(({ message }) => message);
-        assert.ok(messages[0]!.includes(command("app", app)), messages[0]);
+        assert.ok(messages[0]!.includes(command("app", on.app)), messages[0]);
         assert.ok(messages[1]!.includes(command("machine", machine)), messages[1]);
     });
 
     it("refuses what does not exist", async () => {
         const gone = [
             App.create({ ...appInputs(), name: "nowhere", importId: "nowhere" }),
-            IpAddress.create({ ...place(), type: "v6", importId: "2a09::1" }),
+            IpAddress.create({ ...on.place, type: "v6", importId: "2a09::1" }),
             Volume.create({ ...volumeInputs(), importId: "vol_none" }),
             Machine.create({ ...machineInputs(), importId: "0123456789abcd" }),
         ];
@@ -116,13 +105,13 @@ describe("import", function () {
             volumeError.message,
             /its name is "mosquitto_data", not "data"; .*region lhr, not ams; it has 2 GB, not 1/,
         );
-        const plain = brokerLike(fixture, app, image, { region: "ams" });
+        const plain = on.inputs({ region: "ams" });
         const machineError = await failureOf(Machine.create({ ...plain, importId: machine }));
         assert.match(
             machineError.message,
             /its name is "wispy-moon-1", not "mosquitto"; .*not ams; it has vol_\w+, not no volume/,
         );
-        const state = await fixture.api.machine(app, machine);
+        const state = await on.api.machine(on.app, machine);
         assert.notDeepEqual(state.config.metadata, ownerMetadata(OWNER));
     });
 

@@ -2,29 +2,17 @@
 import assert from "node:assert/strict";
 import { IpAddress } from "../../providers/entry.ts";
 import type { IpAddressInputs, IpType } from "../../providers/fly/ip.ts";
-import { failureOf, FlyFixture } from "./support/flyFixture.ts";
+import { AppFixture, failureOf } from "./support/flyFixture.ts";
 
 describe("fly address", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let count = 0;
+    const on = new AppFixture();
 
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `ip-${++count}`;
-        await fixture.api.app(app);
-    });
-    afterEach(() => fixture.noFaults());
-
-    const inputs = (type: IpType): IpAddressInputs => ({ endpoint: fixture.endpoint, app, type });
+    const inputs = (type: IpType): IpAddressInputs => ({ ...on.place, type });
 
     async function assigned(): Promise<string[]> {
-        const path = `/apps/${app}/ip_assignments`;
-        const { ips } = await fixture.api.ok<{ ips: { ip: string }[] }>("GET", path);
+        const path = `/apps/${on.app}/ip_assignments`;
+        const { ips } = await on.api.ok<{ ips: { ip: string }[] }>("GET", path);
         return ips.map(({ ip }) => ip);
     }
 
@@ -50,10 +38,10 @@ describe("fly address", function () {
     }
 
     it("takes three requests for two created at once", async () => {
-        const requests = await fixture.requestsOf(() =>
+        const requests = await on.requestsOf(() =>
             Promise.all([IpAddress.create(inputs("v4")), IpAddress.create(inputs("v6"))]),
         );
-        const path = `/v1/apps/${app}/ip_assignments 200`;
+        const path = `/v1/apps/${on.app}/ip_assignments 200`;
         assert.deepEqual(requests, [`GET ${path}`, `POST ${path}`, `POST ${path}`]);
     });
 
@@ -72,8 +60,8 @@ describe("fly address", function () {
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
         it(`is created once if the answer is lost (${type})`, async () => {
-            const path = `/v1/apps/${app}/ip_assignments`;
-            await fixture.fault({ method: "POST", path, action: { type } });
+            const path = `/v1/apps/${on.app}/ip_assignments`;
+            await on.fault({ method: "POST", path, action: { type } });
             const { id } = await IpAddress.create(inputs("v6"));
             assert.deepEqual(await assigned(), [id]);
         });
@@ -82,7 +70,7 @@ describe("fly address", function () {
     it("is gone with its app", async () => {
         const { id, outs } = await IpAddress.create(inputs("v6"));
         assert.ok(outs);
-        await fixture.deleteApp(app);
+        await on.deleteApp(on.app);
         await IpAddress.delete(id, outs);
         assert.deepEqual(await IpAddress.read(id, outs), {});
     });

@@ -12,7 +12,7 @@ describe("fly machine: create", function () {
 
     it("lists, launches, waits, and reads the checks", async () => {
         let made: { id: string; outs: MachineOutputs } | undefined;
-        const requests = await on.fly.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             made = await on.make();
         });
         const path = `/v1/apps/${on.app}/machines`;
@@ -28,7 +28,7 @@ describe("fly machine: create", function () {
         assert.equal(made?.outs.state, "started");
         assert.equal(made?.outs.machineId, made?.id);
         assert.match(made?.outs.imageDigest ?? "", /^sha256:[0-9a-f]{64}$/);
-        const seen = await on.fly.api.machine(on.app, made?.id ?? "");
+        const seen = await on.api.machine(on.app, made?.id ?? "");
         assert.equal(seen.instance_id, made?.outs.instanceId);
         assert.equal(seen.config.metadata?.managed_by, "appkata-mqtt");
         assert.equal(seen.config.metadata?.pulumi_stack, "dev");
@@ -36,7 +36,7 @@ describe("fly machine: create", function () {
 
     it("adopts its leftover unchanged", async () => {
         const { id, outs } = await on.make();
-        const requests = await on.fly.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             const again = await on.make();
             assert.equal(again.id, id);
             assert.equal(again.outs.instanceId, outs.instanceId);
@@ -49,10 +49,10 @@ describe("fly machine: create", function () {
 
     it("adopts its leftover and updates it", async () => {
         const { id } = await on.make(on.withConfig({ env: { OLD: "1" } }));
-        await on.fly.api.stop(on.app, await on.fly.api.machine(on.app, id));
+        await on.api.stop(on.app, await on.api.machine(on.app, id));
         const again = await on.make();
         assert.equal(again.id, id);
-        const seen = await on.fly.api.machine(on.app, id);
+        const seen = await on.api.machine(on.app, id);
         assert.equal(seen.state, "started");
         assert.equal(JSON.stringify(seen.config).includes("OLD"), false);
     });
@@ -62,7 +62,7 @@ describe("fly machine: create", function () {
         const wanted = on.withConfig({ services });
         const { config } = wanted;
         // As `fly machine clone` creates one: with the owner's metadata, and its own name.
-        const clone = await on.fly.api.start(on.app, { ...config }, { name: "wild-surf-1" });
+        const clone = await on.api.start(on.app, { ...config }, { name: "wild-surf-1" });
         const error = await failureOf(Machine.create(wanted));
         assert.match(
             error.message,
@@ -94,14 +94,14 @@ describe("fly machine: create", function () {
                 `\n  Choose another app name; or .* \`fly machine destroy ${id} -a ${on.app} `,
             ),
         );
-        const seen = await on.fly.api.machine(on.app, id);
+        const seen = await on.api.machine(on.app, id);
         assert.equal(seen.config.metadata?.pulumi_stack, "prod");
     });
 
     it("waits for a predecessor that is being destroyed", async () => {
         const { id } = await on.make();
         const [, again] = await Promise.all([
-            on.fly.api.ok("DELETE", `/apps/${on.app}/machines/${id}?force=true`),
+            on.api.ok("DELETE", `/apps/${on.app}/machines/${id}?force=true`),
             on.make(),
         ]);
         assert.notEqual(again.id, id);
@@ -111,7 +111,7 @@ describe("fly machine: create", function () {
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
         it(`creates one machine if the answer is lost (${type})`, async () => {
             const path = `/v1/apps/${on.app}/machines`;
-            await on.fly.fault({ method: "POST", path, action: { type } });
+            await on.fault({ method: "POST", path, action: { type } });
             const { id, outs } = await on.make();
             assert.deepEqual(
                 (await on.present()).map((machine) => machine.id),
@@ -125,7 +125,7 @@ describe("fly machine: create", function () {
         it(`continues after ${status}`, async () => {
             const path = `/v1/apps/${on.app}/machines`;
             const action = { type: "status", status, body: "<h1>Bad Gateway</h1>" } as const;
-            await on.fly.fault({ method: "POST", path, action });
+            await on.fault({ method: "POST", path, action });
             await on.make();
             assert.equal((await on.present()).length, 1);
         });
@@ -138,8 +138,8 @@ describe("fly machine: create", function () {
             status: "insufficient_capacity",
         };
         const action = { type: "status", status: 422, body } as const;
-        await on.fly.fault({ method: "POST", path, times: 0, action });
-        const requests = await on.fly.requestsOf(async () => {
+        await on.fault({ method: "POST", path, times: 0, action });
+        const requests = await on.requestsOf(async () => {
             const error = await failureOf(on.make());
             assert.match(error.message, /422 insufficient_capacity: .*fly-request-id/);
         });
@@ -177,7 +177,7 @@ describe("fly machine: create", function () {
                 init: { cmd: ["/bin/sh", "-c", script] },
                 restart: { policy: "no" },
             }),
-            logsEndpoint: on.fly.endpoint,
+            logsEndpoint: on.endpoint,
         };
         const error = await failureOf(on.make(wanted));
         assert.match(

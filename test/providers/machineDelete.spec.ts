@@ -9,7 +9,7 @@ describe("fly machine: delete", function () {
 
     it("stops, removes, waits until it is gone, and succeeds again", async () => {
         const { id, outs } = await on.make();
-        const requests = await on.fly.requestsOf(() => Machine.delete(id, outs));
+        const requests = await on.requestsOf(() => Machine.delete(id, outs));
         const one = `/v1/apps/${on.app}/machines/${id}`;
         assert.ok(requests.indexOf(`POST ${one}/stop 200`) < requests.indexOf(`DELETE ${one} 200`));
         assert.deepEqual(await on.present(), []);
@@ -18,7 +18,7 @@ describe("fly machine: delete", function () {
 
     it("waits for a lease that someone holds", async () => {
         const { id, outs } = await on.make();
-        await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 2 });
+        await on.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 2 });
         await Machine.delete(id, outs);
         assert.deepEqual(await on.present(), []);
     });

@@ -40,11 +40,11 @@ describe("fly machine: read", function () {
     ] as const) {
         it(`finds ${what} changed by hand, and an update reverts it`, async () => {
             const { id, outs } = await on.make();
-            const { config } = await on.fly.api.machine(on.app, id);
-            await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}`, {
+            const { config } = await on.api.machine(on.app, id);
+            await on.api.ok("POST", `/apps/${on.app}/machines/${id}`, {
                 config: { ...config, ...change },
             });
-            await on.fly.api.wait(on.app, id, "started");
+            await on.api.wait(on.app, id, "started");
             const { props: seen } = await Machine.read(id, outs);
             assert.ok(seen);
             assert.equal(await on.changes(id, seen, on.inputs()), true);
@@ -65,14 +65,14 @@ describe("fly machine: read", function () {
     ] as const) {
         it(`finds that ${what}, and an update reverts it without a restart`, async () => {
             const { id, outs } = await on.make();
-            const machine = await on.fly.api.machine(on.app, id);
-            await on.fly.api.ok(method, `/apps/${on.app}/machines/${id}/${path}`, body);
+            const machine = await on.api.machine(on.app, id);
+            await on.api.ok(method, `/apps/${on.app}/machines/${id}/${path}`, body);
             const { props: seen } = await Machine.read(id, outs);
             assert.ok(seen);
             assert.equal(await on.changes(id, seen, on.inputs()), true);
             const again = outsOf(await Machine.update(id, seen, on.inputs()));
             assert.deepEqual(again, outs);
-            const now = await on.fly.api.machine(on.app, id);
+            const now = await on.api.machine(on.app, id);
             assert.deepEqual(now.config, machine.config);
             assert.equal(now.cordoned, false);
             assert.deepEqual((await Machine.read(id, again)).props, outs);
@@ -81,7 +81,7 @@ describe("fly machine: read", function () {
 
     it("finds nothing once it is gone", async () => {
         const { id, outs } = await on.make();
-        await on.fly.api.destroy(on.app, id);
+        await on.api.destroy(on.app, id);
         assert.deepEqual(await Machine.read(id, outs), {});
     });
 });

@@ -15,7 +15,7 @@ describe("fly machine: update", function () {
         const news = on.withConfig({ env: { NEW: "1" } });
         assert.equal(await on.changes(id, outs, news), true);
         let updated: MachineOutputs | undefined;
-        const requests = await on.fly.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             updated = outsOf(await Machine.update(id, outs, news));
         });
         const one = `/v1/apps/${on.app}/machines/${id}`;
@@ -28,37 +28,37 @@ describe("fly machine: update", function () {
         ]);
         assert.equal(requests.at(-1), `DELETE ${one}/lease 200`);
         assert.notEqual(updated?.instanceId, outs.instanceId);
-        assert.equal(await on.fly.api.shell(on.app, id, "echo $NEW"), "1");
+        assert.equal(await on.api.shell(on.app, id, "echo $NEW"), "1");
         assert.equal(updated && (await on.changes(id, updated, news)), false);
     });
 
     it("is not misled by a stale read, nor is a create", async () => {
         const path = "/v1/apps/*/machines/*";
-        await on.fly.fault({ method: "GET", path, action: { type: "stale" } });
+        await on.fault({ method: "GET", path, action: { type: "stale" } });
         const { id, outs } = await on.make();
         // The first two are from before the change.
-        await on.fly.fault({ method: "GET", path, nth: 3, action: { type: "stale" } });
+        await on.fault({ method: "GET", path, nth: 3, action: { type: "stale" } });
         const news = on.withConfig({ env: { NEW: "1" } });
         const updated = outsOf(await Machine.update(id, outs, news));
-        const seen = await on.fly.api.machine(on.app, id);
+        const seen = await on.api.machine(on.app, id);
         assert.equal(updated.instanceId, seen.instance_id);
     });
 
     it("gives the machine new secrets", async () => {
-        const { version } = await on.fly.api.ok<{ version: number }>(
+        const { version } = await on.api.ok<{ version: number }>(
             "POST",
             `/apps/${on.app}/secrets`,
             { values: { WORD: "old" } },
         );
         const { id, outs } = await on.make(on.inputs({ secretsVersion: version }));
-        const { version: newer } = await on.fly.api.ok<{ version: number }>(
+        const { version: newer } = await on.api.ok<{ version: number }>(
             "POST",
             `/apps/${on.app}/secrets`,
             { values: { WORD: "new" } },
         );
         const news = on.inputs({ secretsVersion: newer });
         const updated = outsOf(await Machine.update(id, outs, news));
-        assert.equal(await on.fly.api.shell(on.app, id, "echo $WORD"), "new");
+        assert.equal(await on.api.shell(on.app, id, "echo $WORD"), "new");
         assert.notEqual(updated.instanceId, outs.instanceId);
         assert.equal(await on.changes(id, updated, news), false);
     });
@@ -66,7 +66,7 @@ describe("fly machine: update", function () {
     it("leaves a machine alone that has newer secrets than required, such as another writer's", async () => {
         const values = (WORD: string) => ({ values: { WORD } });
         const set = (word: string) =>
-            on.fly.api.ok<{ version: number }>("POST", `/apps/${on.app}/secrets`, values(word));
+            on.api.ok<{ version: number }>("POST", `/apps/${on.app}/secrets`, values(word));
         const { version } = await set("same");
         const { id, outs } = await on.make(on.inputs({ secretsVersion: version }));
         const { version: newer } = await set("same");
@@ -88,7 +88,7 @@ describe("fly machine: update", function () {
         };
         const updated = outsOf(await Machine.update(id, outs, news));
         assert.equal(updated.instanceId, outs.instanceId);
-        const { config } = await on.fly.api.machine(on.app, id);
+        const { config } = await on.api.machine(on.app, id);
         assert.equal(config.metadata?.a, "3");
         assert.equal(config.metadata?.b, undefined);
         assert.equal(config.metadata?.pulumi_stack, "renamed");
@@ -96,7 +96,7 @@ describe("fly machine: update", function () {
 
     it("starts a machine that someone stopped", async () => {
         const { id, outs } = await on.make();
-        await on.fly.api.stop(on.app, await on.fly.api.machine(on.app, id));
+        await on.api.stop(on.app, await on.api.machine(on.app, id));
         const { props: seen } = await Machine.read(id, outs);
         assert.equal(seen?.state, "stopped");
         assert.ok(seen);
@@ -110,7 +110,7 @@ describe("fly machine: update", function () {
         const { id, outs } = await on.make();
         const news = on.withConfig({ env: { NEW: "1" } });
         await Machine.update(id, outs, news);
-        const requests = await on.fly.requestsOf(() => Machine.update(id, outs, news));
+        const requests = await on.requestsOf(() => Machine.update(id, outs, news));
         assert.ok(
             requests.every((line) => line.startsWith("GET ")),
             requests.join("\n"),
@@ -121,13 +121,13 @@ describe("fly machine: update", function () {
         it(`is done once if the answer is lost (${type})`, async () => {
             const { id, outs } = await on.make();
             const path = `/v1/apps/${on.app}/machines/${id}`;
-            await on.fly.fault({ method: "POST", path, action: { type } });
+            await on.fault({ method: "POST", path, action: { type } });
             const updated = outsOf(
                 await Machine.update(id, outs, on.withConfig({ env: { NEW: "1" } })),
             );
-            const seen = await on.fly.api.machine(on.app, id);
+            const seen = await on.api.machine(on.app, id);
             assert.equal(seen.instance_id, updated.instanceId);
-            const versions = await on.fly.api.ok<unknown[]>(
+            const versions = await on.api.ok<unknown[]>(
                 "GET",
                 `/apps/${on.app}/machines/${id}/versions`,
             );
@@ -140,16 +140,16 @@ describe("fly machine: update", function () {
         const body = { error: "aborted: machine update failed due to concurrent update" };
         const action = { type: "status", status: 409, body } as const;
         const path = `/v1/apps/*/machines/*/lease`;
-        await on.fly.fault({ method: "DELETE", path, action });
+        await on.fault({ method: "DELETE", path, action });
         await Machine.update(id, outs, on.withConfig({ env: { NEW: "1" } }));
-        const lease = await on.fly.api.call("GET", `/apps/${on.app}/machines/${id}/lease`);
+        const lease = await on.api.call("GET", `/apps/${on.app}/machines/${id}/lease`);
         assert.equal(lease.status, 404, lease.text);
     });
 
     it("waits for a lease that someone holds", async () => {
         const { id, outs } = await on.make();
-        await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 2 });
-        const requests = await on.fly.requestsOf(() =>
+        await on.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 2 });
+        const requests = await on.requestsOf(() =>
             Machine.update(id, outs, on.withConfig({ env: { NEW: "1" } })),
         );
         const lease = `POST /v1/apps/${on.app}/machines/${id}/lease`;
@@ -159,7 +159,7 @@ describe("fly machine: update", function () {
 
     it("names the lease's owner if it lasts too long", async () => {
         const { id, outs } = await on.make();
-        await on.fly.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 60 });
+        await on.api.ok("POST", `/apps/${on.app}/machines/${id}/lease`, { ttl: 60 });
         const news = { ...on.withConfig({ env: { NEW: "1" } }), timeouts: { update: 1 } };
         const error = await failureOf(Machine.update(id, outs, news));
         assert.match(
@@ -179,7 +179,7 @@ describe("fly machine: update", function () {
         assert.ok(error instanceof PartialFailure);
         assert.match(error.reasons[0] ?? "", /is not healthy after 4 s: .*health check mqtt/);
         assert.match(error.reasons[0] ?? "", /previous configuration is restored and healthy/);
-        const seen = await on.fly.api.machine(on.app, id);
+        const seen = await on.api.machine(on.app, id);
         assert.equal(seen.state, "started");
         assert.equal(seen.checks[0]?.status, "passing");
         assert.equal(JSON.stringify(seen.config).includes("BAD"), false);
@@ -193,7 +193,7 @@ describe("fly machine: update", function () {
 
     it("reports a machine that is gone", async () => {
         const { id, outs } = await on.make();
-        await on.fly.api.destroy(on.app, id);
+        await on.api.destroy(on.app, id);
         const error = await failureOf(Machine.update(id, outs, on.inputs()));
         assert.match(error.message, /is not at http.*\n.*pulumi up --refresh/);
     });

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { App, Certificate, IpAddress, Machine, Secrets, Volume } from "../../providers/entry.ts";
 import type { Provider } from "../../providers/provider.ts";
-import { pushImage } from "../../dev/harness/image.ts";
-import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+import { outsOf, OWNER } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 type Props = Record<string, unknown>;
 type AnyProvider = Provider<Props, Props>;
@@ -20,28 +20,15 @@ interface Older {
 
 describe("state written by an older version of the providers", function () {
     this.timeout(90_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let count = 0;
-
-    before(async () => {
-        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 0 } });
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `older-${++count}`;
-        await fixture.api.app(app);
-    });
-
-    const at = () => ({ endpoint: fixture.endpoint, app });
+    const on = new MachineFixture({ settings: { volumeReleaseMs: 0 } });
 
     const KINDS: Older[] = [
         {
             noun: "app",
             provider: App,
             inputs: () => {
-                const { endpoint } = fixture;
-                const name = `${app}-own`;
+                const { endpoint } = on;
+                const name = `${on.app}-own`;
                 return Promise.resolve({ endpoint, name, organization: "personal", owner: OWNER });
             },
             missing: ["owner", "appId", "organizationSlug", "hostname"],
@@ -50,14 +37,14 @@ describe("state written by an older version of the providers", function () {
         {
             noun: "address",
             provider: IpAddress,
-            inputs: () => Promise.resolve({ ...at(), type: "v4" }),
+            inputs: () => Promise.resolve({ ...on.place, type: "v4" }),
             missing: ["shared", "address"],
             alone: [],
         },
         {
             noun: "certificate",
             provider: Certificate,
-            inputs: () => Promise.resolve({ ...at(), hostname: "mqtt.example.com" }),
+            inputs: () => Promise.resolve({ ...on.place, hostname: "mqtt.example.com" }),
             missing: ["status", "configured", "dnsRequirements"],
             alone: [],
         },
@@ -65,7 +52,7 @@ describe("state written by an older version of the providers", function () {
             noun: "secrets",
             provider: Secrets,
             inputs: () =>
-                Promise.resolve({ ...at(), files: { a: "first", b: "second" }, names: ["A"] }),
+                Promise.resolve({ ...on.place, files: { a: "first", b: "second" }, names: ["A"] }),
             missing: ["version", "restartVersion", "fingerprints", "salt", "number", "digest"],
             alone: ["version", "restartVersion", "fingerprints", "salt", "number", "digest"],
         },
@@ -74,7 +61,7 @@ describe("state written by an older version of the providers", function () {
             provider: Volume,
             inputs: () =>
                 Promise.resolve({
-                    ...at(),
+                    ...on.place,
                     ...{ name: "data", region: "lhr", sizeGb: 1, owner: OWNER },
                     ...{ snapshotRetentionDays: 7, autoBackup: true },
                 }),
@@ -88,7 +75,7 @@ describe("state written by an older version of the providers", function () {
             noun: "machine",
             provider: Machine,
             inputs: async () => ({
-                ...brokerLike(fixture, app, await pushImage(fixture.fly, app)),
+                ...on.inputs(),
                 secretsVersion: await secretsVersion(),
             }),
             missing: [
@@ -101,8 +88,8 @@ describe("state written by an older version of the providers", function () {
 
     async function secretsVersion(): Promise<number> {
         const body = { values: { A: "1" } };
-        const path = `/apps/${app}/secrets`;
-        return (await fixture.api.ok<{ version: number }>("POST", path, body)).version;
+        const path = `/apps/${on.app}/secrets`;
+        return (await on.api.ok<{ version: number }>("POST", path, body)).version;
     }
 
     for (const { noun, provider: any, inputs, missing, alone } of KINDS) {

@@ -1,39 +1,7 @@
 import assert from "node:assert/strict";
 import { preflight, type PreflightArgs } from "../../providers/fly/preflight.ts";
+import { LOWERCASE, PASCALCASE } from "./support/regions.ts";
 import { startScriptedServer, type Answer, type ScriptedServer } from "./support/scriptedServer.ts";
-
-const REGIONS = [
-    ["lhr", "London, United Kingdom", 51.5, -0.5],
-    ["ams", "Amsterdam, Netherlands", 52.4, 4.9],
-    ["cdg", "Paris, France", 48.9, 2.4],
-    ["iad", "Ashburn, Virginia (US)", 39.0, -77.5],
-    ["lax", "Los Angeles, California (US)", 33.9, -118.4],
-    ["syd", "Sydney, Australia", -33.9, 151.2],
-] as const;
-
-const LOWERCASE = {
-    nearest: "lhr",
-    regions: [
-        ...REGIONS.map(([code, name, latitude, longitude]) => ({
-            code,
-            name,
-            latitude,
-            longitude,
-        })),
-        { code: "waw", name: "Warsaw, Poland", latitude: 52.2, longitude: 21, deprecated: true },
-    ],
-};
-
-/** The live API's answers, which differ from its own OpenAPI document. */
-const PASCALCASE = {
-    Nearest: "lhr",
-    Regions: REGIONS.map(([Code, Name, Latitude, Longitude]) => ({
-        Code,
-        Name,
-        Latitude,
-        Longitude,
-    })),
-};
 
 describe("preflight", () => {
     let server: ScriptedServer | undefined;
@@ -184,87 +152,5 @@ describe("preflight", () => {
     it("lists several problems at once", async () => {
         const account = { status: 401, body: { error: "no" } };
         assert.equal((await problems({ region: "xyz" }, { account })).length, 2);
-    });
-
-    describe("for a stack that has an app", () => {
-        const deployed = { app: "my-app", machineId: "m1", volumeId: "vol_1" };
-        const services = [{ protocol: "tcp", internal_port: 1883, ports: [{ port: 10000 }] }];
-        const config = (volume: string) => ({ services, mounts: [{ volume, path: "/data" }] });
-        const machine = (id: string, volume: string, more = {}) => ({
-            ...{
-                id,
-                name: id,
-                state: "started",
-                region: "lhr",
-                created_at: "2026-11-01T00:00:00Z",
-            },
-            ...{ config: config(volume), ...more },
-        });
-        const volume = (id: string, more = {}) => ({
-            ...{ id, name: "mosquitto_data", state: "created", size_gb: 1, region: "lhr" },
-            ...more,
-        });
-
-        /** The warnings, and the requests for them. */
-        async function warned(
-            machines: { id: string }[],
-            volumes: { id: string }[],
-        ): Promise<string[]> {
-            await server?.close();
-            const bodies = new Map<string, unknown>([
-                ["/v1/platform/regions", LOWERCASE],
-                ["/v1/apps/my-app/machines", machines],
-                ["/v1/apps/my-app/volumes", volumes],
-                [
-                    "/v1/apps/my-app",
-                    { machine_count: machines.length, volume_count: volumes.length },
-                ],
-            ]);
-            server = await startScriptedServer(({ path }) => ({ body: bodies.get(path) }));
-            const found = await preflight({
-                ...{ endpoint: server.endpoint, token: "t", region: "lhr" },
-                ...{ organization: "personal", deployed },
-            });
-            assert.deepEqual(found.problems, []);
-            return found.warnings;
-        }
-
-        it("takes the same two requests if it holds one machine and one volume", async () => {
-            assert.deepEqual(await warned([machine("m1", "vol_1")], [volume("vol_1")]), []);
-            assert.equal(server?.calls.length, 2);
-        });
-
-        it("warns of a clone and its volume, each with what is known and the command", async () => {
-            const [clone, empty, ...more] = await warned(
-                [machine("m1", "vol_1"), machine("m2", "vol_2")],
-                [volume("vol_1"), volume("vol_2", { attached_machine_id: "m2", bytes_used: 1 })],
-            );
-            assert.match(
-                clone!,
-                /^machine m2 "m2" in lhr \(started, made 2026-11-01.*, with volume vol_2 .*1 MB used.* `fly machine destroy m2 -a my-app --force`/,
-            );
-            assert.match(
-                empty!,
-                /^volume vol_2 .* attached to machine m2\) has the same name as vol_1/,
-            );
-            assert.match(empty!, /`fly volumes destroy vol_2 -a my-app`/);
-            assert.deepEqual(more, []);
-            assert.equal(server?.calls.length, 4);
-        });
-
-        it("does not warn of machines with other ports or names, or that are being destroyed", async () => {
-            const worker = machine("m3", "vol_3", { config: { services: [] } });
-            assert.deepEqual(
-                await warned(
-                    [machine("m1", "vol_1"), worker, machine("m4", "", { state: "destroying" })],
-                    [
-                        volume("vol_1"),
-                        volume("vol_3", { name: "other" }),
-                        volume("vol_5", { state: "pending_destroy" }),
-                    ],
-                ),
-                [],
-            );
-        });
     });
 });

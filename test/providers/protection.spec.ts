@@ -14,13 +14,9 @@ function without(props: Props): Props {
 const SETTING = "appkata-mqtt:protectVolume";
 
 describe("protection", () => {
-    let fixture: FlyFixture;
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
+    const on = new FlyFixture();
 
-    const base = () => ({ endpoint: fixture.endpoint, owner: OWNER, protectedBy: SETTING });
+    const base = () => ({ endpoint: on.endpoint, owner: OWNER, protectedBy: SETTING });
     /** `moved`: a change that replaces it. */
     const KINDS: Record<string, { provider: unknown; props: () => Props; moved?: Props }> = {
         app: {
@@ -46,7 +42,7 @@ describe("protection", () => {
         const provider = any as Provider<Props, Props>;
 
         it(`of the ${kind}: its deletion fails before any request that changes something, and names the setting`, async () => {
-            const requests = await fixture.requestsOf(async () => {
+            const requests = await on.requestsOf(async () => {
                 const { message } = await failureOf(provider.delete("x", props()));
                 assert.match(message, new RegExp(`not deleted: \`${SETTING}\` is true`));
                 assert.match(message, new RegExp(`\`pulumi config set ${SETTING} false\``));

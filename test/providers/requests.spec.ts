@@ -53,39 +53,31 @@ const ROUTES = [
 const APP = "requests";
 const HOSTNAME = "mqtt.example.com";
 
-describe("requests of the providers against Fly's OpenAPI document", function () {
-    this.timeout(120_000);
-    let fixture: FlyFixture | undefined;
+/** Skipped where the document is not. */
+const suite = hasDocument ? describe : describe.skip;
 
-    before(async function () {
-        if (!hasDocument) {
-            console.log("      (skipped: ../shared/data/fly-machines-openapi.json is not here)");
-            this.skip();
-        }
-        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 0 } });
-    });
-    after(() => fixture?.close());
+suite("requests of the providers against Fly's OpenAPI document", function () {
+    this.timeout(120_000);
+    const on = new FlyFixture({ settings: { volumeReleaseMs: 0 } });
 
     it("are all in the document, and so are the answers", async () => {
-        assert.ok(fixture);
-        await everything(fixture);
-        assert.deepEqual([...fixture.wire.problems], []);
-        assert.deepEqual([...fixture.wire.routes].sort(), ROUTES);
+        await everything(on);
+        assert.deepEqual([...on.wire.problems], []);
+        assert.deepEqual([...on.wire.routes].sort(), ROUTES);
     });
 
     it("need each of the corrections", () => {
         assert.deepEqual(
-            OpenApi.correctedRequests.filter((key) => !fixture?.wire.document?.used.has(key)),
+            OpenApi.correctedRequests.filter((key) => !on.wire.document?.used.has(key)),
             [],
         );
     });
 
     it("are checked: one that is not in the document is a problem", async () => {
-        assert.ok(fixture);
-        const client = flyClient(fixture.endpoint);
+        const client = flyClient(on.endpoint);
         await client.post(["apps"], { body: { name: "watched", org_slug: "personal", nam: 1 } });
-        assert.match([...fixture.wire.problems].join(), /^POST \/apps: .*"nam"/);
-        fixture.wire.problems.clear();
+        assert.match([...on.wire.problems].join(), /^POST \/apps: .*"nam"/);
+        on.wire.problems.clear();
     });
 
     for (const [what, method, path, body, problem] of [
@@ -112,9 +104,9 @@ describe("requests of the providers against Fly's OpenAPI document", function ()
 });
 
 /** The life of every resource, with manual changes in between. */
-async function everything(fixture: FlyFixture): Promise<void> {
-    const { endpoint, api } = fixture;
-    const asked = { endpoint, token: fixture.fly.token, region: "lhr", organization: "personal" };
+async function everything(on: FlyFixture): Promise<void> {
+    const { endpoint, api } = on;
+    const asked = { endpoint, token: on.fly.token, region: "lhr", organization: "personal" };
     assert.deepEqual((await preflight(asked)).problems, []);
     const appInputs = { endpoint, name: APP, organization: "personal", owner: OWNER };
     const app = await App.create(appInputs);
@@ -134,7 +126,7 @@ async function everything(fixture: FlyFixture): Promise<void> {
     const volume = await Volume.create(data);
     await Volume.update(volume.id, outsOf(volume), { ...data, autoBackup: false });
 
-    const base = brokerLike(fixture, APP, await pushImage(fixture.fly, APP));
+    const base = brokerLike(on, APP, await pushImage(on.fly, APP));
     const mounts = [{ volume: volume.id, path: "/data" }];
     const config = { ...base.config, mounts, files: [BROKER_FILES] };
     const { version, restartVersion } = updated;
@@ -162,13 +154,13 @@ async function everything(fixture: FlyFixture): Promise<void> {
 
     const found = await api.ok("GET", `/apps/${APP}/volumes/${volume.id}`);
     const grown = { ...found, size_gb: 2 };
-    await fixture.fault({
+    await on.fault({
         method: "PUT",
         path: `/v1/apps/${APP}/volumes/*/extend`,
         action: { type: "status", status: 200, body: { volume: grown, needs_restart: true } },
     });
     await Volume.update(volume.id, outsOf(volume), { ...data, sizeGb: 2 });
-    await fixture.noFaults();
+    await on.noFaults();
     await Volume.update(volume.id, outsOf(volume), { ...data, sizeGb: 2 });
     const moved = await Volume.create({ ...data, sizeGb: 2, region: "ams", onReplace: "restore" });
 

@@ -1,31 +1,11 @@
 import assert from "node:assert/strict";
-import {
-    App,
-    Certificate,
-    Machine,
-    Name,
-    Passwords,
-    Secrets,
-    Volume,
-    IpAddress,
-} from "../../providers/entry.ts";
+import { App, Certificate, IpAddress, Machine, Secrets } from "../../providers/entry.ts";
 import { UNKNOWN } from "../../providers/provider.ts";
-
-type Failures = readonly { readonly property: string; readonly reason: string }[];
-
-async function failuresOf(
-    provider: { check(olds: never, news: never): Promise<{ failures?: Failures }> },
-    news: object,
-    olds: object = {},
-): Promise<string[]> {
-    const { failures } = await provider.check(olds as never, news as never);
-    return (failures ?? []).map(({ property, reason }) => `${property}: ${reason}`);
-}
+import { failuresOf } from "./support/failures.ts";
 
 const endpoint = "http://127.0.0.1:4280";
 const owner = { project: "p", stack: "dev" };
 const appProps = { endpoint, name: "my-app-1", organization: "personal", owner };
-const volumeProps = { endpoint, app: "a", name: "mosquitto_data", region: "lhr", sizeGb: 3 };
 const guest = { cpu_kind: "shared", cpus: 1, memory_mb: 256 };
 const machineProps = {
     endpoint,
@@ -114,77 +94,6 @@ describe("check", () => {
         }
     });
 
-    describe("volume", () => {
-        it("refuses to shrink, with both numbers", async () => {
-            assert.deepEqual(
-                await failuresOf(Volume, volumeProps, { ...volumeProps, sizeGb: 10 }),
-                ["sizeGb: 3 GB: the volume has 10 GB, and Fly cannot shrink one; keep 10 or more"],
-            );
-        });
-        it("accepts growth, the same size, and less if another volume is created anyway", async () => {
-            assert.deepEqual(
-                await failuresOf(Volume, volumeProps, { ...volumeProps, sizeGb: 1 }),
-                [],
-            );
-            assert.deepEqual(await failuresOf(Volume, volumeProps, volumeProps), []);
-            const elsewhere = { ...volumeProps, sizeGb: 10, region: "ams" };
-            const discard = { ...volumeProps, onReplace: "discard" };
-            assert.deepEqual(await failuresOf(Volume, discard, elsewhere), []);
-            const restore = { ...volumeProps, onReplace: "restore" };
-            assert.match(
-                (await failuresOf(Volume, restore, elsewhere)).join(),
-                /^sizeGb: 3 GB: the volume has 10 GB/,
-            );
-        });
-        for (const [change, fate, expected] of [
-            [
-                { region: "ams" },
-                undefined,
-                /^onReplace: region "lhr" → "ams" replaces the volume: set/,
-            ],
-            [
-                { region: "ams" },
-                "refuse",
-                /set `appkata-mqtt:volumeReplacement` to "restore" .* or "discard" \(starts without it\)$/,
-            ],
-            [{ region: "ams" }, "restore", /^$/],
-            [{ region: "ams" }, "discard", /^$/],
-            [
-                { name: "other" },
-                "restore",
-                /^onReplace: name "mosquitto_data" → "other" .* without its data: /,
-            ],
-            [{ app: "b" }, "restore", /^onReplace: app "a" → "b" replaces the volume/],
-            [{ app: "b" }, "discard", /^$/],
-            [{ app: UNKNOWN, region: UNKNOWN }, undefined, /^$/],
-        ] as const) {
-            it(`${JSON.stringify(change).replaceAll(UNKNOWN, "unknown")}, data ${fate}: ${String(expected)}`, async () => {
-                const olds = { ...volumeProps, app: "a" };
-                const news = { ...olds, ...change, ...(fate && { onReplace: fate }) };
-                assert.match((await failuresOf(Volume, news, olds)).join("\n"), expected);
-            });
-        }
-        it("accepts what the preview does not know", async () => {
-            const unknown = { ...volumeProps, sizeGb: UNKNOWN, name: UNKNOWN, region: UNKNOWN };
-            assert.deepEqual(await failuresOf(Volume, unknown, volumeProps), []);
-        });
-        for (const [change, expected] of [
-            [{ sizeGb: 0 }, /^sizeGb: 0 GB: a volume has 1 to 500 whole GB/],
-            [{ sizeGb: 1.5 }, /1\.5 GB/],
-            [{ sizeGb: 501 }, /501 GB/],
-            [{ name: "my-data" }, /^name: "my-data": a volume's name is 1 to 30/],
-            [{ name: "x".repeat(31) }, /1 to 30 lowercase/],
-            [{ snapshotRetentionDays: 61 }, /^snapshotRetentionDays: 61 days: .* 1 to 60/],
-            [{ region: "" }, /^region:/],
-        ] as const) {
-            it(`refuses ${JSON.stringify(change)}`, async () => {
-                const failures = await failuresOf(Volume, { ...volumeProps, ...change });
-                assert.equal(failures.length, 1);
-                assert.match(failures[0] ?? "", expected);
-            });
-        }
-    });
-
     describe("machine", () => {
         for (const [kind, cpus, memory] of [
             ["shared", 1, 256],
@@ -253,69 +162,6 @@ describe("check", () => {
                 const props = { endpoint, app: "a", names: ["A"], files };
                 assert.deepEqual(await failuresOf(Secrets, props), []);
             }
-        });
-    });
-
-    describe("name", () => {
-        it("refuses a prefix that does not fit Fly's length", async () => {
-            assert.deepEqual(await failuresOf(Name, { prefix: "x".repeat(56) }), []);
-            const failures = await failuresOf(Name, { prefix: "x".repeat(57) });
-            assert.match(failures[0] ?? "", /has 57 characters; at most 56/);
-        });
-        it("refuses a prefix that is no app name", async () => {
-            assert.equal((await failuresOf(Name, { prefix: "My_App" })).length, 1);
-        });
-    });
-
-    describe("passwords", () => {
-        const of = (one: { user: string; password?: string }, iterations = 1000) =>
-            failuresOf(Passwords, { users: [one], iterations });
-
-        for (const user of ["", "__proto__", "a:b", "#", "a\nb", "a\u0000b", "x".repeat(65536)]) {
-            it(`refuse the user ${JSON.stringify(user.slice(0, 10))}`, async () => {
-                const failures = await of({ user });
-                assert.equal(failures.length, 1);
-                assert.match(failures[0] ?? "", /^users\[0\]\.user: /);
-            });
-        }
-        for (const user of ["tester", "jürgen", "a b", "a.b-c@d", "constructor", UNKNOWN]) {
-            it(`accept the user ${user.slice(0, 11)}`, async () => {
-                assert.deepEqual(await of({ user }), []);
-            });
-        }
-        it("refuse a duplicate user", async () => {
-            const users = [{ user: "ada" }, { user: "ada" }];
-            assert.deepEqual(await failuresOf(Passwords, { users, iterations: 1000 }), [
-                'users[1].user: "ada" is listed twice',
-            ]);
-        });
-        it("refuse an empty and a short password, and never show it", async () => {
-            assert.deepEqual(await of({ user: "ada", password: "" }), [
-                "users[0].password: the password is empty; leave it out to have one generated",
-            ]);
-            assert.deepEqual(await of({ user: "ada", password: "hunter2" }), [
-                "users[0].password: the password has 7 characters, fewer than 8",
-            ]);
-            assert.deepEqual(await of({ user: "ada", password: "hunter22" }), []);
-        });
-        for (const hash of [
-            "$7$1000$c2FsdA==$aGFzaA==",
-            "$6$c2FsdA==$aGFzaA==",
-            "$argon2id$v=19$x",
-        ]) {
-            it(`refuse a hash in place of a password: ${hash.slice(0, 8)}…`, async () => {
-                const [failure] = await of({ user: "ada", password: hash });
-                assert.match(failure ?? "", /is a hash; set the password itself/);
-                assert.ok(!failure?.includes(hash));
-            });
-        }
-        for (const iterations of [0, 999, 1000.5, 10_000_001]) {
-            it(`refuse ${iterations} iterations`, async () => {
-                assert.equal((await of({ user: "ada" }, iterations)).length, 1);
-            });
-        }
-        it("leave + and / to the settings, which know Mosquitto's rules for topics", async () => {
-            assert.deepEqual(await of({ user: "a+b/c" }), []);
         });
     });
 });

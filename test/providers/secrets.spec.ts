@@ -4,37 +4,25 @@ import { randomBytes } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { Machine, Secrets } from "../../providers/entry.ts";
 import type { SecretsInputs, SecretsOutputs } from "../../providers/fly/secrets/inputs.ts";
-import { pushImage } from "../../dev/harness/image.ts";
-import { brokerLike, failureOf, FlyFixture, outsOf } from "./support/flyFixture.ts";
+import { brokerLike, failureOf, outsOf } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 const FILES = { key: "first file\n", cert: "second\nfile\n" };
 const NAMES = ["FILES_1", "FILES_2"];
 
 describe("fly secrets", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let count = 0;
-
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `secrets-${++count}`;
-        await fixture.api.app(app);
-    });
-    afterEach(() => fixture.noFaults());
+    const on = new MachineFixture();
 
     const inputs = (
         files: Record<string, string> = FILES,
         names: string[] = NAMES,
-    ): SecretsInputs => ({ endpoint: fixture.endpoint, app, files, names });
+    ): SecretsInputs => ({ ...on.place, files, names });
 
     async function secretsAtFly(): Promise<Record<string, string>> {
-        const { secrets } = await fixture.api.ok<{ secrets: { name: string; value: string }[] }>(
+        const { secrets } = await on.api.ok<{ secrets: { name: string; value: string }[] }>(
             "GET",
-            `/apps/${app}/secrets?show_secrets=true`,
+            `/apps/${on.app}/secrets?show_secrets=true`,
         );
         return Object.fromEntries(secrets.map(({ name, value }) => [name, value]));
     }
@@ -52,18 +40,18 @@ describe("fly secrets", function () {
 
     it("are set with one request, as one bundle in parts, and leave no file in the outputs", async () => {
         let made: Awaited<ReturnType<typeof Secrets.create>> | undefined;
-        const requests = await fixture.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             made = await Secrets.create(inputs());
         });
-        assert.deepEqual(requests, [`POST /v1/apps/${app}/secrets 200`]);
-        assert.equal(await atFly(), `version 1\nN ${app}\n${BUNDLE}`);
+        assert.deepEqual(requests, [`POST /v1/apps/${on.app}/secrets 200`]);
+        assert.equal(await atFly(), `version 1\nN ${on.app}\n${BUNDLE}`);
         assert.equal(typeof made?.outs?.version, "number");
         assert.deepEqual(Object.keys(made?.outs?.digests ?? {}).sort(), NAMES);
         assert.doesNotMatch(JSON.stringify(made?.outs), /first file|second/);
     });
 
     it("of a changed file have a higher number, even if the clock was set back; others are unchanged", async () => {
-        await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { THEIRS: "x" } });
+        await on.api.ok("POST", `/apps/${on.app}/secrets`, { values: { THEIRS: "x" } });
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
         const news = inputs({ key: "changed" });
@@ -71,7 +59,7 @@ describe("fly secrets", function () {
         const ahead = { ...outs, number: Date.now() + 3_600_000 };
         const updated = outsOf(await Secrets.update(id, ahead, news));
         assert.equal(updated.number, ahead.number + 1);
-        assert.equal(await atFly(), `version 1\nN ${app}\nkey 1\nchanged\n`);
+        assert.equal(await atFly(), `version 1\nN ${on.app}\nkey 1\nchanged\n`);
         assert.equal((await secretsAtFly()).THEIRS, "x");
         assert.ok(updated.version > outs.version);
         assert.equal((await Secrets.diff(id, updated, news)).changes, false);
@@ -87,7 +75,7 @@ describe("fly secrets", function () {
             /^the files take \d{6} bytes .*, which has room for 192000: 96000 in each of 2 secrets$/,
         );
         const { id, outs } = await Secrets.create(inputs());
-        const requests = await fixture.requestsOf(() =>
+        const requests = await on.requestsOf(() =>
             failureOf(Secrets.update(id, outs!, inputs({ key: large }))),
         );
         assert.deepEqual(requests, []);
@@ -102,8 +90,8 @@ describe("fly secrets", function () {
         const { id, outs } = await Secrets.create(inputs());
         const one = inputs(FILES, ["FILES"]);
         assert.equal((await Secrets.diff(id, outs!, one)).changes, true);
-        const image = await pushImage(fixture.fly, app);
-        const base = brokerLike(fixture, app, image);
+        const image = on.image;
+        const base = brokerLike(on, on.app, image);
         const config = {
             ...base.config,
             files: [{ guest_path: "/files.1", secret_name: "FILES_1" }],
@@ -130,7 +118,9 @@ describe("fly secrets", function () {
             digests: { KEY: "d", CERT: "e" },
             fingerprints: { KEY: "f", CERT: "g" },
         } as unknown as SecretsOutputs;
-        await fixture.api.ok("POST", `/apps/${app}/secrets`, { values: { KEY: "x", CERT: "y" } });
+        await on.api.ok("POST", `/apps/${on.app}/secrets`, {
+            values: { KEY: "x", CERT: "y" },
+        });
         assert.equal((await Secrets.diff(id, old, inputs())).changes, true);
         const updated = outsOf(await Secrets.update(id, old, inputs()));
         assert.deepEqual(Object.keys(await secretsAtFly()), NAMES);
@@ -141,19 +131,19 @@ describe("fly secrets", function () {
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
         assert.equal((await Secrets.diff(id, outs, inputs())).changes, false);
-        assert.deepEqual(await fixture.requestsOf(() => Secrets.update(id, outs, inputs())), []);
+        assert.deepEqual(await on.requestsOf(() => Secrets.update(id, outs, inputs())), []);
     });
 
     it("that someone changed or removed are found, and set again", async () => {
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
         for (const values of [{ FILES_1: "by hand" }, { FILES_2: null }]) {
-            await fixture.api.ok("POST", `/apps/${app}/secrets`, { values });
+            await on.api.ok("POST", `/apps/${on.app}/secrets`, { values });
             const { props: seen } = await Secrets.read(id, outs);
             assert.ok(seen);
             assert.equal((await Secrets.diff(id, seen, inputs())).changes, true);
             const again = outsOf(await Secrets.update(id, seen, inputs()));
-            assert.equal(await atFly(), `version 1\nN ${app}\n${BUNDLE}`);
+            assert.equal(await atFly(), `version 1\nN ${on.app}\n${BUNDLE}`);
             assert.equal((await Secrets.diff(id, again, inputs())).changes, false);
         }
     });
@@ -171,15 +161,15 @@ describe("fly secrets", function () {
     it("are gone with their app", async () => {
         const { id, outs } = await Secrets.create(inputs());
         assert.ok(outs);
-        await fixture.deleteApp(app);
+        await on.deleteApp(on.app);
         await Secrets.delete(id, outs);
         assert.deepEqual(await Secrets.read(id, outs), {});
     });
 
     it("are set even if the first answer is lost", async () => {
-        const path = `/v1/apps/${app}/secrets`;
-        await fixture.fault({ method: "POST", path, action: { type: "drop-after" } });
+        const path = `/v1/apps/${on.app}/secrets`;
+        await on.fault({ method: "POST", path, action: { type: "drop-after" } });
         await Secrets.create(inputs());
-        assert.equal(await atFly(), `version 1\nN ${app}\n${BUNDLE}`);
+        assert.equal(await atFly(), `version 1\nN ${on.app}\n${BUNDLE}`);
     });
 });

@@ -4,57 +4,41 @@ import assert from "node:assert/strict";
 import * as providers from "../../providers/entry.ts";
 import type { Provider } from "../../providers/provider.ts";
 import { succeeding } from "../../providers/succession.ts";
-import { pushImage } from "../../dev/harness/image.ts";
-import { brokerLike, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+import { outsOf, OWNER } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 type Props = Record<string, unknown>;
 type AnyProvider = Provider<Props, Props>;
 
 describe("succession of a replaced resource", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let count = 0;
+    const on = new MachineFixture({ settings: { volumeReleaseMs: 0 } });
 
-    before(async () => {
-        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 0 } });
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `succession-${++count}`;
-        await fixture.api.app(app);
-    });
-
-    const at = () => ({ endpoint: fixture.endpoint, app });
     const KINDS: Record<string, { provider: unknown; inputs: () => Props | Promise<Props> }> = {
         app: {
             provider: providers.App,
             inputs: async () => {
                 // An app that holds our machine has a proven owner.
-                await providers.Machine.create(
-                    brokerLike(fixture, app, await pushImage(fixture.fly, app)),
-                );
-                return { ...at(), name: app, organization: "personal", owner: OWNER };
+                await providers.Machine.create(on.inputs());
+                return { ...on.place, name: on.app, organization: "personal", owner: OWNER };
             },
         },
-        address: { provider: providers.IpAddress, inputs: () => ({ ...at(), type: "v4" }) },
+        address: { provider: providers.IpAddress, inputs: () => ({ ...on.place, type: "v4" }) },
         certificate: {
             provider: providers.Certificate,
-            inputs: () => ({ ...at(), hostname: "mqtt.example.com" }),
+            inputs: () => ({ ...on.place, hostname: "mqtt.example.com" }),
         },
         secrets: {
             provider: providers.Secrets,
-            inputs: () => ({ ...at(), names: ["A"], files: { a: "1\n" } }),
+            inputs: () => ({ ...on.place, names: ["A"], files: { a: "1\n" } }),
         },
         volume: {
             provider: providers.Volume,
-            inputs: () => ({ ...at(), name: "data", region: "lhr", sizeGb: 1, owner: OWNER }),
+            inputs: () => ({ ...on.place, name: "data", region: "lhr", sizeGb: 1, owner: OWNER }),
         },
         machine: {
             provider: providers.Machine,
-            inputs: async () => ({
-                ...brokerLike(fixture, app, await pushImage(fixture.fly, app)),
-            }),
+            inputs: () => ({ ...on.inputs() }),
         },
     };
 
@@ -63,7 +47,7 @@ describe("succession of a replaced resource", function () {
         const anew = () =>
             succeeding<Props, Props>(kind, provider as AnyProvider, { declaring: false });
         const deletions = async (work: () => Promise<unknown>) =>
-            (await fixture.requestsOf(work)).filter(
+            (await on.requestsOf(work)).filter(
                 (line) => line.startsWith("DELETE") && !line.includes("/lease"),
             );
         const isThere = async (id: string, props: Props) =>

@@ -5,29 +5,17 @@ import type { WireVolume } from "../../providers/fly/api/types.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { PartialFailure } from "../../providers/provider.ts";
-import { pushImage } from "../../dev/harness/image.ts";
-import { failureOf, FlyFixture, OWNER, outsOf, STRANGER } from "./support/flyFixture.ts";
+import { failureOf, outsOf, OWNER, STRANGER } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 describe("fly volume", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let count = 0;
-
-    before(async () => {
-        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 1500 } });
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `vol-${++count}`;
-        await fixture.api.app(app);
-    });
-    afterEach(() => fixture.noFaults());
+    const on = new MachineFixture({ settings: { volumeReleaseMs: 1500 } });
 
     function inputs(change: Partial<VolumeInputs> = {}): VolumeInputs {
         return {
-            endpoint: fixture.endpoint,
-            app,
+            endpoint: on.endpoint,
+            app: on.app,
             name: "mosquitto_data",
             region: "lhr",
             sizeGb: 1,
@@ -37,25 +25,25 @@ describe("fly volume", function () {
     }
 
     async function present(): Promise<WireVolume[]> {
-        const volumes = await fixture.api.ok<WireVolume[]>("GET", `/apps/${app}/volumes`);
+        const volumes = await on.api.ok<WireVolume[]>("GET", `/apps/${on.app}/volumes`);
         return volumes.filter(({ state }) => state === "created");
     }
 
     async function machineOn(volume: string, owner = OWNER): Promise<string> {
         const config = {
-            image: await pushImage(fixture.fly, app),
+            image: on.image,
             mounts: [{ volume, path: "/data" }],
             metadata: ownerMetadata(owner),
         };
-        return (await fixture.api.start(app, config)).id;
+        return (await on.api.start(on.app, config)).id;
     }
 
     it("is created with two requests", async () => {
         let made: Awaited<ReturnType<typeof Volume.create>> | undefined;
-        const requests = await fixture.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             made = await Volume.create(inputs({ snapshotRetentionDays: 7 }));
         });
-        const path = `/v1/apps/${app}/volumes 200`;
+        const path = `/v1/apps/${on.app}/volumes 200`;
         assert.deepEqual(requests, [`GET ${path}`, `POST ${path}`]);
         assert.equal(made?.id, made?.outs?.volumeId);
         assert.equal(made?.outs?.encrypted, true);
@@ -95,11 +83,11 @@ describe("fly volume", function () {
     });
 
     it("is none of several free ones: only the user knows which has the data", async () => {
-        const path = `/apps/${app}/volumes`;
+        const path = `/apps/${on.app}/volumes`;
         const body = { name: "mosquitto_data", region: "lhr", size_gb: 1 };
         const [one, other] = [
-            await fixture.api.ok<WireVolume>("POST", path, body),
-            await fixture.api.ok<WireVolume>("POST", path, body),
+            await on.api.ok<WireVolume>("POST", path, body),
+            await on.api.ok<WireVolume>("POST", path, body),
         ];
         const error = await failureOf(Volume.create(inputs()));
         assert.match(error.message, /^Which volume has the data\?/);
@@ -117,7 +105,7 @@ describe("fly volume", function () {
     it("is none of several that our machines hold, as after a clone", async () => {
         const { id } = await Volume.create(inputs());
         await machineOn(id);
-        const { id: copy } = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
+        const { id: copy } = await on.api.ok<WireVolume>("POST", `/apps/${on.app}/volumes`, {
             ...{ name: "mosquitto_data", region: "lhr", size_gb: 1 },
         });
         // A clone has the owner's metadata too.
@@ -125,13 +113,13 @@ describe("fly volume", function () {
         const error = await failureOf(Volume.create(inputs()));
         assert.match(error.message, /^Which volume has the data\?/);
         for (const one of [id, copy]) assert.match(error.message, new RegExp(`- volume ${one} `));
-        await fixture.api.destroy(app, clone);
+        await on.api.destroy(on.app, clone);
         assert.equal((await Volume.create(inputs())).id, id);
     });
 
     it("is another once that is imported, and the former stays", async () => {
         const former = await Volume.create(inputs());
-        const { id } = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
+        const { id } = await on.api.ok<WireVolume>("POST", `/apps/${on.app}/volumes`, {
             ...{ name: "mosquitto_data", region: "lhr", size_gb: 1 },
         });
         const news = inputs({ importId: id });
@@ -143,7 +131,7 @@ describe("fly volume", function () {
         const machine = await machineOn(id);
         await Volume.delete(former.id, outsOf(former));
         assert.deepEqual((await present()).map((one) => one.id).sort(), [former.id, id].sort());
-        await fixture.api.destroy(app, machine);
+        await on.api.destroy(on.app, machine);
         await Volume.delete(former.id, outsOf(former));
         assert.deepEqual(
             (await present()).map((one) => one.id),
@@ -155,7 +143,7 @@ describe("fly volume", function () {
         const { id } = await Volume.create(inputs());
         const machine = await machineOn((await Volume.create(inputs({ name: "other" }))).id);
         assert.equal((await Volume.create(inputs())).id, id);
-        await fixture.api.destroy(app, machine);
+        await on.api.destroy(on.app, machine);
         const theirs = await machineOn(
             (await Volume.create(inputs({ name: "third" }))).id,
             STRANGER,
@@ -165,8 +153,8 @@ describe("fly volume", function () {
             error.message,
             new RegExp(
                 `^Volume ${id} "mosquitto_data" already exists and may be someone else's: ` +
-                    `app "${app}" also holds machine ${theirs} .* stack prod\\.\n` +
-                    `  Choose another app name; or .* \`fly volumes destroy ${id} -a ${app}\`$`,
+                    `app "${on.app}" also holds machine ${theirs} .* stack prod\\.\n` +
+                    `  Choose another app name; or .* \`fly volumes destroy ${id} -a ${on.app}\`$`,
             ),
         );
         assert.equal((await present()).filter(({ name }) => name === "mosquitto_data").length, 1);
@@ -174,8 +162,8 @@ describe("fly volume", function () {
 
     for (const type of ["drop-before", "drop-after", "cut"] as const) {
         it(`is created once if the answer is lost (${type})`, async () => {
-            const path = `/v1/apps/${app}/volumes`;
-            await fixture.fault({ method: "POST", path, action: { type } });
+            const path = `/v1/apps/${on.app}/volumes`;
+            await on.fault({ method: "POST", path, action: { type } });
             const { id } = await Volume.create(inputs());
             assert.deepEqual(
                 (await present()).map((volume) => volume.id),
@@ -191,17 +179,17 @@ describe("fly volume", function () {
         const { outs: changed } = await Volume.update(id, outs, news);
         assert.ok(changed);
         assert.equal((await present())[0]?.auto_backup_enabled, false);
-        const path = `/v1/apps/${app}/volumes/${id}`;
-        const requests = await fixture.requestsOf(() => Volume.update(id, changed, news));
+        const path = `/v1/apps/${on.app}/volumes/${id}`;
+        const requests = await on.requestsOf(() => Volume.update(id, changed, news));
         assert.deepEqual(requests, [`GET ${path} 200`]);
     });
 
     it("that could not grow stays in the state with its size", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);
-        const path = `/v1/apps/${app}/volumes/${id}/extend`;
+        const path = `/v1/apps/${on.app}/volumes/${id}/extend`;
         const body = { error: "no room", status: "volume_placement_capacity" };
-        await fixture.fault({ method: "PUT", path, action: { type: "status", status: 422, body } });
+        await on.fault({ method: "PUT", path, action: { type: "status", status: 422, body } });
         const news = { ...inputs({ sizeGb: 3 }), __provider: "code" };
         const error = await failureOf(Volume.update(id, outs, news));
         assert.ok(error instanceof PartialFailure);
@@ -214,24 +202,26 @@ describe("fly volume", function () {
         const { id, outs } = await Volume.create(inputs({ autoBackup: true }));
         assert.ok(outs);
         assert.deepEqual((await Volume.read(id, outs)).inputs, inputs({ autoBackup: true }));
-        await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb: 4 });
-        await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}`, { auto_backup_enabled: false });
+        await on.api.ok("PUT", `/apps/${on.app}/volumes/${id}/extend`, { size_gb: 4 });
+        await on.api.ok("PUT", `/apps/${on.app}/volumes/${id}`, {
+            auto_backup_enabled: false,
+        });
         const seen = await Volume.read(id, outs);
         assert.deepEqual(seen.inputs, inputs({ autoBackup: false, sizeGb: 4 }));
         const wanted = inputs({ autoBackup: true });
         assert.equal((await Volume.diff(id, seen.props ?? outs, wanted)).changes, true);
-        await fixture.api.ok("DELETE", `/apps/${app}/volumes/${id}`);
+        await on.api.ok("DELETE", `/apps/${on.app}/volumes/${id}`);
         assert.deepEqual(await Volume.read(id, outs), {});
     });
 
     it("is deleted once its machine is detached, and deleting it again succeeds", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);
-        await fixture.api.destroy(app, await machineOn(id));
-        const requests = await fixture.requestsOf(() => Volume.delete(id, outs));
-        const path = `/v1/apps/${app}/volumes/${id}`;
+        await on.api.destroy(on.app, await machineOn(id));
+        const requests = await on.requestsOf(() => Volume.delete(id, outs));
+        const path = `/v1/apps/${on.app}/volumes/${id}`;
         assert.deepEqual(requests.slice(0, 2), [
-            `GET /v1/apps/${app}/volumes 200`,
+            `GET /v1/apps/${on.app}/volumes 200`,
             `DELETE ${path} 412`,
         ]);
         assert.equal(requests.at(-1), `DELETE ${path} 200`);
@@ -241,7 +231,7 @@ describe("fly volume", function () {
 
     it("is gone with its app", async () => {
         const made = await Volume.create(inputs());
-        await fixture.deleteApp(app);
+        await on.deleteApp(on.app);
         await Volume.delete(made.id, outsOf(made));
         assert.deepEqual(await Volume.read(made.id, outsOf(made)), {});
     });

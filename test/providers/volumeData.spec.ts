@@ -6,37 +6,21 @@ import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { WireSnapshot, WireVolume } from "../../providers/fly/api/types.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
 import { until } from "../../dev/harness/until.ts";
+import { failureOf, outsOf, OWNER } from "./support/flyFixture.ts";
 import { pushImage } from "../../dev/harness/image.ts";
-import { brokerLike, failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 describe("a volume's data", function () {
     this.timeout(90_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let image: string;
-    let count = 0;
-
-    before(async () => {
-        fixture = await FlyFixture.start({ settings: { volumeReleaseMs: 0 } });
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `data-${++count}`;
-        await fixture.api.app(app);
-        image = await pushImage(fixture.fly, app);
-    });
-    afterEach(async () => {
-        await fixture.noFaults();
-        await fixture.api.ok("DELETE", `/apps/${app}?force=true`);
-    });
+    const on = new MachineFixture({ settings: { volumeReleaseMs: 0 } });
 
     function inputs(change: Partial<VolumeInputs> = {}): VolumeInputs {
-        const place = { endpoint: fixture.endpoint, app, name: "data", region: "lhr" };
+        const place = { ...on.place, name: "data", region: "lhr" };
         return { ...place, sizeGb: 1, owner: OWNER, onReplace: "restore", ...change };
     }
 
     function machineOn(volume: string, region = "lhr") {
-        const base = brokerLike(fixture, app, image, { region });
+        const base = on.inputs({ region });
         const mounts = [{ volume, path: "/data" }];
         return { ...base, config: { ...base.config, mounts } };
     }
@@ -44,19 +28,19 @@ describe("a volume's data", function () {
     async function withMachine() {
         const old = await Volume.create(inputs());
         const machine = await Machine.create(machineOn(old.id));
-        await fixture.api.shell(app, machine.id, "echo kept > /data/file");
+        await on.api.shell(on.app, machine.id, "echo kept > /data/file");
         return { old, machine };
     }
 
     async function volumes(region?: string): Promise<WireVolume[]> {
-        const all = await fixture.api.ok<WireVolume[]>("GET", `/apps/${app}/volumes`);
+        const all = await on.api.ok<WireVolume[]>("GET", `/apps/${on.app}/volumes`);
         return all.filter(
             (one) => one.state === "created" && (region ?? one.region) === one.region,
         );
     }
 
     function snapshots(volume: string): Promise<WireSnapshot[]> {
-        return fixture.api.ok("GET", `/apps/${app}/volumes/${volume}/snapshots`);
+        return on.api.ok("GET", `/apps/${on.app}/volumes/${volume}/snapshots`);
     }
 
     /** Follows the engine: the old machine, a new one there, then the old volume. */
@@ -72,14 +56,14 @@ describe("a volume's data", function () {
             (await volumes()).map((one) => one.id),
             [id],
         );
-        return await fixture.api.shell(app, moved.id, "cat /data/file");
+        return await on.api.shell(on.app, moved.id, "cat /data/file");
     }
 
     it("moves to another region, with everything written before the machine stopped", async () => {
         const { old, machine } = await withMachine();
         const made = await Volume.create(inputs({ region: "ams" }));
         assert.notEqual(made.id, old.id);
-        assert.equal((await fixture.api.machine(app, machine.id)).state, "stopped");
+        assert.equal((await on.api.machine(on.app, machine.id)).state, "stopped");
         assert.equal(await goOn(old, machine, made.id), "kept");
     });
 
@@ -90,7 +74,7 @@ describe("a volume's data", function () {
         for (const type of ["drop-before", "drop-after"] as const) {
             it(`moves once if the answer about ${what} is lost (${type})`, async () => {
                 const { old, machine } = await withMachine();
-                await fixture.fault({ method: "POST", path, action: { type } });
+                await on.fault({ method: "POST", path, action: { type } });
                 const made = await Volume.create(inputs({ region: "ams" }));
                 assert.equal((await volumes("ams")).length, 1);
                 assert.equal(await goOn(old, machine, made.id), "kept");
@@ -114,52 +98,52 @@ describe("a volume's data", function () {
             error.message,
             new RegExp(`^Volume ${leftover.id} .* may hold older data than vol_`),
         );
-        assert.equal((await fixture.api.machine(app, machine.id)).state, "started");
+        assert.equal((await on.api.machine(on.app, machine.id)).state, "started");
     });
 
     it("stays served if the snapshot cannot be taken", async () => {
         const { machine } = await withMachine();
-        await fixture.fault({
+        await on.fault({
             method: "POST",
             path: "/v1/apps/*/volumes/*/snapshots",
             action: { type: "status", status: 422, body: { error: "no snapshots today" } },
         });
         const error = await failureOf(Volume.create(inputs({ region: "ams" })));
         assert.match(error.message, /no snapshots today/);
-        await fixture.api.wait(app, machine.id, "started");
+        await on.api.wait(on.app, machine.id, "started");
         assert.deepEqual(await volumes("ams"), []);
     });
 
     it("stays in place if the new volume cannot be created", async () => {
         const { machine } = await withMachine();
-        await fixture.fault({
+        await on.fault({
             method: "POST",
             path: "/v1/apps/*/volumes",
             action: { type: "status", status: 422, body: { error: "no room in ams" } },
         });
         const error = await failureOf(Volume.create(inputs({ region: "ams" })));
         assert.match(error.message, /no room in ams(.|\n)*is started again where it was\.$/);
-        await fixture.api.wait(app, machine.id, "started");
-        assert.equal((await fixture.api.machine(app, machine.id)).cordoned, false);
+        await on.api.wait(on.app, machine.id, "started");
+        assert.equal((await on.api.machine(on.app, machine.id)).cordoned, false);
     });
 
     it("cannot be reached by clients while it moves, and is newer than a declared snapshot", async () => {
         const { old, machine } = await withMachine();
-        await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
+        await on.api.ok("POST", `/apps/${on.app}/volumes/${old.id}/snapshots`);
         const snapshotId = await until("a snapshot", async () => {
             const [only] = await snapshots(old.id);
             return only?.status === "created" ? only.id : undefined;
         });
-        await fixture.api.shell(app, machine.id, "echo newer > /data/file");
+        await on.api.shell(on.app, machine.id, "echo newer > /data/file");
         const made = await Volume.create(inputs({ region: "ams", snapshotId }));
-        assert.equal((await fixture.api.machine(app, machine.id)).cordoned, true);
+        assert.equal((await on.api.machine(on.app, machine.id)).cordoned, true);
         assert.equal(await goOn(old, machine, made.id), "newer");
     });
 
     it("is not left behind if its machine is not known as ours", async () => {
         const { machine } = await withMachine();
-        const path = `/apps/${app}/machines/${machine.id}/metadata/pulumi_stack`;
-        await fixture.api.ok("DELETE", path);
+        const path = `/apps/${on.app}/machines/${machine.id}/metadata/pulumi_stack`;
+        await on.api.ok("DELETE", path);
         const error = await failureOf(Volume.create(inputs({ region: "ams" })));
         assert.match(
             error.message,
@@ -170,11 +154,11 @@ describe("a volume's data", function () {
 
     it("is not taken from one of several machines of ours, as after a clone", async () => {
         const { old } = await withMachine();
-        const copy = await fixture.api.ok<WireVolume>("POST", `/apps/${app}/volumes`, {
+        const copy = await on.api.ok<WireVolume>("POST", `/apps/${on.app}/volumes`, {
             ...{ name: "data", region: "lhr", size_gb: 1 },
         });
         const clone = machineOn(copy.id);
-        await fixture.api.start(app, { ...clone.config, metadata: ownerMetadata(OWNER) });
+        await on.api.start(on.app, { ...clone.config, metadata: ownerMetadata(OWNER) });
         const error = await failureOf(Volume.create(inputs({ region: "ams" })));
         assert.match(error.message, /^Which volume's data is to be moved\?/);
         for (const { id } of [old, copy]) assert.ok(error.message.includes(id), error.message);
@@ -183,7 +167,7 @@ describe("a volume's data", function () {
 
     it("is restored from a declared snapshot", async () => {
         const { old } = await withMachine();
-        await fixture.api.ok("POST", `/apps/${app}/volumes/${old.id}/snapshots`);
+        await on.api.ok("POST", `/apps/${on.app}/volumes/${old.id}/snapshots`);
         const snapshotId = await until("a snapshot", async () => {
             const [only] = await snapshots(old.id);
             return only?.status === "created" ? only.id : undefined;
@@ -193,7 +177,7 @@ describe("a volume's data", function () {
         );
         const machine = { ...machineOn(made.id, "ams"), name: "second" };
         const { id } = await Machine.create(machine);
-        assert.equal(await fixture.api.shell(app, id, "cat /data/file"), "kept");
+        assert.equal(await on.api.shell(on.app, id, "cat /data/file"), "kept");
     });
 
     it("is put aside before another image takes it up, and before no other change", async () => {
@@ -203,7 +187,7 @@ describe("a volume's data", function () {
         const bigger = { ...wanted.config, guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 } };
         const { outs } = await Machine.update(machine.id, before, { ...wanted, config: bigger });
         assert.deepEqual(await snapshots(old.id), []);
-        const other = await pushImage(fixture.fly, app);
+        const other = await pushImage(on.fly, on.app);
         await Machine.update(machine.id, outs!, { ...wanted, config: { ...bigger, image: other } });
         assert.deepEqual(
             (await snapshots(old.id)).map(({ status }) => status),

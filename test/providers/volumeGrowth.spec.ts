@@ -7,63 +7,51 @@ import { Volume } from "../../providers/entry.ts";
 import { ownerMetadata } from "../../providers/fly/ownership.ts";
 import type { WireVolume } from "../../providers/fly/api/types.ts";
 import type { VolumeInputs } from "../../providers/fly/volume/inputs.ts";
-import { pushImage } from "../../dev/harness/image.ts";
-import { failureOf, FlyFixture, OWNER, outsOf } from "./support/flyFixture.ts";
+import { failureOf, outsOf, OWNER } from "./support/flyFixture.ts";
+import { MachineFixture } from "./support/machineFixture.ts";
 
 describe("a growing volume", function () {
     this.timeout(60_000);
-    let fixture: FlyFixture;
-    let app: string;
-    let count = 0;
-
-    before(async () => {
-        fixture = await FlyFixture.start();
-    });
-    after(() => fixture.close());
-    beforeEach(async () => {
-        app = `grow-${++count}`;
-        await fixture.api.app(app);
-    });
-    afterEach(() => fixture.noFaults());
+    const on = new MachineFixture();
 
     function inputs(change: Partial<VolumeInputs> = {}): VolumeInputs {
-        const place = { endpoint: fixture.endpoint, app, name: "mosquitto_data", region: "lhr" };
+        const place = { ...on.place, name: "mosquitto_data", region: "lhr" };
         return { ...place, sizeGb: 1, owner: OWNER, ...change };
     }
 
     async function sizeOf(id: string): Promise<number> {
-        return (await fixture.api.ok<WireVolume>("GET", `/apps/${app}/volumes/${id}`)).size_gb;
+        return (await on.api.ok<WireVolume>("GET", `/apps/${on.app}/volumes/${id}`)).size_gb;
     }
 
     async function machineOn(volume: string, change = {}): Promise<string> {
         const config = {
-            image: await pushImage(fixture.fly, app),
+            image: on.image,
             mounts: [{ volume, path: "/data" }],
             metadata: ownerMetadata(OWNER),
             ...change,
         };
-        return (await fixture.api.start(app, config)).id;
+        return (await on.api.start(on.app, config)).id;
     }
 
     it("grows in place, and its machine is restarted", async () => {
         const { id, outs } = await Volume.create(inputs());
         assert.ok(outs);
         const machine = await machineOn(id);
-        const requests = await fixture.requestsOf(async () => {
+        const requests = await on.requestsOf(async () => {
             const { outs: grown } = await Volume.update(id, outs, inputs({ sizeGb: 3 }));
             assert.equal(grown?.sizeGb, 3);
         });
         const changes = requests.filter((line) => !line.startsWith("GET "));
-        const path = `/v1/apps/${app}/machines/${machine}`;
+        const path = `/v1/apps/${on.app}/machines/${machine}`;
         assert.deepEqual(changes, [
-            `PUT /v1/apps/${app}/volumes/${id}/extend 200`,
+            `PUT /v1/apps/${on.app}/volumes/${id}/extend 200`,
             `POST ${path}/lease 201`,
             `POST ${path}/stop 200`,
             `POST ${path}/start 200`,
             `DELETE ${path}/lease 200`,
         ]);
         assert.equal(await sizeOf(id), 3);
-        assert.equal((await fixture.api.machine(app, machine)).state, "started");
+        assert.equal((await on.api.machine(on.app, machine)).state, "started");
     });
 
     for (const type of ["drop-after", "cut"] as const) {
@@ -72,10 +60,10 @@ describe("a growing volume", function () {
             const { id } = made;
             const machine = await machineOn(id);
             const path = "/v1/apps/*/volumes/*/extend";
-            await fixture.fault({ method: "PUT", path, action: { type } });
-            const before = await fixture.api.machine(app, machine);
+            await on.fault({ method: "PUT", path, action: { type } });
+            const before = await on.api.machine(on.app, machine);
             await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
-            const { events } = await fixture.api.machine(app, machine);
+            const { events } = await on.api.machine(on.app, machine);
             assert.ok(events.length > before.events.length, "no boot");
         });
     }
@@ -83,7 +71,7 @@ describe("a growing volume", function () {
     /** Fly's answers to `start`; the local Fly gives none where the machine has started. */
     async function startsRefused(rule: Partial<FaultRule> = {}): Promise<void> {
         const error = "failed_precondition: unable to start machine from current state: 'started'";
-        await fixture.fault({
+        await on.fault({
             method: "POST",
             path: "/v1/apps/*/machines/*/start",
             times: 0,
@@ -94,7 +82,7 @@ describe("a growing volume", function () {
 
     it("continues if a client made Fly's proxy start the machine that it stopped", async () => {
         const ip = (
-            await fixture.api.ok<{ ip: string }>("POST", `/apps/${app}/ip_assignments`, {
+            await on.api.ok<{ ip: string }>("POST", `/apps/${on.app}/ip_assignments`, {
                 type: "v4",
             })
         ).ip;
@@ -116,7 +104,7 @@ describe("a growing volume", function () {
         } finally {
             clearInterval(client);
         }
-        const { state, events } = await fixture.api.machine(app, machine);
+        const { state, events } = await on.api.machine(on.app, machine);
         assert.equal(state, "started");
         assert.ok(events.some(({ type, source }) => type === "start" && source === "proxy"));
     });
@@ -127,14 +115,14 @@ describe("a growing volume", function () {
         await startsRefused({ times: 1 });
         const news = inputs({ sizeGb: 2 });
         assert.equal(outsOf(await Volume.update(made.id, outsOf(made), news)).sizeGb, 2);
-        assert.equal((await fixture.api.machine(app, machine)).state, "started");
+        assert.equal((await on.api.machine(on.app, machine)).state, "started");
     });
 
     it("leaves its machine running if the stop's outcome is unknown", async () => {
         const made = await Volume.create(inputs());
         const machine = await machineOn(made.id);
         const action = { type: "status", status: 400, body: { error: "no" } } as const;
-        await fixture.fault({
+        await on.fault({
             method: "GET",
             path: `/v1/apps/*/machines/${machine}`,
             nth: 2,
@@ -143,7 +131,7 @@ describe("a growing volume", function () {
         const news = inputs({ sizeGb: 2 });
         const error = await failureOf(Volume.update(made.id, outsOf(made), news));
         assert.match(error.message, /400: no .*\n {2}Machine \w+ is started again where it was\.$/);
-        await fixture.api.wait(app, machine, "started");
+        await on.api.wait(on.app, machine, "started");
     });
 
     for (const stopped of [false, true]) {
@@ -152,11 +140,13 @@ describe("a growing volume", function () {
             const made = await Volume.create(inputs());
             const { id } = made;
             const machine = await machineOn(id);
-            await fixture.api.ok("PUT", `/apps/${app}/volumes/${id}/extend`, { size_gb: 2 });
-            const before = await fixture.api.machine(app, machine);
-            if (stopped) await fixture.api.stop(app, before);
+            await on.api.ok("PUT", `/apps/${on.app}/volumes/${id}/extend`, {
+                size_gb: 2,
+            });
+            const before = await on.api.machine(on.app, machine);
+            if (stopped) await on.api.stop(on.app, before);
             await Volume.update(id, outsOf(made), inputs({ sizeGb: 2 }));
-            const { state, events } = await fixture.api.machine(app, machine);
+            const { state, events } = await on.api.machine(on.app, machine);
             assert.equal(state, "started");
             assert.ok(events.length > before.events.length, "no boot");
         });

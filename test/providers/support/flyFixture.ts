@@ -1,4 +1,4 @@
-/** A local Fly for the providers, and access behind their back. */
+/** A local Fly for the providers, and what a test needs to look behind them. */
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly, type LocalFlyOptions } from "../../../dev/fly/index.ts";
 import type { FaultRule } from "../../../dev/fly/faults.ts";
@@ -12,30 +12,32 @@ import { until } from "../../../dev/harness/until.ts";
 export const OWNER: Owner = { project: "appkata-mqtt", stack: "dev" };
 export const STRANGER: Owner = { project: "appkata-mqtt", stack: "prod" };
 
+/** A local Fly for a suite. Construct it inside `describe`: it adds hooks. */
 export class FlyFixture {
-    readonly fly: LocalFly;
-    readonly api: Api;
-    readonly wire = new Wire();
-    readonly #token: string | undefined;
+    fly!: LocalFly;
+    api!: Api;
+    wire!: Wire;
+    #token: string | undefined;
 
-    constructor(fly: LocalFly) {
-        this.fly = fly;
-        this.api = new Api(fly);
-        this.#token = process.env.FLY_API_TOKEN;
-        // Where the providers look for it if the stack's config has none.
-        process.env.FLY_API_TOKEN = fly.token;
-    }
-
-    static async start(options: LocalFlyOptions = {}): Promise<FlyFixture> {
-        return new FlyFixture(await startLocalFly(options));
+    constructor(options: LocalFlyOptions = {}) {
+        before(async () => {
+            this.wire = new Wire();
+            this.fly = await startLocalFly(options);
+            this.api = new Api(this.fly);
+            this.#token = process.env.FLY_API_TOKEN;
+            // Where the providers look for it when the stack's config has none.
+            process.env.FLY_API_TOKEN = this.fly.token;
+        });
+        afterEach(() => this.noFaults());
+        after(() => this.#close());
     }
 
     get endpoint(): string {
         return this.fly.endpoint;
     }
 
-    /** Fails if a request or an answer does not match Fly's document. */
-    async close(): Promise<void> {
+    /** Fails when a request or an answer was not as Fly's document has it. */
+    async #close(): Promise<void> {
         this.wire.end();
         if (this.#token === undefined) {
             delete process.env.FLY_API_TOKEN;
@@ -56,7 +58,7 @@ export class FlyFixture {
         this.wire.checkAnswers = true;
     }
 
-    /** Deletes an app by hand, and waits until it is gone. */
+    /** Deletes an app by hand, to the end. */
     async deleteApp(app: string): Promise<void> {
         await this.api.ok("DELETE", `/apps/${app}`);
         await until(
@@ -65,7 +67,7 @@ export class FlyFixture {
         );
     }
 
-    /** The requests that `work` makes, one per line: `POST /v1/apps 201`. */
+    /** The requests that `work` makes, one line each: `POST /v1/apps 201`. */
     async requestsOf(work: () => Promise<unknown>): Promise<string[]> {
         await this.api.ok("DELETE", "/_local/journal");
         await work();
@@ -78,7 +80,28 @@ export class FlyFixture {
     }
 }
 
-/** A machine that answers on its health check's port. */
+/** An app of its own for each test, deleted after it. */
+export class AppFixture extends FlyFixture {
+    app!: string;
+
+    constructor(options?: LocalFlyOptions) {
+        super(options);
+        let count = 0;
+        beforeEach(async () => {
+            this.app = `app-${++count}`;
+            await this.api.app(this.app);
+        });
+        // A test may have deleted it.
+        afterEach(() => this.api.call("DELETE", `/apps/${this.app}?force=true`));
+    }
+
+    /** Inputs of whatever is in the app. */
+    get place(): { endpoint: string; app: string } {
+        return { endpoint: this.endpoint, app: this.app };
+    }
+}
+
+/** A machine that answers on the port of its health check. */
 export function brokerLike(
     fixture: FlyFixture,
     app: string,
@@ -107,13 +130,13 @@ export function brokerLike(
 /** Never listens: its health check stays critical. */
 export const DEAF = ["/bin/sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"];
 
-/** The outputs, which every create and update here must return. */
+/** The outputs, which every create and update here must bring. */
 export function outsOf<T>(result: { outs?: T }): T {
     assert.ok(result.outs);
     return result.outs;
 }
 
-/** The error that `promise` must be rejected with. */
+/** The error that `promise` must end with. */
 export async function failureOf(promise: Promise<unknown>): Promise<Error> {
     const error = await promise.then(
         () => assert.fail("did not fail"),

@@ -1,35 +1,27 @@
-/** For specs of machines: each test has its own app with an image. */
+/** An app for each test, and an image for its machines. */
 import { Machine } from "../../../providers/entry.ts";
 import type { MachineInputs, MachineOutputs } from "../../../providers/fly/machine/inputs.ts";
 import type { MachineConfig } from "../../../providers/fly/api/types.ts";
+import type { LocalFlyOptions } from "../../../dev/fly/index.ts";
 import { pushImage } from "../../../dev/harness/image.ts";
-import { brokerLike, FlyFixture, outsOf } from "./flyFixture.ts";
+import { AppFixture, brokerLike, outsOf } from "./flyFixture.ts";
 
-/** Create it inside `describe`: it registers hooks. */
-export class MachineFixture {
-    fly!: FlyFixture;
-    app!: string;
-    #image!: string;
+/** App whose repository has the suite's image. */
+const IMAGES = "images";
 
-    constructor() {
-        let count = 0;
+export class MachineFixture extends AppFixture {
+    image!: string;
+
+    constructor(options?: LocalFlyOptions) {
+        super(options);
         before(async () => {
-            this.fly = await FlyFixture.start();
-        });
-        after(() => this.fly.close());
-        beforeEach(async () => {
-            this.app = `machine-${++count}`;
-            await this.fly.api.app(this.app);
-            this.#image = await pushImage(this.fly.fly, this.app);
-        });
-        afterEach(async () => {
-            await this.fly.noFaults();
-            await this.fly.api.ok("DELETE", `/apps/${this.app}?force=true`);
+            await this.api.app(IMAGES);
+            this.image = await pushImage(this.fly, IMAGES);
         });
     }
 
     inputs(change: Partial<MachineInputs> = {}): MachineInputs {
-        return brokerLike(this.fly, this.app, this.#image, change);
+        return brokerLike(this, this.app, this.image, change);
     }
 
     withConfig(change: Partial<MachineConfig>): MachineInputs {
@@ -44,13 +36,13 @@ export class MachineFixture {
 
     /** The app's machines. */
     async present() {
-        return await this.fly.api.ok<{ id: string; state: string; instance_id: string }[]>(
+        return await this.api.ok<{ id: string; state: string; instance_id: string }[]>(
             "GET",
             `/apps/${this.app}/machines`,
         );
     }
 
-    /** Whether the provider finds a change. */
+    /** Whether the provider sees a change. */
     async changes(
         id: string,
         olds: MachineOutputs,
