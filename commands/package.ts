@@ -10,7 +10,7 @@ import { capture } from "../lib/process.ts";
 /** Output folder, as in `tsconfig.package.json`. */
 const BUILT = path.join(LOCAL, "package");
 
-/** What is packed as it is: the image's build context, and the pages. */
+/** Files and folders that are packed as they are: the image's build context, and the pages. */
 const PLAIN = ["broker/image", "CHANGELOG.md", "LICENSE", "README.md"];
 
 interface Manifest {

@@ -14,7 +14,7 @@ import type { MachineConfig, MachineGuest, MachineService } from "../providers/i
 
 export type MachineSettings = Pick<Settings, "broker" | "guest" | "metrics" | "ports">;
 
-/** What the machine runs, mounts and reads; in the program an output, which a preview may not know. */
+/** Image, volume and files of the machine. In the program they are outputs, which a preview may not know. */
 interface Contents<Value> {
     /** `REGISTRY/APP@sha256:…` */
     image: Value;

@@ -78,7 +78,7 @@ export type Effect = "none" | "update" | "replace";
 
 export interface PropertyRule {
     readonly effect: Effect;
-    /** Where the program leaves the property out, any value is right. */
+    /** Accepts any value if the program leaves the property out. */
     readonly optional?: boolean;
 }
 

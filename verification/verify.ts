@@ -40,7 +40,7 @@ export interface Step {
     ok: boolean;
     /** Duration in milliseconds. */
     ms: number;
-    /** What was done; for a failed step, what was expected and what was seen. */
+    /** Says what the step did or, if it failed, what it expected and what it saw. */
     text: string;
 }
 

@@ -88,7 +88,7 @@ for (const series of process.env.APPKATA_SCOPE === "core" ? SERIES.slice(0, 1) :
     });
 }
 
-/** Whose topics, and which of the broker's own, a client may publish to. */
+/** Names of the users to whose topics a client may publish, and the broker's own topics that it may publish to. */
 async function rightsOf(client: MqttClient): Promise<string[]> {
     const all = [
         ...["pump", "lamp", "ada", "old", "appkata-mqtt/verification"],

@@ -8,7 +8,7 @@ const GUESSES = ["", "appkata", "admin", "password", "mosquitto", VERIFIER, "app
 
 type Login = Partial<Connect>;
 
-/** What an attacker may have come by, or know. */
+/** Passwords and hashes that an attacker may know. */
 interface Secrets {
     alice: string;
     bob: string;

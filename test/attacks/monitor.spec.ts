@@ -33,7 +33,7 @@ const METHODS = [
     "GET:/health",
 ];
 
-/** What is no HTTP request. */
+/** Bytes that are no HTTP request. */
 const BYTES: Record<string, Buffer> = {
     "random bytes": randomBytes(5000),
     NULs: Buffer.alloc(5000),

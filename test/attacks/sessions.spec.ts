@@ -27,7 +27,7 @@ async function leaveSession(front: Front, level: number): Promise<void> {
     await front.send("admin", 5, publish({ ...waits, qos: 2 }));
 }
 
-/** What comes to a client by the time of a message that is sent now. */
+/** Payloads that bob has received once a message sent now has arrived. */
 async function cameTo(front: Front, bob: RawClient): Promise<string[]> {
     await front.send("admin", 5, publish({ level: 5, topic: "alice/a", payload: "live" }));
     await front.send("admin", 5, publish({ level: 5, topic: "bob/last", payload: "last" }));

@@ -85,7 +85,7 @@ for (const kind of KINDS) {
         interface Read {
             /** Codes of SUBACK; none where the broker cuts the user off instead. */
             granted: number[] | undefined;
-            /** Those of alice's messages that came. */
+            /** Payloads of alice's messages that arrived. */
             payloads: string[];
         }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Front, KINDS } from "./support/front.ts";
 import { LEVELS, property, publish } from "./support/packets.ts";
 
-/** What a user may not send whatever is granted. */
+/** Packets that no user may send, whatever is granted. */
 const MALFORMED: [name: string, level: number, packet: Buffer][] = [
     ...["alice/+", "alice/#", "#", "+", "+/a", "bob/+", "bob/#"].flatMap((topic) =>
         [4, 5].map((level): (typeof MALFORMED)[number] => [

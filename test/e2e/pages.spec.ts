@@ -18,7 +18,7 @@ import { Reader, type Values } from "../support/reader.ts";
 const STACK = "prod-lhr";
 const ELSEWHERE = ["docs/host-gone.md", "dev/fly/README.md"];
 
-/** Those that take away what the others use. */
+/** Commands that remove what the others use. */
 const LAST = [/^pulumi stack rename/, /^pulumi destroy$/];
 
 const PASSWORD = "printf %s 'chalk-otter-7-violin-harbour' |";
@@ -88,7 +88,7 @@ describe("the pages' commands", function () {
         rmSync(home, { recursive: true });
     });
 
-    /** What the pages describe, or take for granted, before a command; a pipe answers what it asks. */
+    /** Command lines to run before a command of the pages, or a pipe that answers its questions. */
     const BEFORE: Record<string, () => string> = {
         "fly machine exec MACHINE 'rm /mosquitto/data/FILE'": () =>
             `fly machine exec ${outputs!.machineId} 'touch /mosquitto/data/left'`,

@@ -1,4 +1,4 @@
-/** What README and docs have the reader type: found, and either run by a test or excepted with a reason. */
+/** Checks that each command in README and docs is run by a test or excepted with a reason. */
 import assert from "node:assert/strict";
 import { commandsIn, NOT_RUN, PAGES, reasonNotToRun } from "../support/pages.ts";
 

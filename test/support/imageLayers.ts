@@ -15,7 +15,7 @@ export const SECRET = /-----BEGIN [A-Z ]*PRIVATE KEY-----\s|^\w+:\$[67]\$\d+\$/m
 export interface LayerSearch {
     /** Paths in the image's own layers, without a leading slash. */
     names: Set<string>;
-    /** Where something was found: a path in a layer, or a file of the saved image. */
+    /** Places of the findings: paths in a layer, or files of the saved image. */
     hits: string[];
 }
 

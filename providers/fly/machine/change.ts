@@ -1,4 +1,4 @@
-/** What a create or update of a machine needs from its first request to its last. */
+/** Context of a machine's create or update, from its first request to its last. */
 import { flyClient, type FlyClient } from "../api/client.ts";
 import { deadlineIn, type Deadline } from "../api/wait.ts";
 import { effectiveConfig } from "./config.ts";

@@ -1,4 +1,4 @@
-/** What a create, update or delete of a volume needs from its first request to its last. */
+/** Context of a volume's create, update or delete, from its first request to its last. */
 import { flyClient, type FlyClient } from "../api/client.ts";
 import type { VolumeInputs } from "./inputs.ts";
 

@@ -21,7 +21,7 @@ import {
     type Issuing,
 } from "../../../dev/harness/certificates.ts";
 
-/** What a client logs in with: a certificate, or several that lead to a CA, and its key. */
+/** A client's certificate, or a chain that leads to a CA, and its key. */
 export interface Pair {
     cert: string;
     key: string;

@@ -11,7 +11,7 @@ export type Moment = (typeof MOMENTS)[number];
 /** A call by its kind, and its number among the run's calls of that kind: `POST /v1/apps/:app/machines #1`. */
 export type CallName = string;
 
-/** What happens to the run; the proxy does not know processes. */
+/** Point at which a run is killed; the caller kills it, since the proxy does not know processes. */
 export interface Trap {
     readonly call: CallName;
     readonly moment: Moment;
