@@ -4,7 +4,7 @@ import { dockerEnvironment } from "../config/dockerHost.ts";
 import { DEV } from "../dev/toolchain/devStack.ts";
 import { BIN, ROOT } from "../lib/paths.ts";
 import { capture, say } from "../lib/process.ts";
-import { stackSettings } from "../lib/stackFile.ts";
+import { settingsInFile } from "../lib/stackFile.ts";
 
 export interface LocalFly {
     running: boolean;
@@ -73,7 +73,7 @@ export function watchPorts(
 
 /** Starts the local Fly, unless it runs, on the ports that the dev stack's file names. */
 export async function startFly(dir: string): Promise<LocalFly> {
-    const { endpoint, registry } = stackSettings(DEV);
+    const { endpoint, registry } = settingsInFile(DEV);
     const { port } = new URL(endpoint!);
     const registryPort = registry!.split(":")[1]!;
     await fly("start", "--dir", dir, "--port", port, "--registry-port", registryPort);

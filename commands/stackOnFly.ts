@@ -8,7 +8,7 @@ import { chooseToken } from "../providers/fly/api/token.ts";
 import { DEV } from "../dev/toolchain/devStack.ts";
 import { LOCAL_FLY, ROOT } from "../lib/paths.ts";
 import { capture } from "../lib/process.ts";
-import { stackSettings } from "../lib/stackFile.ts";
+import { settingsInFile } from "../lib/stackFile.ts";
 import { startFly } from "./fly.ts";
 import { devStackExists, stackOutputs } from "./stack.ts";
 
@@ -72,8 +72,8 @@ export async function stackOnFly(
 }
 
 /** Reads the settings of a stack, whose name may include organisation and project. */
-function settingsOf(stack: string): ReturnType<typeof stackSettings> {
-    return stackSettings(stack.split("/").at(-1)!);
+function settingsOf(stack: string): ReturnType<typeof settingsInFile> {
+    return settingsInFile(stack.split("/").at(-1)!);
 }
 
 async function access(stack: string): Promise<{ endpoint: string; token: string }> {

@@ -72,7 +72,7 @@ export interface MosquittoBrokerArgs {
 
     /** Default: 1. Grows in place; cannot shrink. */
     volumeSizeGb?: number;
-    /** Default: `mosquitto_data`. The volume is replaced. */
+    /** Default: `mosquitto_data`. A change is refused unless `volumeReplacement` is `discard`: the new volume is empty. */
     volumeName?: string;
     /** Whether the data, and what clients need to connect, are protected from deletion. Default: false. In place. */
     protectVolume?: boolean;

@@ -12,7 +12,7 @@ import type { KnownPasswords } from "../providers/kept/passwords.ts";
 import { unpack, type PackedIn } from "../providers/packed.ts";
 import { devicesIn, passwordsIn, type State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
-import { stateOf, type Owner } from "./ownState.ts";
+import { stateOf, type BrokerRef } from "./ownState.ts";
 import { queueLimitsIn, type QueueLimits } from "./queues.ts";
 
 export interface Deployed {
@@ -78,7 +78,7 @@ const VOLUME = "pulumi-nodejs:dynamic/fly:Volume";
 /** Matches a certificate's URN; captures its component and its name. */
 const RESOURCE = /appkata-mqtt:index:((?:Client)?Certificates)\$tls:[^:]+:[^:]+::(.*)$/;
 
-export async function readDeployed(owner: Owner): Promise<Deployed> {
+export async function readDeployed(owner: BrokerRef): Promise<Deployed> {
     const names = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()];
     const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
         stackName: names.join("/"),

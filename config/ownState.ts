@@ -2,7 +2,7 @@
 import type { State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
 
-export interface Owner {
+export interface BrokerRef {
     /** The component's name. */
     broker: string;
     /** See `WrittenSettings`. */
@@ -19,7 +19,7 @@ const STACK = "pulumi:pulumi:Stack";
  * Selects a broker's resources and names each by its name within the component: `ca` for
  * `mosquitto:certificates:ca`. Before version 0.2, without the component, these were the full names.
  */
-export function stateOf({ broker, ownsStack }: Owner, state: State): State {
+export function stateOf({ broker, ownsStack }: BrokerRef, state: State): State {
     const own = Object.entries(state).flatMap(([urn, resource]) => {
         const [, , type = "", ...names] = urn.split("::");
         const name = names.join("::");

@@ -9,14 +9,14 @@ import { dockerProblem } from "./docker.ts";
 import { fileSizeProblem } from "./fileSize.ts";
 import { askRegistry, type RegistryAnswer } from "./registry.ts";
 import { replacementProblems } from "./replacement.ts";
-import type { Owner } from "./ownState.ts";
+import type { BrokerRef } from "./ownState.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 
 interface Asked {
     settings: Settings;
     token: string | undefined;
     /** Broker whose state is read. */
-    owner: Owner;
+    owner: BrokerRef;
 }
 
 /**

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { ROOT } from "./paths.ts";
 
 /** Settings with plain string values, without their namespace. */
-export function stackSettings(stack: string): Partial<Record<string, string>> {
+export function settingsInFile(stack: string): Partial<Record<string, string>> {
     const text = readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
     const file = parse(text) as { config?: Record<string, string> } | null;
     const config = file?.config ?? {};

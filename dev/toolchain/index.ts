@@ -8,7 +8,7 @@ import { ensureDocker } from "./docker.ts";
 import { BIN } from "../../lib/paths.ts";
 import { onPath, say } from "../../lib/process.ts";
 import { ensurePulumi, type Pulumi } from "./pulumi.ts";
-import { stackSettings } from "../../lib/stackFile.ts";
+import { settingsInFile } from "../../lib/stackFile.ts";
 
 /**
  * Provides Pulumi, Docker, the base image and the registry.
@@ -33,7 +33,7 @@ export function sayNews(line: string): void {
 }
 
 function baseImageOf(stack: string): string {
-    return stackSettings(stack).baseImage ?? DEFAULT_BASE_IMAGE;
+    return settingsInFile(stack).baseImage ?? DEFAULT_BASE_IMAGE;
 }
 
 /** Provides the OCI registry that the local Fly runs. */

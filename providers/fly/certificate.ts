@@ -71,12 +71,7 @@ export const certificate: Provider<CertificateInputs, CertificateOutputs> = {
 
     diff(_id, olds, news) {
         const { changed, replaces } = diffProperties(olds, news, CERTIFICATE_RULES);
-        return Promise.resolve({
-            changes: changed.length > 0,
-            replaces,
-            // A new one with the same app and host name would be the old one.
-            deleteBeforeReplace: replaces.length === 0,
-        });
+        return Promise.resolve({ changes: changed.length > 0, replaces });
     },
 
     async create(inputs) {

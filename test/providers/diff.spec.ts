@@ -6,7 +6,7 @@ import { IP_RULES } from "../../providers/fly/ip.ts";
 import { SECRETS_RULES } from "../../providers/fly/secrets/inputs.ts";
 import { VOLUME_RULES } from "../../providers/fly/volume/inputs.ts";
 import { UNKNOWN } from "../../providers/provider.ts";
-import { effectOf, everyPropertyHasACase, table, type Diff } from "./support/diffTable.ts";
+import { effectOf, everyPropertyHasACase, table } from "./support/diffTable.ts";
 
 const endpoint = "http://127.0.0.1:4280";
 const owner = { project: "p", stack: "dev" };
@@ -136,24 +136,6 @@ describe("diff", () => {
         ],
         CERTIFICATE_RULES,
     );
-
-    it("deletes a volume, machine, app, address or certificate first if a new one would adopt it", async () => {
-        const volume = { endpoint, app: "a", name: "data", region: "lhr", sizeGb: 3 };
-        // With --replace the engine uses this even if nothing changed.
-        for (const [provider, props] of [
-            [Volume, volume],
-            [App, { endpoint, name: "a", organization: "o", owner }],
-            [IpAddress, { endpoint, app: "a", type: "v6" }],
-            [Certificate, { endpoint, app: "a", hostname: "mqtt.example.com" }],
-        ] as const) {
-            const result = await (provider as { diff: Diff }).diff(
-                "id",
-                props as never,
-                props as never,
-            );
-            assert.equal(result.deleteBeforeReplace, true);
-        }
-    });
 
     describe("secrets", () => {
         async function made(files: Record<string, string>) {

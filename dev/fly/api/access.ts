@@ -85,11 +85,14 @@ export function nonceOf(request: FastifyRequest): string | undefined {
  */
 export function changeMachine(fly: Fly, request: FastifyRequest): MachineRecord {
     if (findMachine(fly.store.data, request).unreachable) throw hostUnreachable();
-    return heldMachine(fly, request);
+    return notLeasedByOthers(fly, request);
 }
 
-/** Does the same, but allows a lost host. */
-export function heldMachine(fly: Fly, request: FastifyRequest): MachineRecord {
+/**
+ * Finds a machine whose lease nobody else holds; its host may be lost.
+ * @throws 409 when someone else holds its lease
+ */
+export function notLeasedByOthers(fly: Fly, request: FastifyRequest): MachineRecord {
     const machine = findMachine(fly.store.data, request);
     const lease = activeLease(machine);
     if (lease !== undefined && lease.nonce !== nonceOf(request)) {

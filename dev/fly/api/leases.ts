@@ -1,10 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { invalidArgument, leaseHeld, notFound } from "../errors.ts";
+import { invalidArgument, notFound } from "../errors.ts";
 import type { Fly } from "../fly.ts";
 import { leaseNonce } from "../ids.ts";
 import type { MachineRecord } from "../model/records.ts";
 import { bodyOf, optionalNumber, optionalString, queryNumber } from "../model/validate.ts";
-import { activeLease, findMachine, LEASE_OWNER, leaseEnd, nonceOf } from "./access.ts";
+import {
+    activeLease,
+    findMachine,
+    LEASE_OWNER,
+    leaseEnd,
+    nonceOf,
+    notLeasedByOthers,
+} from "./access.ts";
 
 /** Duration of a lease requested without one. */
 const DEFAULT_TTL_S = 120;
@@ -30,16 +37,6 @@ function ttlOf(request: FastifyRequest): number {
 export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
     const path = "/apps/:app/machines/:machine/lease";
 
-    /** Finds a machine, unless someone else holds its lease. */
-    const unheld = (request: FastifyRequest): MachineRecord => {
-        const machine = findMachine(fly.store.data, request);
-        const lease = activeLease(machine);
-        if (lease !== undefined && lease.nonce !== nonceOf(request)) {
-            throw leaseHeld(machine.id, lease.owner, lease.expires_at);
-        }
-        return machine;
-    };
-
     app.get(path, (request) => {
         const machine = findMachine(request.view, request);
         if (activeLease(machine) === undefined) throw notFound("lease");
@@ -48,7 +45,7 @@ export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
 
     app.post(path, (request, reply) => {
         const ttl = ttlOf(request);
-        const machine = unheld(request);
+        const machine = notLeasedByOthers(fly, request);
         // An expired lease cannot be refreshed: someone else may have changed the machine since.
         if (nonceOf(request) !== undefined && machine.lease === undefined) {
             throw notFound("lease");
@@ -66,7 +63,7 @@ export function leaseRoutes(app: FastifyInstance, fly: Fly): void {
     });
 
     app.delete(path, (request) => {
-        const machine = unheld(request);
+        const machine = notLeasedByOthers(fly, request);
         if (machine.lease === undefined) throw notFound("lease");
         delete machine.lease;
         return { status: "success", data: { ok: true } };

@@ -4,7 +4,7 @@ import type { Fly } from "../fly.ts";
 import { signalName } from "../model/normalize.ts";
 import { bodyOf, isTrue, querySpan } from "../model/validate.ts";
 import type { Body } from "../model/validate.ts";
-import { changeMachine, heldMachine } from "./access.ts";
+import { changeMachine, notLeasedByOthers } from "./access.ts";
 
 /** Reads a stop's or restart's options from the body or the query string. */
 function stopOptions(request: FastifyRequest): { signal?: string; timeoutMs?: number } {
@@ -39,7 +39,8 @@ function start(fly: Fly, request: FastifyRequest): object {
         case "stopping":
         case "restarting":
             throw failedPrecondition("machine still active, refusing to start");
-        default:
+        case "destroying":
+        case "destroyed":
     }
     throw failedPrecondition(`unable to start machine from current state: '${previous}'`);
 }
@@ -72,7 +73,7 @@ function restart(fly: Fly, request: FastifyRequest): object {
 }
 
 function destroy(fly: Fly, request: FastifyRequest): object {
-    const machine = heldMachine(fly, request);
+    const machine = notLeasedByOthers(fly, request);
     const query = request.query as { force?: string; kill?: string };
     const forced = [query.force, query.kill].some((one) => one !== undefined && isTrue(one));
     if (["destroying", "destroyed"].includes(machine.state)) return { ok: true };

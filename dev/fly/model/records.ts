@@ -87,12 +87,26 @@ export interface MachineVersion {
     user_config: MachineConfig;
 }
 
+export type MachineState =
+    | "created"
+    | "starting"
+    | "started"
+    | "stopping"
+    | "stopped"
+    | "suspended"
+    | "restarting"
+    | "replacing"
+    | "failed"
+    | "destroying"
+    | "destroyed";
+
 export interface MachineRecord {
     id: string;
     app: string;
     name: string;
     region: string;
-    state: string;
+    /** Changed by `runtime/machines.ts` alone. */
+    state: MachineState;
     instanceId: string;
     config: MachineConfig;
     image: ImageRef;

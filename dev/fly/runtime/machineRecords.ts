@@ -1,7 +1,7 @@
 import { rfc3339 } from "../errors.ts";
 import { ulid } from "../ids.ts";
 import type { MachineConfig } from "../model/config.ts";
-import type { AppRecord, ImageRef, MachineRecord } from "../model/records.ts";
+import type { AppRecord, ImageRef, MachineRecord, MachineState } from "../model/records.ts";
 import type { Settings } from "../settings.ts";
 import type { Store } from "../state.ts";
 
@@ -21,7 +21,6 @@ export class MachineRecords {
     readonly #changed: (machine: MachineRecord) => void;
 
     /**
-     * Uses a store.
      * @param changed called after every change of a machine's state
      */
     constructor(store: Store, settings: Settings, changed: (machine: MachineRecord) => void) {
@@ -31,7 +30,7 @@ export class MachineRecords {
     }
 
     /** Sets a machine's state and wakes those who wait for it. */
-    set(machine: MachineRecord, state: string): void {
+    setState(machine: MachineRecord, state: MachineState): void {
         machine.state = state;
         machine.changedAt = Date.now();
         machine.updatedAt = rfc3339(machine.changedAt);

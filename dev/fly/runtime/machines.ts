@@ -66,25 +66,25 @@ export class Machines {
     start(machine: MachineRecord, source: Source): void {
         this.#restarts.cancel(machine.id);
         addEvent(machine, "start", "starting", source);
-        this.#records.set(machine, "starting");
+        this.#records.setState(machine, "starting");
         this.#enqueue(machine, () => this.#boot(machine, machine.instanceId));
     }
 
     stop(machine: MachineRecord, how: StopWish = {}): void {
         this.#restarts.cancel(machine.id);
         addEvent(machine, "stop", "stopping", "user");
-        this.#records.set(machine, "stopping");
+        this.#records.setState(machine, "stopping");
         this.#enqueue(machine, async () => {
             if (machine.state !== "stopping") return;
             await this.#running.halt(machine, { requestedStop: true, restarting: false }, how);
-            this.#records.set(machine, "stopped");
+            this.#records.setState(machine, "stopped");
         });
     }
 
     restart(machine: MachineRecord, how: StopWish = {}): void {
         this.#restarts.cancel(machine.id);
         addEvent(machine, "restart", "restarting", "user");
-        this.#records.set(machine, "restarting");
+        this.#records.setState(machine, "restarting");
         this.#enqueue(machine, () => this.#boot(machine, machine.instanceId, how));
     }
 
@@ -96,18 +96,18 @@ export class Machines {
         addEvent(machine, "update", "replacing", "user");
         const version = machine.instanceId;
         if (launch || before === "started") {
-            this.#records.set(machine, "replacing");
+            this.#records.setState(machine, "replacing");
             this.#enqueue(machine, () => this.#boot(machine, version));
         } else {
             addEvent(machine, "launch", "created", "user");
-            this.#records.set(machine, before === "created" ? "created" : "stopped");
+            this.#records.setState(machine, before === "created" ? "created" : "stopped");
         }
     }
 
     destroy(machine: MachineRecord, source: Source = "user"): void {
         this.#restarts.cancel(machine.id);
         addEvent(machine, "destroy", "destroying", source);
-        this.#records.set(machine, "destroying");
+        this.#records.setState(machine, "destroying");
         // The state is set; the machine is destroyed when its host is back.
         if (machine.unreachable) return;
         this.#enqueue(machine, async () => {
@@ -115,7 +115,7 @@ export class Machines {
             this.#records.releaseVolume(machine);
             this.#records.forgetOldest(machine.app);
             addEvent(machine, "destroy", "destroyed", "flyd");
-            this.#records.set(machine, "destroyed");
+            this.#records.setState(machine, "destroyed");
         });
     }
 
@@ -131,7 +131,7 @@ export class Machines {
         delete machine.unreachable;
         if (machine.state === "destroying") return this.destroy(machine, "flyd");
         if (machine.state !== "started") return;
-        this.#records.set(machine, "starting");
+        this.#records.setState(machine, "starting");
         this.launch(machine);
     }
 
@@ -171,7 +171,7 @@ export class Machines {
                     this.#ended(machine, found.exit);
                     break;
                 case "boot":
-                    if (machine.state === "started") this.#records.set(machine, "starting");
+                    if (machine.state === "started") this.#records.setState(machine, "starting");
                     this.launch(machine);
                     break;
                 case "stop":
@@ -219,7 +219,7 @@ export class Machines {
             .halt(machine, { requestedStop: true, restarting: false })
             .catch(() => undefined);
         addEvent(machine, "launch", "failed", "flyd", { error: reason });
-        this.#records.set(machine, "failed");
+        this.#records.setState(machine, "failed");
     }
 
     async #boot(machine: MachineRecord, version: string, how: StopWish = {}): Promise<void> {
@@ -236,13 +236,13 @@ export class Machines {
             return this.#running.began(machine, next, view?.address);
         addEvent(machine, "start", "started", "flyd");
         if (view?.running !== true) {
-            this.#records.set(machine, "started");
+            this.#records.setState(machine, "started");
             this.#ended(machine, view?.exit ?? lostExit());
             return;
         }
         this.#running.began(machine, next, view.address);
         if (machine.state === "stopping" || LEAVING.includes(machine.state)) return;
-        this.#records.set(machine, "started");
+        this.#records.setState(machine, "started");
     }
 
     #ended(machine: MachineRecord, exit: Exit): void {
@@ -255,8 +255,8 @@ export class Machines {
         );
         addExit(machine, exit, { requestedStop: false, restarting: next.action === "restart" });
         if (next.action === "destroy") return this.destroy(machine, "flyd");
-        if (next.action === "stop") return this.#records.set(machine, "stopped");
-        this.#records.set(machine, "restarting");
+        if (next.action === "stop") return this.#records.setState(machine, "stopped");
+        this.#records.setState(machine, "restarting");
         this.#restarts.plan(machine.id, next.delayMs, () => {
             machine.restarts = [...machine.restarts, Date.now()].slice(-100);
             addEvent(machine, "restart", "starting", "flyd", {

@@ -66,7 +66,6 @@ export const secrets: Provider<SecretsInputs, SecretsOutputs> = {
             changes:
                 changed.length > 0 || filesDiffer(olds, news) || state.restartVersion === undefined,
             replaces,
-            deleteBeforeReplace: replaces.length === 0,
         });
     },
 

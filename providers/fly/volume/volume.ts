@@ -49,12 +49,7 @@ export const volume: Provider<VolumeInputs, VolumeOutputs> = {
             changed.push("importId");
             replaces.push("importId");
         }
-        return Promise.resolve({
-            changes: changed.length > 0,
-            replaces,
-            // Create before delete would find the old volume by its name: see `create`.
-            deleteBeforeReplace: replaces.length === 0,
-        });
+        return Promise.resolve({ changes: changed.length > 0, replaces });
     },
 
     async create(inputs) {

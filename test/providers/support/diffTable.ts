@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { UNKNOWN } from "../../../providers/provider.ts";
 
-export type Diff = (
+type Diff = (
     id: string,
     olds: never,
     news: never,
