@@ -54,7 +54,10 @@ export async function recoveryOf(
             return { action: "stop" };
         case "destroying":
             return { action: "destroy" };
-        default:
+        case "stopped":
+        case "suspended":
+        case "failed":
+        case "destroyed":
             return { action: "none" };
     }
 }

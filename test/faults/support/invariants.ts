@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { LocalFly } from "../../../dev/fly/index.ts";
 import { Api, type MachineView } from "../../../dev/harness/api.ts";
+import { until } from "../../../dev/harness/until.ts";
 import { packedTexts } from "../../support/secrets.ts";
 import type { ProgramRun } from "../../../dev/harness/programStack.ts";
 import type { SmallStack } from "./smallStack.ts";
@@ -57,10 +58,30 @@ function inState(stack: SmallStack): string[] {
         .toSorted();
 }
 
+/** Waits, if Fly refused to release a lease, until it has expired; longer than the 30 s that ours last is an error. */
+async function refusedLeaseEnds(api: Api, app: string): Promise<void> {
+    const { entries } = await api.ok<{
+        entries: { method: string; path: string; status: number }[];
+    }>("GET", "/_local/journal");
+    const refused = entries.find(
+        ({ method, path, status }) =>
+            method === "DELETE" &&
+            path.startsWith(`/v1/apps/${app}/machines/`) &&
+            path.endsWith("/lease") &&
+            status >= 500,
+    );
+    if (refused === undefined) return;
+    const path = refused.path.replace("/v1", "");
+    await until("the lease expires", async () => (await api.call("GET", path)).status === 404, {
+        withinMs: 35_000,
+    });
+}
+
 /** Asserts that settings, state and Fly agree on one of each, and the engine sees nothing to do. */
 export async function isDeployed(stack: SmallStack): Promise<void> {
     const { app, settings } = stack;
     const api = new Api(stack.fly);
+    await refusedLeaseEnds(api, app);
     const found = await contents(api, app);
     assert.ok(found, `there is no app ${app}`);
     const { machines, volumes, addresses, secrets } = found;
