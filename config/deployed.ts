@@ -10,6 +10,7 @@ import { VERIFIER } from "../verification/verifier.ts";
 import type { KnownDevices } from "../providers/kept/formerDevices.ts";
 import type { KnownPasswords } from "../providers/kept/passwords.ts";
 import { unpack, type PackedIn } from "../providers/packed.ts";
+import type { MachineConfig } from "../providers/fly/api/types.ts";
 import { devicesIn, passwordsIn, type State } from "./known.ts";
 import type { BrokerOutputs } from "./outputs.ts";
 import { stateOf, type BrokerRef } from "./ownState.ts";
@@ -97,6 +98,13 @@ function brokerIn(state: State): Deployed["broker"] {
         : undefined;
 }
 
+/** The volume that the machine mounts. */
+function mountedIn(state: State): string | undefined {
+    const machine = Object.values(state).find(({ type }) => type === MACHINE);
+    const config = machine?.outputs.config as MachineConfig | undefined;
+    return config?.mounts?.[0]?.volume;
+}
+
 function imageIn(state: State): Deployed["image"] {
     const found = Object.values(state).find(({ type }) => type === IMAGE)?.outputs ?? {};
     const { imageName, repoDigest } = found;
@@ -112,7 +120,7 @@ export function deployedFrom(state: State, now: Date): Deployed {
     const deployed: Deployed = {
         appName: undefined,
         volume: undefined,
-        volumeId: stackOutputs.volumeId,
+        volumeId: mountedIn(state) ?? stackOutputs.volumeId,
         authorities: new Map(),
         commonNames: new Map(),
         server: undefined,

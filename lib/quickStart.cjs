@@ -76,15 +76,16 @@ const DEBUG_CHARACTERS = 2000;
 const shortened = new WeakSet();
 
 /**
- * Shortens the SDK's debug messages. Each response is repeated in one, with the passwords of all users, and the
- * engine writes them to a log of its own: with 1,000 users, 363 of 458 kB.
+ * Shortens debug messages. The SDK repeats each response in one, with the passwords of all users, and the engine
+ * writes them to a log of its own: with 1,000 users, 363 of 458 kB. The program's own are shortened too.
  */
 function shortenDebug(log) {
     const { debug } = log;
     // While modules load in a circle, it is not there yet.
     if (debug === undefined || shortened.has(log)) return;
     shortened.add(log);
-    log.debug = (message, ...rest) => debug(message.slice(0, DEBUG_CHARACTERS), ...rest);
+    log.debug = (message, ...rest) =>
+        debug(typeof message === "string" ? message.slice(0, DEBUG_CHARACTERS) : message, ...rest);
 }
 
 function isLogOfSdk(request, parent) {

@@ -54,13 +54,21 @@ export async function preflight(args: PreflightArgs): Promise<Findings> {
         checkAccount(client, args).catch((error: unknown) => {
             return { problem: failed(error), warnings: [] };
         }),
-        args.volume && lostVolumeProblem(client, args.volume).catch(failed),
+        args.volume &&
+            lostVolumeProblem(client, args.volume).catch((error: unknown) =>
+                isRefusal(error) ? undefined : failed(error),
+            ),
     ]);
     const problems = [region, account.problem, volume].filter((problem) => problem !== undefined);
     return {
         problems: [...new Set(problems.map(visibleLine))],
         warnings: account.warnings.map(visibleLine),
     };
+}
+
+/** Tells whether Fly refuses the token, which the check of the account reports. */
+function isRefusal(error: unknown): boolean {
+    return error instanceof FlyError && (error.status === 401 || error.status === 403);
 }
 
 function only(problem: string): Findings {

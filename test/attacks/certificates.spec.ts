@@ -164,6 +164,7 @@ for (const series of process.env.APPKATA_SCOPE === "core" ? SERIES.slice(0, 1) :
             for (const session of resumed) {
                 await assert.rejects(devices.connect({}, session as object), REFUSED);
             }
+            await devices.connect(devices.pairs.pump!);
         });
     });
 }

@@ -118,5 +118,12 @@ describe("attacks on the local Fly's tokens", function () {
             const answer = await theirs.ask("POST", to, { port, headers: basic(token) });
             assert.equal(answer.status, status, answer.text);
         }
+        const form = {
+            ...basic(theirs.token),
+            "content-type": "application/x-www-form-urlencoded",
+        };
+        const [path = "", body = ""] = to.split("?");
+        const answer = await theirs.ask("POST", path, { port, headers: form, body });
+        assert.equal(answer.status, 202, answer.text);
     });
 });

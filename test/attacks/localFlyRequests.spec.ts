@@ -73,7 +73,8 @@ describe("attacks on the local Fly's server", function () {
         const name = `appkata-attack-${process.pid}`;
         const files = [{ guest_path: `/../../../../../../tmp/${name}`, raw_value: "eA==" }];
         const config = { image: theirs.image, files };
-        await theirs.api.call("POST", "/apps/theirs/machines", { config });
+        const made = await theirs.api.call("POST", "/apps/theirs/machines", { config });
+        assert.equal(made.status, 200, made.text);
         assert.ok(!existsSync(path.join("/tmp", name)));
     });
 

@@ -92,6 +92,13 @@ describe("certificates of a stack's state", () => {
         });
     });
 
+    it("come with the volume that the machine mounts if the first up has not ended", () => {
+        const type = "pulumi-nodejs:dynamic/fly:Machine";
+        const config = { mounts: [{ volume: "vol_1", path: "/mosquitto/data" }] };
+        const state = { [`urn:pulumi:dev::p::${type}::mosquitto`]: { type, outputs: { config } } };
+        assert.equal(deployedFrom(state, NOW).volumeId, "vol_1");
+    });
+
     it("keep the names of app and CAs if only the components have them", () => {
         const component = (name: string, outputs: Record<string, unknown>) => {
             const type = `appkata-mqtt:index:${name}`;

@@ -50,6 +50,22 @@ describe("preflight of a stack that has an app", () => {
         return found.warnings;
     }
 
+    for (const status of [401, 403]) {
+        it(`tells once that Fly refuses the token (${status})`, async () => {
+            server = await startScriptedServer(({ path }) =>
+                path === "/v1/platform/regions"
+                    ? { body: LOWERCASE }
+                    : { status, body: { error: "no" } },
+            );
+            const volume = { app: "my-app", id: "vol_1", name: "mosquitto_data", region: "lhr" };
+            const { problems } = await preflight({
+                ...{ endpoint: server.endpoint, token: "t", region: "lhr" },
+                ...{ organization: "personal", deployed, volume },
+            });
+            assert.equal(problems.length, 1, problems.join("\n"));
+        });
+    }
+
     it("takes the same two requests if it holds one machine and one volume", async () => {
         assert.deepEqual(await warned([machine("m1", "vol_1")], [volume("vol_1")]), []);
         assert.equal(server?.calls.length, 2);

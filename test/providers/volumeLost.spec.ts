@@ -37,7 +37,6 @@ describe("a volume with the broker's data", () => {
     for (const [what, volumes] of [
         ["is there", [volume("vol_1")]],
         ["is there under an earlier name", [volume("vol_1", { name: "earlier" })]],
-        ["is gone, but one that a create adopts is there", [volume("vol_2")]],
     ] as const) {
         it(`is no problem where it ${what}`, async () => {
             assert.equal(await problem([...volumes]), undefined);
@@ -54,10 +53,21 @@ describe("a volume with the broker's data", () => {
         it(`is lost where it ${what}, and the way out is told`, async () => {
             const told = (await problem(volumes && [...volumes])) ?? "";
             assert.match(told, /^volumeReplacement: volume vol_1 of app "my-app" is gone/);
-            assert.match(told, /would be empty\. Fly has no snapshot of it/);
+            assert.match(
+                told,
+                /would be empty\. Fly has no snapshot of it; to continue with another volume: /,
+            );
             assert.match(told, /`pulumi config set appkata-mqtt:volumeReplacement discard`/);
         });
     }
+
+    it("is lost where another has its name and region, which can be imported", async () => {
+        const told = (await problem([volume("vol_2")])) ?? "";
+        assert.match(
+            told,
+            /volume vol_2 of the same name: `pulumi config set --path 'appkata-mqtt:import.volume' vol_2`/,
+        );
+    });
 
     it("is restored from the newest complete snapshot", async () => {
         const told = (await problem([], { snapshots: SNAPSHOTS })) ?? "";
@@ -69,6 +79,6 @@ describe("a volume with the broker's data", () => {
         const snapshots = SNAPSHOTS;
         assert.equal(await problem([], { snapshots, snapshotId: "vs_old" }), undefined);
         const told = (await problem([], { snapshots, snapshotId: "vs_other" })) ?? "";
-        assert.match(told, /would have the data of vs_other, another volume's/);
+        assert.match(told, /would have the data of vs_other, which Fly does not list for it/);
     });
 });

@@ -27,6 +27,8 @@ function deny(response: ServerResponse, decision: FrontDecision): void {
     response.end(JSON.stringify({ errors: [{ code, message, detail: null }] }));
 }
 
+const FORM = /^(application\/x-www-form-urlencoded|multipart\/form-data)/i;
+
 /** Paths that the registry can only read as they are: no host in front, escapes, empty parts, `.` or `..`. */
 const PLAIN = /^\/v2(\/(?!\.\.?(\/|$))[\w.:+-]+)*\/?$/;
 
@@ -69,6 +71,8 @@ export function registryFront(socket: string, hooks: FrontHooks): Server {
         const target = mayMount ? url : path;
         const headers = { ...incoming.headers, connection: "keep-alive" };
         delete headers.authorization;
+        // The registry would also take `from` out of a form.
+        if (FORM.test(headers["content-type"] ?? "")) delete headers["content-type"];
         const upstream = request(
             { socketPath: socket, agent, method, path: target, headers },
             (answer) => {

@@ -78,9 +78,9 @@ export class FlyClient {
     }
 
     /** Like `get`. @returns undefined where it is gone */
-    async find<T>(path: readonly string[]): Promise<T | undefined> {
+    async find<T>(path: readonly string[], options: RequestOptions = {}): Promise<T | undefined> {
         try {
-            return await this.get<T>(path);
+            return await this.get<T>(path, options);
         } catch (error) {
             if (isGone(error)) return undefined;
             throw error;

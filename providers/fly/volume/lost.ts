@@ -3,7 +3,7 @@ import type { FlyClient } from "../api/client.ts";
 import type { WireSnapshot, WireVolume } from "../api/types.ts";
 import { isOutgoing } from "./find.ts";
 
-/** Volume of the last `up`, with the name and region by which a create would adopt another one. */
+/** Volume of the last `up`, with the name and region that a new one would have. */
 export interface DeployedVolume {
     readonly app: string;
     readonly id: string;
@@ -13,23 +13,25 @@ export interface DeployedVolume {
     readonly snapshotId?: string | undefined;
 }
 
+/** For one answer: a person is waiting. */
+const DEADLINE_MS = 10_000;
+
 /** Most snapshots in one message. */
 const MAX_SNAPSHOTS = 3;
 
 /**
  * Tells why the broker would start without its data, and how to restore it.
- * @returns undefined where the volume exists, or another one that a create adopts, or where a snapshot of it is set
+ * @returns undefined where the volume exists, or a snapshot of it is set
  */
 export async function lostVolumeProblem(
     client: FlyClient,
     { app, id, name, region, snapshotId }: DeployedVolume,
 ): Promise<string | undefined> {
-    const volumes = await client.find<WireVolume[]>(["apps", app, "volumes"]);
-    const present = (volumes ?? []).filter((volume) => !isOutgoing(volume));
-    const adopted = present.some((volume) => volume.name === name && volume.region === region);
-    if (adopted || present.some((volume) => volume.id === id)) return undefined;
-    const path = ["apps", app, "volumes", id, "snapshots"];
-    const all = (await client.find<WireSnapshot[]>(path)) ?? [];
+    const list = async <T>(...path: string[]) =>
+        (await client.find<T[]>(["apps", app, ...path], { deadlineMs: DEADLINE_MS })) ?? [];
+    const present = (await list<WireVolume>("volumes")).filter((volume) => !isOutgoing(volume));
+    if (present.some((volume) => volume.id === id)) return undefined;
+    const all = await list<WireSnapshot>("volumes", id, "snapshots");
     if (all.some((snapshot) => snapshot.id === snapshotId)) return undefined;
     const snapshots = all
         .filter(({ status = "created" }) => status === "created")
@@ -38,13 +40,18 @@ export async function lostVolumeProblem(
     const restore = newest
         ? `Fly has snapshots of it: ${snapshots.slice(0, MAX_SNAPSHOTS).map(describe).join(", ")}; ` +
           `to restore one: \`pulumi config set appkata-mqtt:volumeSnapshot ${newest.id}\``
-        : "Fly has no snapshot of it; to import another volume, set `import.volume`";
+        : "Fly has no snapshot of it";
+    const namesake = present.find((volume) => volume.name === name && volume.region === region);
+    const other = namesake ? `volume ${namesake.id} of the same name` : "another volume";
     const instead =
-        snapshotId === undefined ? "be empty" : `have the data of ${snapshotId}, another volume's`;
+        snapshotId === undefined
+            ? "be empty"
+            : `have the data of ${snapshotId}, which Fly does not list for it`;
     return (
         `volumeReplacement: volume ${id} of app "${app}" is gone, and a new one would ${instead}. ${restore}; ` +
-        "to start without its data: `pulumi config set appkata-mqtt:volumeReplacement discard`; " +
-        "then `pulumi up --refresh`"
+        `to continue with ${other}: \`pulumi config set --path 'appkata-mqtt:import.volume' ${namesake?.id ?? "ID"}\`; ` +
+        "to start without the data: `pulumi config set appkata-mqtt:volumeReplacement discard` for one `up`; " +
+        "then `pulumi up --refresh`. After an interrupted destroy: `pulumi destroy`"
     );
 }
 

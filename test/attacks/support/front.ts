@@ -179,7 +179,7 @@ export class Front {
     }
 }
 
-/** Fly's edge in front of a broker, as the local Fly has it, with the handlers that components/services.ts asks for. */
+/** Fly's edge in front of a broker, as the local Fly has it, with the handlers that components/machineConfig.ts asks for. */
 async function edgeOf(broker: BrokerContainer, { chain, key }: ServerCertificate) {
     const host = await broker.privateAddress();
     const entry = { handlers: ["tls"], tls_options: { alpn: ["mqtt"] } };
