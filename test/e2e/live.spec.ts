@@ -176,9 +176,9 @@ describe("a deployed broker that changes under its clients", function () {
         ["a key", '"server.key"', "text.slice(0, 100)", /the broker would not take the files/],
     ] as const) {
         it(`stays as it is if it would refuse ${what}, and up says why`, async () => {
-            const file = "components/broker.ts";
+            const file = "components/mosquittoBroker.ts";
             const program = project.read(file);
-            const given = new RegExp(`(${name}): (args\\.\\w+),`);
+            const given = new RegExp(`(${name}): (\\w+\\.\\w+),`);
             assert.match(program, given);
             // A bug in the program: no settings could cause it.
             project.edit(file, (text) =>
