@@ -1,4 +1,3 @@
-// core
 import assert from "node:assert/strict";
 import { Front, KINDS } from "./support/front.ts";
 import { LEVELS, property, publish } from "./support/packets.ts";

@@ -1,4 +1,3 @@
-// core
 import assert from "node:assert/strict";
 import { capture } from "../../lib/process.ts";
 import { until } from "../../dev/harness/until.ts";

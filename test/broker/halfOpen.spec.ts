@@ -1,4 +1,3 @@
-// core
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import type { MqttClient } from "mqtt";
