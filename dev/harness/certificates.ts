@@ -25,7 +25,7 @@ export interface Issuing {
     notBefore?: Date;
     /** When it expires; in the past for an expired one. */
     notAfter?: Date;
-    /** Another CA, whose clients accept this one by a cross-signed certificate in the chain. */
+    /** Adds a cross-signed certificate to the chain, so that clients of this other CA accept the server. */
     crossed?: Authority;
 }
 

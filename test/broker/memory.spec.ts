@@ -66,7 +66,7 @@ for (const series of SERIES) {
         });
 
         it("that runs out makes the kernel kill the broker, which is restarted", async () => {
-            // Of the container's processes the kernel kills the broker, as if it were alone.
+            // Makes the kernel choose the broker among the container's processes.
             const hog = 'echo 1000 >/proc/"$(cat /run/broker.pid)"/oom_score_adj; tail /dev/zero';
             await assert.rejects(broker.exec("sh", "-c", hog));
             await until(

@@ -150,7 +150,7 @@ describe("users of a deployed broker", function () {
         assert.equal(await arrives(writer!, reader!, "data/writer/a"), true);
         const verify = await project.npm("verify");
         assert.equal(verify.code, 0, verify.output);
-        // By default the verification logs in as each user with a password.
+        // The default verification logs in as each user with a password.
         assert.doesNotMatch(verify.output, / login /);
         for (const client of [reader!, writer!]) {
             assert.ok(client.connected);

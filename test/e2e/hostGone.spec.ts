@@ -25,7 +25,7 @@ describe("a broker whose host is gone", function () {
         outputs = await project.deploy();
         const { endpoint, token } = await project.status();
         reader = new Reader(project, { FLY_TEST_ENDPOINT: endpoint, FLY_API_TOKEN: token });
-        // By the PATH without this program, which would find itself.
+        // Uses the PATH without this program, which would otherwise call itself.
         reader.provide("pulumi", `PATH='${process.env.PATH}' exec npm run --silent pulumi -- "$@"`);
         await publish("kept");
     });

@@ -39,7 +39,7 @@ describe("diff", () => {
         { endpoint, name: "a", organization: "jane", owner },
         { appId: "app1", organizationSlug: "jane", hostname: "a.fly.dev" },
         [
-            // It is not known here which organisation `personal` means; `check` refuses the replacement.
+            // `diff` cannot tell which organisation `personal` means; `check` refuses the replacement.
             [{ organization: "personal" }, "replace organization (delete first)"],
             [{ organization: UNKNOWN }, "none"],
         ],

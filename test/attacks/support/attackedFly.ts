@@ -20,7 +20,7 @@ interface Answer {
 interface Asking {
     headers?: Record<string, string>;
     body?: string;
-    /** Of the API or the registry. */
+    /** Port to ask: the API's or the registry's. */
     port?: number;
 }
 

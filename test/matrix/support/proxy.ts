@@ -20,7 +20,7 @@ export interface Trap {
     kill(): void;
 }
 
-/** By now at the latest, the provider has read its answer and continued. */
+/** Time after which the provider has read its answer and continued. */
 const WENT_ON_MS = 200;
 
 export class Proxy {
