@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { LocalFly } from "../fly/index.ts";
+import type { JournalEntry } from "../fly/journal.ts";
 
 export interface Answer<T = unknown> {
     status: number;
@@ -120,6 +121,12 @@ export class Api {
     async wait(app: string, id: string, state: string, version?: string): Promise<void> {
         const about = version === undefined ? "" : `&instance_id=${version}`;
         await this.ok("GET", `/apps/${app}/machines/${id}/wait?state=${state}&timeout=30${about}`);
+    }
+
+    /** Requests that the server has answered, the oldest first. @param since number of the last one to leave out */
+    async journal(since = 0): Promise<JournalEntry[]> {
+        const path = `/_local/journal?since=${since}`;
+        return (await this.ok<{ entries: JournalEntry[] }>("GET", path)).entries;
     }
 
     /** Stops a machine and waits until it is stopped. */

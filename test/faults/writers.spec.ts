@@ -1,7 +1,6 @@
 /** Two users who believe a stack is theirs, without a lock between them; and a person with a lease. */
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../dev/fly/index.ts";
-import type { JournalEntry } from "../../dev/fly/journal.ts";
 import { Api } from "../../dev/harness/api.ts";
 import { pushImage } from "../../dev/harness/image.ts";
 import { isDeployed, isGone, keepsSecrets, saysClearly } from "./support/invariants.ts";
@@ -123,10 +122,7 @@ describe("two writers", function () {
         async function waitsFor(end: () => Promise<unknown>, run: Promise<ProgramRun>) {
             await api.ok("DELETE", "/_local/journal");
             const refused = async () => {
-                const { entries } = await api.ok<{ entries: JournalEntry[] }>(
-                    "GET",
-                    "/_local/journal",
-                );
+                const entries = await api.journal();
                 return entries.some(({ status }) => status === 409);
             };
             const ended = run.then(() => true);

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { startLocalFly } from "../../dev/fly/index.ts";
 import type { LocalFly } from "../../dev/fly/index.ts";
 import type { FaultRule } from "../../dev/fly/faults.ts";
-import type { JournalEntry } from "../../dev/fly/journal.ts";
 import { Api } from "../../dev/harness/api.ts";
 import { until } from "../../dev/harness/until.ts";
 
@@ -129,19 +128,13 @@ describe("local Fly: faults and settings", function () {
     });
 
     it("keeps a journal of requests, without bodies", async () => {
-        const { entries: before } = await api.ok<{ entries: JournalEntry[] }>(
-            "GET",
-            "/_local/journal",
-        );
+        const before = await api.journal();
         const since = before.at(-1)?.n ?? 0;
         await inject({ name: "cut off", path: "/v1/apps", action: { type: "drop-after" } });
         const name = fresh();
         await assert.rejects(create(name));
         await exists(name);
-        const { entries } = await api.ok<{ entries: JournalEntry[] }>(
-            "GET",
-            `/_local/journal?since=${since}`,
-        );
+        const entries = await api.journal(since);
         const seen = entries
             .filter((one) => one.path.startsWith("/v1/"))
             .map((one) => [one.method, one.path, one.status, one.fault]);

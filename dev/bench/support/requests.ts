@@ -1,5 +1,4 @@
 /** Counts requests to the local Fly, from its journal. */
-import type { JournalEntry } from "../../fly/journal.ts";
 import type { Api } from "../../harness/api.ts";
 
 export interface Requests {
@@ -15,7 +14,7 @@ export interface Requests {
 export async function requestsOf(api: Api, work: () => Promise<unknown>): Promise<Requests> {
     await api.ok("DELETE", "/_local/journal");
     await work();
-    const { entries } = await api.ok<{ entries: JournalEntry[] }>("GET", "/_local/journal");
+    const entries = await api.journal();
     const asked = entries
         .filter(({ path }) => path.startsWith("/v1/"))
         .map(({ at, ms, path, status }) => {

@@ -60,9 +60,7 @@ function inState(stack: SmallStack): string[] {
 
 /** Waits, if Fly refused to release a lease, until it has expired; longer than the 30 s that ours last is an error. */
 async function refusedLeaseEnds(api: Api, app: string): Promise<void> {
-    const { entries } = await api.ok<{
-        entries: { method: string; path: string; status: number }[];
-    }>("GET", "/_local/journal");
+    const entries = await api.journal();
     const refused = entries.find(
         ({ method, path, status }) =>
             method === "DELETE" &&

@@ -1,7 +1,6 @@
 /** Every request of a run × every fault, on small stacks side by side, each with a local Fly of its own. */
 import assert from "node:assert/strict";
 import { startLocalFly, type LocalFly } from "../../../dev/fly/index.ts";
-import type { JournalEntry } from "../../../dev/fly/journal.ts";
 import { FAULTS, type Fault } from "../../matrix/support/faults.ts";
 import { runMatrix, type Case, type Phase, type Trial } from "../../matrix/support/matrix.ts";
 import type { CallName } from "../../matrix/support/proxy.ts";
@@ -196,10 +195,7 @@ class Place {
 
     /** The run's requests, in the order in which they were answered. */
     async #calls(): Promise<CallName[]> {
-        const { entries } = await this.#api.ok<{ entries: JournalEntry[] }>(
-            "GET",
-            "/_local/journal",
-        );
+        const entries = await this.#api.journal();
         const counts = new Map<string, number>();
         return entries
             .filter(({ path }) => path.startsWith("/v1/"))

@@ -71,9 +71,7 @@ export class FlyFixture {
     async requestsOf(work: () => Promise<unknown>): Promise<string[]> {
         await this.api.ok("DELETE", "/_local/journal");
         await work();
-        const { entries } = await this.api.ok<{
-            entries: { method: string; path: string; status: number }[];
-        }>("GET", "/_local/journal");
+        const entries = await this.api.journal();
         return entries
             .filter(({ path }) => path.startsWith("/v1/"))
             .map(({ method, path, status }) => `${method} ${path.split("?")[0]} ${status}`);
