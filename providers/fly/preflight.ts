@@ -47,7 +47,12 @@ export async function preflight(args: PreflightArgs): Promise<Findings> {
     if (!URL.canParse(args.endpoint)) {
         return only(`endpoint "${args.endpoint}": not a URL, such as https://api.machines.dev`);
     }
-    const client = new FlyClient({ endpoint: args.endpoint, token, retries: RETRIES });
+    const client = new FlyClient({
+        endpoint: args.endpoint,
+        token,
+        retries: RETRIES,
+        deadlineMs: DEADLINE_MS,
+    });
     const failed = (error: unknown) => endpointProblem(args, error);
     const [region, account, volume] = await Promise.all([
         regionProblem(client, args).catch(failed),
@@ -117,7 +122,6 @@ function lowerKeys(value: unknown): Record<string, unknown> {
 async function regionProblem(client: FlyClient, args: PreflightArgs): Promise<string | undefined> {
     const answer = await client.get(["platform", "regions"], {
         authenticate: false,
-        deadlineMs: DEADLINE_MS,
     });
     const { regions, nearest } = regionsOf(answer);
     const found = regions.find(({ code }) => code === args.region);
@@ -173,13 +177,12 @@ async function checkAccount(client: FlyClient, args: PreflightArgs): Promise<Acc
     const name = args.appName ?? args.deployed?.app;
     try {
         if (name !== undefined) {
-            const app = await client.get<WireApp>(["apps", name], { deadlineMs: DEADLINE_MS });
+            const app = await client.get<WireApp>(["apps", name]);
             const problem = args.appName === undefined ? undefined : wrongOrganization(args, app);
             return { problem, warnings: await warnOfOthers(client, args, name, app) };
         }
         await client.get(["apps"], {
             query: { org_slug: args.organization },
-            deadlineMs: DEADLINE_MS,
         });
         return { problem: undefined, warnings: [] };
     } catch (error) {
@@ -201,8 +204,7 @@ async function warnOfOthers(
     if (deployed?.app !== name || (machines <= 1 && volumes <= 1)) {
         return [];
     }
-    const list = <T>(what: string) =>
-        client.get<T[]>(["apps", name, what], { deadlineMs: DEADLINE_MS });
+    const list = <T>(what: string) => client.get<T[]>(["apps", name, what]);
     const [allMachines, allVolumes] = await Promise.all([
         list<WireMachine>("machines"),
         list<WireVolume>("volumes"),

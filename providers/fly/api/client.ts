@@ -15,6 +15,8 @@ export interface ClientOptions {
     readonly token?: string | undefined;
     /** Retries after the first attempt. @default 4 */
     readonly retries?: number;
+    /** Time for an answer to a request that has no `deadlineMs` of its own. @default 30,000 */
+    readonly deadlineMs?: number;
     /** First back-off in milliseconds; it doubles, with jitter, up to 8 s. @default 500 */
     readonly minPauseMs?: number;
     readonly limiter?: RateLimiter;
@@ -46,6 +48,7 @@ export class FlyClient {
     readonly #endpoint: string;
     readonly #token: string | undefined;
     readonly #retries: number;
+    readonly #defaults: Pick<RequestOptions, "deadlineMs">;
     readonly #minPauseMs: number;
     readonly #limiter: RateLimiter;
     readonly #clock: Clock;
@@ -56,6 +59,7 @@ export class FlyClient {
         this.#endpoint = options.endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
         this.#token = normaliseToken(options.token);
         this.#retries = options.retries ?? 4;
+        this.#defaults = options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs };
         this.#minPauseMs = options.minPauseMs ?? 500;
         this.#clock = options.clock ?? REAL_CLOCK;
         this.#limiter = options.limiter ?? new RateLimiter(this.#clock);
@@ -78,9 +82,9 @@ export class FlyClient {
     }
 
     /** Like `get`. @returns undefined where it is gone */
-    async find<T>(path: readonly string[], options: RequestOptions = {}): Promise<T | undefined> {
+    async find<T>(path: readonly string[]): Promise<T | undefined> {
         try {
-            return await this.get<T>(path, options);
+            return await this.get<T>(path);
         } catch (error) {
             if (isGone(error)) return undefined;
             throw error;
@@ -127,7 +131,8 @@ export class FlyClient {
         this.#newApps.deleted(app);
     }
 
-    #request(method: Method, segments: readonly string[], options: RequestOptions) {
+    #request(method: Method, segments: readonly string[], own: RequestOptions) {
+        const options = { ...this.#defaults, ...own };
         const path = `/v1/${segments.map(encoded).join("/")}`;
         return pRetry(() => this.#attempt(method, path, options), {
             retries: Math.max(this.#retries, NEW_APP_RETRIES),

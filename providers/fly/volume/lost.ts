@@ -13,9 +13,6 @@ export interface DeployedVolume {
     readonly snapshotId?: string | undefined;
 }
 
-/** For one answer: a person is waiting. */
-const DEADLINE_MS = 10_000;
-
 /** Most snapshots in one message. */
 const MAX_SNAPSHOTS = 3;
 
@@ -28,7 +25,7 @@ export async function lostVolumeProblem(
     { app, id, name, region, snapshotId }: DeployedVolume,
 ): Promise<string | undefined> {
     const list = async <T>(...path: string[]) =>
-        (await client.find<T[]>(["apps", app, ...path], { deadlineMs: DEADLINE_MS })) ?? [];
+        (await client.find<T[]>(["apps", app, ...path])) ?? [];
     const present = (await list<WireVolume>("volumes")).filter((volume) => !isOutgoing(volume));
     if (present.some((volume) => volume.id === id)) return undefined;
     const all = await list<WireSnapshot>("volumes", id, "snapshots");
